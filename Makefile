@@ -1,0 +1,40 @@
+# The commands one needs. `make` alone lists them.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-fast lint types bench clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+# Two steps: what builds source packages first, pinned too, so that nothing unpinned is fetched while building.
+$(VENV)/.ready: requirements/build.txt requirements/test.txt pyproject.toml
+	@echo "setting up $(VENV) (pinned packages, about a minute and 1.5 GB)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Segmill needs Python 3.11: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes -r requirements/build.txt
+	@$(PIP) install --require-hashes --no-build-isolation -r requirements/test.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: $(VENV)/.ready ## run the main job on the Online Retail data set
+	@$(BIN)/segmill run --out out
+
+test: $(VENV)/.ready lint types ## lint, types and all tests
+	@$(BIN)/pytest -m "slow or not slow"
+
+test-fast: $(VENV)/.ready ## the tests that start no Flink job
+	@$(BIN)/pytest
+
+lint: $(VENV)/.ready
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/.ready
+	@$(BIN)/mypy
+
+clean: ## remove what the other commands made
+	rm -rf $(VENV) .bench-venv out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

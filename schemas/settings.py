@@ -1,0 +1,65 @@
+"""Settings that change what the jobs compute: read once from TOML, handed to every operator as it starts."""
+
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+
+
+class SettingsError(ValueError):
+    """A settings file that cannot be used; the message says where and why."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything a run may set. Times are milliseconds of event time unless a name says otherwise."""
+
+    currency: str = "USD"
+    """What amounts are kept in (ISO 4217), and what an event without a currency is taken to be in."""
+    rates: dict[str, Decimal] = {}
+    """Units of `currency` for one unit of another one; amounts in a currency not named here are rejected."""
+    out_of_orderness_ms: int = 5_000
+    """How far the watermark stays behind the newest event."""
+    allowed_lateness_ms: int = 7 * DAY_MS
+    """How far behind the watermark an event is still applied, exactly; also the least horizon for duplicates."""
+    max_future_ms: int = DAY_MS
+    """How far ahead of the clock a timestamp may be before it is rejected."""
+    max_record_bytes: int = 1 << 20
+    """Longer records are rejected."""
+    session_gap_ms: int = 30 * MINUTE_MS
+    """A session without a producer's id ends after this long without an event; a cart is abandoned then."""
+    session_id_idle_ms: int = DAY_MS
+    """A producer's session id that was silent for longer starts a new session."""
+    order_memory_ms: int = 730 * DAY_MS
+    """How long an order can still be refunded exactly; lifetime totals keep it for ever."""
+    profile_interval_ms: int = MINUTE_MS
+    """A profile is written at most this often while nothing but its features changes; 0: at every event."""
+    profile_refresh_ms: int = HOUR_MS
+    """A profile whose window features changed by mere passing of time is rewritten within this time."""
+    viewed_half_life_ms: int = 30 * DAY_MS
+    """Half-life of a `viewed-with` interaction."""
+    bought_half_life_ms: int = 90 * DAY_MS
+    """Half-life of a `bought-with` interaction."""
+    bought_span_ms: int = 30 * DAY_MS
+    """Two purchases of a customer at most this far apart go together."""
+    redis_prefix: str = "segmill:"
+    """Stands before every Redis key."""
+
+
+def load_settings(path: Path | None) -> Settings:
+    """Read settings from a TOML file; without one, the defaults.
+
+    Raises:
+        SettingsError: the file is missing, is not TOML, or holds a setting that does not exist or has the wrong type.
+    """
+    if path is None:
+        return Settings()
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return msgspec.convert(document, Settings, strict=False)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise SettingsError(f"{path}: {error}") from error

@@ -1,0 +1,63 @@
+"""Files at both ends of the graph: the spool as its source, JSON lines as its sinks."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pyflink.common import Encoder
+from pyflink.datastream import DataStream
+from pyflink.datastream.connectors.file_system import BucketAssigner, FileSink, OutputFileConfig, RollingPolicy
+from pyflink.table import StreamTableEnvironment
+
+from jobs.graph import LineSink, Source, rows_with_time
+
+_LARGEST_PART_BYTES = 1 << 40
+_FOREVER_MS = 1 << 40
+
+
+def spool_source(spool: Path, out_of_orderness_ms: int) -> Source:
+    """Read a spool file in order, with the watermark `out_of_orderness_ms` behind the newest event, after every event.
+
+    (After every event: with `pipeline.auto-watermark-interval` 0. So what happens depends on the input alone.)
+    """
+
+    def add(tables: StreamTableEnvironment) -> DataStream:
+        path = spool.resolve().as_uri().replace("'", "''")
+        tables.execute_sql(f"""
+            CREATE TEMPORARY TABLE spool (
+                k STRING NOT NULL, t BIGINT NOT NULL, v BYTES NOT NULL,
+                ts AS TO_TIMESTAMP_LTZ(t, 3), WATERMARK FOR ts AS TO_TIMESTAMP_LTZ(t - {out_of_orderness_ms:d}, 3)
+            ) WITH ('connector' = 'filesystem', 'path' = '{path}', 'format' = 'csv')""")
+        return rows_with_time(tables, "SELECT k, v, ts FROM spool")  # noqa: S608  (no outside text in it)
+
+    return add
+
+
+def lines_to_folder(folder: Path) -> LineSink:
+    """Write lines, in order, to part files in `folder`; `joined` reads them."""
+
+    def add(stream: DataStream, uid: str) -> None:
+        sink = (
+            FileSink.for_row_format(folder.resolve().as_uri(), Encoder.simple_string_encoder())
+            .with_bucket_assigner(BucketAssigner.base_path_bucket_assigner())
+            .with_rolling_policy(
+                RollingPolicy.default_rolling_policy(_LARGEST_PART_BYTES, _FOREVER_MS, _FOREVER_MS)
+            )
+            .with_output_file_config(OutputFileConfig.builder().with_part_prefix("part").build())
+            .build()
+        )
+        stream.sink_to(sink).name(uid).uid(f"{uid}-sink")
+
+    return add
+
+
+def joined(folder: Path) -> Iterator[bytes]:
+    """The lines of a finished job's folder, each with its line break, in the order of emission of each subtask."""
+    for part in sorted(folder.glob("part-*"), key=_place):
+        with part.open("rb") as lines:
+            yield from lines
+
+
+def _place(part: Path) -> tuple[str, int]:
+    name, number = re.fullmatch(r"(.*)-(\d+)", part.name).groups()  # type: ignore[union-attr]  # Flink's own names
+    return name, int(number)

@@ -1,0 +1,170 @@
+"""The job graph, the same for an embedded run and for a cluster: only its source and its sinks are exchanged.
+
+::
+
+    source -> CUSTOMER -> segment changes, rejected records, counts
+                 |-> REDIS
+                 +-> ITEM -> PUBLISH -> REDIS
+                       +-> REDIS
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pyflink.common import Types
+from pyflink.datastream import DataStream, KeyedStream, OutputTag
+from pyflink.java_gateway import get_gateway
+from pyflink.table import Schema, StreamTableEnvironment
+
+from operators.bytes_state import bytes_by_string
+from operators.customer import CustomerBinding, CustomerOperator
+from operators.item import ItemOperator
+from operators.logic import CustomerFactory, ItemFactory, PublishFactory
+from operators.publish import PublishOperator
+from operators.redis_connection import RedisTarget
+from operators.redis_writer import RedisBatching, RedisWriter
+from operators.tags import COUNTS, REDIS, REJECTED, SEGMENT_CHANGES, TOTALS
+from operators.types import BYTES, KEYED_BYTES
+
+MAX_PARALLELISM = 128
+"""Fixed for ever: state is divided into so many groups of keys."""
+
+Source = Callable[[StreamTableEnvironment], DataStream]
+"""Gives a stream of (subject, payload) with event times and watermarks; payload: place, 0x1F, raw bytes."""
+LineSink = Callable[[DataStream, str], None]
+"""Takes a stream of JSON lines and a uid, and brings the lines somewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logics:
+    """What the operators bind: factories that are pickled. Without the item side, messages for it are dropped."""
+
+    customer: CustomerFactory
+    item: ItemFactory | None = None
+    publish: PublishFactory | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """Where results go; what has no outlet is dropped."""
+
+    segment_changes: LineSink | None = None
+    rejected: LineSink | None = None
+    counts: LineSink | None = None
+    redis: RedisTarget | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GraphOptions:
+    """How the graph is laid out."""
+
+    bounded: bool
+    """Whether the input ends."""
+    one_subtask: bool
+    """Parallelism 1: operators then share a thread, which is cheaper by far (see `keyed`)."""
+    redis_shards: int = 1
+    """Part of the layout of the state; at least the parallelism, or some writers have nothing to do."""
+    redis_batching: RedisBatching = field(default_factory=RedisBatching)
+    progress_dir: Path | None = None
+
+
+class Graph:
+    """Adds the parts of the graph to one environment."""
+
+    def __init__(self, tables: StreamTableEnvironment, outlets: Outlets, options: GraphOptions) -> None:
+        """Nothing is added yet."""
+        self._tables, self._outlets, self._options = tables, outlets, options
+
+    def build(self, source: Source, logics: Logics) -> None:
+        """Add the whole graph."""
+        customers = self._customers(source, logics.customer)
+        outlets = self._outlets
+        for tag, sink in (
+            (SEGMENT_CHANGES, outlets.segment_changes),
+            (REJECTED, outlets.rejected),
+            (COUNTS, outlets.counts),
+        ):
+            (sink or discard)(side_output(customers, tag), tag.tag_id)
+        self._to_redis(side_output(customers, REDIS), "customer")
+        if logics.item is None or logics.publish is None:
+            discard(customers, "items")
+        else:
+            self._publish(self._items(customers, logics.item), logics.publish)
+
+    def _customers(self, source: Source, factory: CustomerFactory) -> DataStream:
+        options = self._options
+        binding = CustomerBinding(options.bounded, options.redis_shards, options.progress_dir)
+        operator = CustomerOperator(factory, binding)
+        customers = keyed(source(self._tables)).process(operator, output_type=KEYED_BYTES)
+        return customers.name("customer").uid("customer")
+
+    def _items(self, customers: DataStream, factory: ItemFactory) -> DataStream:
+        options = self._options
+        operator = ItemOperator(factory, bounded=options.bounded, redis_shards=options.redis_shards)
+        items = keyed(customers, in_place=options.one_subtask).process(operator, output_type=KEYED_BYTES)
+        items.name("item").uid("item")
+        self._to_redis(side_output(items, REDIS), "item")
+        return items
+
+    def _publish(self, items: DataStream, factory: PublishFactory) -> None:
+        options = self._options
+        operator = PublishOperator(factory, bounded=options.bounded, redis_shards=options.redis_shards)
+        totals = side_output(items, TOTALS).broadcast(bytes_by_string())
+        published = keyed(items).connect(totals).process(operator, output_type=KEYED_BYTES)
+        published.name("publish").uid("publish")
+        self._to_redis(published, "publish")
+
+    def _to_redis(self, writes: DataStream, origin: str) -> None:
+        """One writer for each origin of writes: no two of them write the same key."""
+        target, uid = self._outlets.redis, f"redis-writer-{origin}"
+        if target is None:
+            discard(writes, uid)
+            return
+        operator = RedisWriter(target, self._options.redis_batching, bounded=self._options.bounded)
+        written = keyed(writes, in_place=self._options.one_subtask).process(operator, output_type=KEYED_BYTES)
+        discard(written.name(uid).uid(uid), uid)
+
+
+def keyed(stream: DataStream, *, in_place: bool = False) -> KeyedStream:
+    """Key (key, payload) rows by their first field, in Java: no Python key selector runs.
+
+    With `in_place`, which is for one subtask only, the records stay in the thread that made them: Flink then chains
+    the operators. That is cheaper by far than to hand every record, and Python's lock, from thread to thread, and the
+    order of everything is determined.
+
+    Reaches into an undocumented place of PyFlink: the second argument says what the function receives, field 1.
+    """
+    jvm = get_gateway().jvm
+    selector, j_key = jvm.KeyByKeySelector(), Types.ROW([Types.STRING()]).get_java_type_info()
+    if in_place:
+        utils = jvm.org.apache.flink.streaming.api.datastream.DataStreamUtils
+        return KeyedStream(utils.reinterpretAsKeyedStream(stream._j_data_stream, selector, j_key), BYTES, stream)
+    return KeyedStream(stream._j_data_stream.keyBy(selector, j_key), BYTES, stream)
+
+
+def side_output(stream: DataStream, tag: OutputTag) -> DataStream:
+    """A side output as it is: `DataStream.get_side_output` would put a Python map behind it."""
+    return DataStream(stream._j_data_stream.getSideOutput(tag.get_java_output_tag()))
+
+
+def discard(stream: DataStream, uid: str) -> None:
+    """Drop a stream. (A side output that nobody takes is an error in thread mode.)"""
+    j_sink = get_gateway().jvm.org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink()
+    stream._j_data_stream.sinkTo(j_sink).name(f"end of {uid}").uid(f"{uid}-end")
+
+
+def rows_with_time(tables: StreamTableEnvironment, query: str) -> DataStream:
+    """A query of `k STRING, v BYTES` and a time attribute `ts` as (key, payload) rows whose timestamp is `ts`."""
+    schema = (
+        Schema.new_builder()
+        .column("k", "STRING NOT NULL")
+        .column("v", "BYTES NOT NULL")
+        .column_by_metadata("rowtime", "TIMESTAMP_LTZ(3)")
+        .build()
+    )
+    mode = get_gateway().jvm.org.apache.flink.table.connector.ChangelogMode.insertOnly()
+    j_table = tables.sql_query(query)._j_table
+    stream = DataStream(tables._j_tenv.toChangelogStream(j_table, schema._j_schema, mode))
+    stream._j_data_stream.getTransformation().setOutputType(KEYED_BYTES.get_java_type_info())
+    return stream

@@ -1,0 +1,66 @@
+"""Keyed state that holds plain bytes, in thread mode and in process mode.
+
+In thread mode PyFlink would take a byte array apart into a tuple of integers, one by one; pemja hands over bytes
+as they are, so the converter in between is replaced by the one that does nothing.
+"""
+
+from typing import Any
+
+from pyflink.common import Types
+from pyflink.datastream import RuntimeContext
+from pyflink.datastream.state import ListStateDescriptor, MapStateDescriptor, ValueStateDescriptor
+
+from operators.types import BYTES
+
+
+def bytes_value(context: RuntimeContext, name: str) -> Any:
+    """A ValueState of bytes."""
+    state = context.get_state(ValueStateDescriptor(name, BYTES))
+    _keep_values_as_they_are(state)
+    return state
+
+
+def bytes_list(context: RuntimeContext, name: str) -> Any:
+    """A ListState of bytes."""
+    state = context.get_list_state(ListStateDescriptor(name, BYTES))
+    _keep_elements_as_they_are(state)
+    return state
+
+
+def bytes_map(context: RuntimeContext, name: str) -> Any:
+    """A MapState from integers to bytes."""
+    state = context.get_map_state(MapStateDescriptor(name, Types.LONG(), BYTES))
+    if hasattr(state, "_v_converter"):
+        state._v_converter = _identity()
+    return state
+
+
+def bytes_by_string() -> Any:
+    """The descriptor of a broadcast state from strings to bytes."""
+    return MapStateDescriptor("totals", Types.STRING(), BYTES)
+
+
+def as_they_are(map_state: Any) -> Any:
+    """Let a broadcast state hand over bytes as bytes."""
+    if hasattr(map_state, "_v_converter"):
+        map_state._v_converter = _identity()
+    return map_state
+
+
+def _keep_values_as_they_are(state: Any) -> None:
+    if hasattr(state, "_value_converter"):
+        state._value_converter = _identity()
+
+
+def _keep_elements_as_they_are(state: Any) -> None:
+    if hasattr(state, "_element_converter"):
+        from pyflink.fn_execution.embedded.converters import ListDataConverter  # loads only inside the JVM
+
+        state._element_converter = _identity()
+        state._value_converter = ListDataConverter(_identity())
+
+
+def _identity() -> Any:
+    from pyflink.fn_execution.embedded.converters import IdentityDataConverter  # loads only inside the JVM
+
+    return IdentityDataConverter()

@@ -1,0 +1,86 @@
+"""The CUSTOMER operator: binds a `CustomerLogic` to the stream of (subject, payload)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyflink.common import Row
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+
+from operators.logic import Channel, CustomerFactory, Output
+from operators.progress import Progress
+from operators.redis_shards import shard_of
+from operators.stores import FlinkKeyedStore
+from operators.tags import COUNTS, REDIS, REJECTED, SEGMENT_CHANGES
+from operators.types import END_OF_TIME_MS
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerBinding:
+    """What the operator needs besides the logic."""
+
+    bounded: bool
+    """Whether the input ends: then every key gets a last timer at END_OF_TIME_MS."""
+    redis_shards: int = 1
+    progress_dir: Path | None = None
+    """Where the number of processed events is shown, for a launcher on the same machine."""
+
+
+class CustomerOperator(KeyedProcessFunction):  # type: ignore[misc]
+    """Main output: (relation|item, message) for the item operator. All else leaves by side outputs."""
+
+    def __init__(self, factory: CustomerFactory, binding: CustomerBinding) -> None:
+        """Both are pickled; the logic is made where the operator runs."""
+        self._factory, self._binding = factory, binding
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Make the logic and register the state."""
+        binding = self._binding
+        logic = self._factory()
+        self._on_event, self._on_timer = logic.on_event, logic.on_timer
+        self._store = FlinkKeyedStore(runtime_context, "customer")
+        self._bounded, self._shards = binding.bounded, binding.redis_shards
+        self._progress = Progress(binding.progress_dir)
+        self._with_last_timer: set[str] = set()
+
+    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Any:
+        """One event: (place, 0x1F, raw bytes)."""
+        key = ctx.get_current_key()
+        timers = ctx.timer_service()
+        wake_ms, outputs = self._on_event(key, value, timers.current_watermark(), self._store)
+        if wake_ms is not None:
+            timers.register_event_time_timer(wake_ms)
+        if self._bounded and key not in self._with_last_timer:  # known again after a restart at the key's next event
+            self._with_last_timer.add(key)
+            timers.register_event_time_timer(END_OF_TIME_MS)
+        self._progress.step()
+        return self._emitted(outputs) if outputs else ()
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Any:
+        """Time has passed for one key."""
+        timers = ctx.timer_service()
+        key = ctx.get_current_key()
+        wake_ms, outputs = self._on_timer(key, timestamp, timers.current_watermark(), self._store)
+        if wake_ms is not None:
+            timers.register_event_time_timer(wake_ms)
+        return self._emitted(outputs) if outputs else ()
+
+    def close(self) -> None:
+        """Show the last count."""
+        if hasattr(self, "_progress"):
+            self._progress.close()
+
+    def _emitted(self, outputs: Any) -> Iterator[Any]:
+        output: Output
+        for output in outputs:
+            channel, key, payload = output
+            if channel == Channel.ITEM:
+                yield Row(key, payload)
+            elif channel == Channel.REDIS:
+                yield REDIS, Row(shard_of(key, self._shards), payload)
+            else:
+                yield _LINES[channel], payload.decode()
+
+
+_LINES = {Channel.SEGMENT_CHANGE: SEGMENT_CHANGES, Channel.REJECTED: REJECTED, Channel.COUNTS: COUNTS}

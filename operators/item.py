@@ -1,0 +1,49 @@
+"""The ITEM operator: binds an `ItemLogic` to messages keyed by `relation|item`."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pyflink.common import Row
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+
+from operators.logic import Channel, ItemFactory, Output
+from operators.redis_shards import shard_of
+from operators.stores import FlinkPendingStore
+from operators.tags import REDIS, TOTALS
+from operators.types import END_OF_TIME_MS
+
+
+class ItemOperator(KeyedProcessFunction):  # type: ignore[misc]
+    """Main output: (relation|item, row). Totals and Redis writes leave by side outputs."""
+
+    def __init__(self, factory: ItemFactory, *, bounded: bool, redis_shards: int = 1) -> None:
+        """The factory is pickled; the logic is made where the operator runs."""
+        self._factory, self._bounded, self._shards = factory, bounded, redis_shards
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Make the logic and register the state."""
+        self._logic = self._factory()
+        self._store = FlinkPendingStore(runtime_context, "item")
+        self._with_last_timer: set[str] = set()
+
+    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Any:
+        """One message."""
+        key = ctx.get_current_key()
+        if self._bounded and key not in self._with_last_timer:
+            self._with_last_timer.add(key)
+            ctx.timer_service().register_event_time_timer(END_OF_TIME_MS)
+        outputs = self._logic.on_message(key, value, self._store)
+        return self._emitted(outputs) if outputs else ()
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Any:
+        """The input has ended: final row and total."""
+        return self._emitted(self._logic.on_end(ctx.get_current_key(), self._store))
+
+    def _emitted(self, outputs: Iterable[Output]) -> Iterator[Any]:
+        for channel, key, payload in outputs:
+            if channel == Channel.ROW:
+                yield Row(key, payload)
+            elif channel == Channel.TOTAL:
+                yield TOTALS, Row(key, payload)
+            else:
+                yield REDIS, Row(shard_of(key, self._shards), payload)

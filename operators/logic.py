@@ -1,0 +1,93 @@
+"""What an operator asks of the engine-free logic that it binds, and what it gives it: nothing here knows Flink."""
+
+from collections.abc import Callable, Iterable
+from enum import IntEnum
+from typing import Protocol
+
+Output = tuple[int, str, bytes]
+"""(channel, key, payload)."""
+Step = tuple[int | None, Iterable[Output]]
+"""(wake_ms, outputs): `wake_ms` is the event time of a timer to be registered now; None: none is needed."""
+
+
+class Channel(IntEnum):
+    """Where an output goes. JSON payloads are UTF-8 without a line break."""
+
+    SEGMENT_CHANGE = 0
+    """A JSON line; key: customer."""
+    REDIS = 1
+    """A write of schemas/writes.py; key: what must keep its order, such as the customer."""
+    ITEM = 2
+    """A message for the item operator; key: `relation|item`."""
+    REJECTED = 3
+    """A JSON line."""
+    COUNTS = 4
+    """A JSON line of a customer's outcomes, once at the end of a bounded run."""
+    ROW = 5
+    """From the item operator: an item's row for publishing; key: `relation|item`."""
+    TOTAL = 6
+    """From the item operator: an item's total, for all to know; key: `relation|item`."""
+
+
+class KeyedStore(Protocol):
+    """The state of the current key: one packed value, and sealed chunks that few keys have."""
+
+    def load(self) -> bytes | None: ...
+    def save(self, packed: bytes) -> None: ...
+    def clear(self) -> None: ...
+    def get_chunk(self, number: int) -> bytes | None: ...
+    def put_chunk(self, number: int, packed: bytes) -> None: ...
+    def drop_chunk(self, number: int) -> None: ...
+
+
+class CustomerLogic(Protocol):
+    """One instance serves all keys of a subtask; what it must remember of a key it keeps in the store."""
+
+    def on_event(self, key: str, payload: bytes, watermark_ms: int, store: KeyedStore) -> Step: ...
+    def on_timer(self, key: str, time_ms: int, watermark_ms: int, store: KeyedStore) -> Step: ...
+
+
+class PendingStore(Protocol):
+    """The state of an item: a packed row and the messages that are not yet in it."""
+
+    def load(self) -> bytes | None: ...
+    def save(self, packed: bytes) -> None: ...
+    def clear(self) -> None: ...
+    def pending(self) -> list[bytes]: ...
+    def append(self, message: bytes) -> None: ...
+    def drop_pending(self) -> None: ...
+
+
+class ItemLogic(Protocol):
+    """Sums messages to rows and totals; outputs go to ROW, TOTAL and REDIS."""
+
+    def on_message(self, key: str, payload: bytes, store: PendingStore) -> Iterable[Output]: ...
+    def on_end(self, key: str, store: PendingStore) -> Iterable[Output]: ...
+
+
+class Totals(Protocol):
+    """What was broadcast: read by every key."""
+
+    def get(self, key: str) -> bytes | None: ...
+    def put(self, key: str, packed: bytes) -> None: ...
+
+
+class ValueStore(Protocol):
+    """One packed value of the current key."""
+
+    def load(self) -> bytes | None: ...
+    def save(self, packed: bytes) -> None: ...
+    def clear(self) -> None: ...
+
+
+class PublishLogic(Protocol):
+    """Scores rows against the totals; outputs go to REDIS."""
+
+    def on_total(self, payload: bytes, totals: Totals) -> None: ...
+    def on_row(self, key: str, payload: bytes, totals: Totals, store: ValueStore) -> Iterable[Output]: ...
+    def on_end(self, key: str, totals: Totals, store: ValueStore) -> Iterable[Output]: ...
+
+CustomerFactory = Callable[[], CustomerLogic]
+"""Makes the logic in the operator: a module-level function, or a functools.partial of one with picklable settings."""
+ItemFactory = Callable[[], ItemLogic]
+PublishFactory = Callable[[], PublishLogic]

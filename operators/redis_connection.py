@@ -1,0 +1,123 @@
+"""A connection to Redis that sends batches of writes and knows which failures pass by themselves."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from schemas.writes import MOST_POPULAR, TOMBSTONE_TTL_MS
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
+_PASSING_REPLIES = ("OOM", "BUSY", "LOADING", "READONLY", "MASTERDOWN", "TRYAGAIN", "MISCONF", "NOREPLICAS")
+_SCHEMES = ("redis", "rediss", "unix")
+
+
+class RedisFailure(RuntimeError):
+    """Writes could not be brought to Redis; the message names the address (never the password) and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedisTarget:
+    """Where writes go: picklable, handed to the operator."""
+
+    url: str
+    """`redis://`, `rediss://` or `unix://`, with credentials if need be."""
+    prefix: str = "segmill:"
+    patience_s: float = 30.0
+    """How long a Redis that does not answer is waited for before the job fails."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no Redis address.
+
+        Raises:
+            RedisFailure: the URL has none of the three schemes.
+        """
+        if urlsplit(self.url).scheme not in _SCHEMES:
+            raise RedisFailure(f"a Redis address begins with redis://, rediss:// or unix:// (got {self.address!r})")
+
+    @property
+    def address(self) -> str:
+        """The URL without its credentials."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{unquote(parts.path)}"
+
+    def connect(self) -> redis.Redis:
+        """A client; connects at its first command."""
+        return redis.Redis.from_url(
+            self.url, socket_timeout=10.0, socket_connect_timeout=5.0, retry=Retry(NoBackoff(), 0), protocol=2
+        )
+
+
+class RedisConnection:
+    """Sends batches, each as one script call, and waits out what passes."""
+
+    def __init__(
+        self,
+        target: RedisTarget,
+        client: Any = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Nothing is connected yet. `client`, `sleep` and `clock` are arguments for the tests."""
+        self._target, self._sleep, self._clock = target, sleep, clock
+        self._client = target.connect() if client is None else client
+        self._script = files("operators").joinpath("redis_writes.lua").read_bytes()
+        self._sha = ""
+        self._fixed = (target.prefix, TOMBSTONE_TTL_MS, MOST_POPULAR)
+
+    def send(self, writes: Sequence[bytes]) -> tuple[int, int]:
+        """Apply the writes, in their order; returns how many were applied and how many were older than what is there.
+
+        When this returns, Redis has answered for all of them.
+
+        Raises:
+            RedisFailure: Redis did not answer in time, or refused a write.
+        """
+        deadline, pause_s = self._clock() + self._target.patience_s, FIRST_PAUSE_S
+        while True:
+            try:
+                return self._try(writes)
+            except redis.RedisError as error:
+                if not _passes(error):
+                    raise RedisFailure(f"Redis at {self._target.address} refused a write: {error}") from None
+                if self._clock() + pause_s > deadline:
+                    raise RedisFailure(self._gave_up(error)) from None
+            self._sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self._client.close()
+
+    def _try(self, writes: Sequence[bytes]) -> tuple[int, int]:
+        if not self._sha:
+            self._sha = self._client.script_load(self._script)
+        try:
+            applied, older = self._client.evalsha(self._sha, 0, *self._fixed, *writes)
+        except redis.exceptions.NoScriptError:  # restarted, or another server took over
+            self._sha = self._client.script_load(self._script)
+            applied, older = self._client.evalsha(self._sha, 0, *self._fixed, *writes)
+        return applied, older
+
+    def _gave_up(self, error: redis.RedisError) -> str:
+        return (
+            f"Redis at {self._target.address} was not usable for {self._target.patience_s:g} s ({error}); "
+            "nothing is lost: start it, or give another address, and run again"
+        )
+
+
+def _passes(error: redis.RedisError) -> bool:
+    """Whether waiting may help."""
+    if isinstance(error, redis.exceptions.AuthenticationError):
+        return False
+    if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+        return True
+    if isinstance(error, redis.exceptions.OutOfMemoryError | redis.exceptions.ReadOnlyError):
+        return True
+    return str(error).startswith(_PASSING_REPLIES)

@@ -1,0 +1,43 @@
+"""Every Redis key there is, in one place; writers and readers use it alike."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Names of the Redis keys below one prefix.
+
+    Ids are put in as they are: nothing follows them in a key, so an id may hold any character, a colon included.
+    (A relation and a scope are our own words and hold no colon, but for `category:x` and `segment:x` scopes.)
+    """
+
+    prefix: str = "segmill:"
+
+    @property
+    def meta(self) -> str:
+        """The hash of schema version, rule version and watermark."""
+        return f"{self.prefix}meta"
+
+    def profile(self, customer_id: str) -> str:
+        """A customer's packed profile."""
+        return f"{self.prefix}profile:{customer_id}"
+
+    def segment(self, name: str) -> str:
+        """The sorted set of a segment's members, scored by when they entered (ms)."""
+        return f"{self.prefix}segment:{name}"
+
+    def similar(self, relation: str, item_id: str) -> str:
+        """An item's packed neighbours in one relation."""
+        return f"{self.prefix}similar:{relation}:{item_id}"
+
+    def popular(self, scope: str) -> str:
+        """The sorted set of trending items of a scope: `all`, `category:x` or `segment:x`."""
+        return f"{self.prefix}popular:{scope}"
+
+    def popular_versions(self, scope: str) -> str:
+        """The hash of versions behind `popular`, by which an older score is told from a newer one."""
+        return f"{self.prefix}popular-versions:{scope}"
+
+    def model(self, name: str) -> str:
+        """A published model."""
+        return f"{self.prefix}model:{name}"

@@ -1,0 +1,25 @@
+"""What a piece of logic gives out: a channel, a key and a payload. Where a channel leads is the engine's business."""
+
+from enum import IntEnum
+
+Output = tuple[int, str, bytes]
+"""(channel, key, payload)."""
+
+
+class Channel(IntEnum):
+    """Where an output goes. JSON payloads are UTF-8 without a line break."""
+
+    SEGMENT_CHANGE = 0
+    """A JSON line; key: customer."""
+    REDIS = 1
+    """A write of schemas/writes.py; key: what must keep its order, such as the customer."""
+    ITEM = 2
+    """A message for the item operator; key: `relation|item`."""
+    REJECTED = 3
+    """A JSON line."""
+    COUNTS = 4
+    """A JSON line of a customer's outcomes, once at the end of a bounded run."""
+    ROW = 5
+    """From the item operator: an item's row for publishing; key: `relation|item`."""
+    TOTAL = 6
+    """From the item operator: an item's total, for all to know; key: `relation|item`."""

@@ -1,0 +1,178 @@
+"""Append-mostly columns that stay cheap to save however long they grow.
+
+A customer's whole state is one packed value. What grows without end for a hot customer (the times of a hundred
+thousand views, say) would make that value dear to write at every event, so a column seals its oldest entries into
+immutable chunks of a fixed size, kept under a number of their own in a `ChunkStore`; only the unsealed tail travels in
+the packed value. A customer of ordinary size never seals a chunk.
+
+Entries have absolute indices that never change: dropping old entries moves `first`, appending moves `end`.
+
+        first              sealed            end
+          |---- chunks -----|---- inline -----|
+"""
+
+from array import array
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgpack
+
+T = TypeVar("T")
+
+CHUNK_ENTRIES = 512
+CHUNK_NUMBER_BITS = 40  # a chunk's key is (column << 40) | chunk
+
+
+class ChunkStore(Protocol):
+    """Where sealed chunks live: Flink's MapState in a job, a dict in tests."""
+
+    def get_chunk(self, number: int) -> bytes | None: ...
+
+    def put_chunk(self, number: int, chunk: bytes) -> None: ...
+
+    def drop_chunk(self, number: int) -> None: ...
+
+
+class Column(Generic[T]):
+    """The entries [first, end) of one column, all of them in memory while the customer is."""
+
+    __slots__ = ("chunk", "dirty", "dropped", "first", "number", "sealed", "values")
+    values: Any  # a list, or an array of the same behaviour
+
+    def __init__(self, number: int, chunk: int = CHUNK_ENTRIES) -> None:
+        self.number = number << CHUNK_NUMBER_BITS
+        self.chunk = chunk
+        self.values = self._empty()
+        self.first = 0
+        self.sealed = 0
+        self.dropped = 0  # chunks below this number no longer exist
+        self.dirty: set[int] = set()
+
+    def _empty(self) -> Any:
+        raise NotImplementedError
+
+    def _encode(self, values: Any) -> bytes:
+        raise NotImplementedError
+
+    def _decode(self, packed: bytes) -> Any:
+        raise NotImplementedError
+
+    @property
+    def end(self) -> int:
+        """The index that the next entry will have."""
+        return self.first + len(self.values)
+
+    def truncate(self, end: int) -> None:
+        """Forget the entries from `end` on."""
+        del self.values[max(0, end - self.first) :]
+        if end < self.sealed:
+            self.sealed = max(self.dropped * self.chunk, end - end % self.chunk)
+
+    def touch(self, index: int) -> None:
+        """Say that the entry at `index` was changed in place."""
+        if index < self.sealed:
+            self.dirty.add(index // self.chunk)
+
+    def drop_before(self, index: int) -> None:
+        """Forget the entries below `index`; they must no longer be asked for."""
+        if index > self.first:
+            del self.values[: index - self.first]
+            self.first = index
+
+    def save(self, store: ChunkStore) -> list[Any]:
+        """Seal and drop what is due in `store`; returns what goes into the packed value."""
+        if self.first + len(self.values) - self.sealed >= self.chunk:
+            self._seal(store)
+        if self.dirty:
+            for chunk in self.dirty:
+                if chunk * self.chunk < self.sealed:
+                    self._put(store, chunk)
+            self.dirty.clear()
+        if self.first // self.chunk > self.dropped:
+            self._drop_chunks(store, self.first // self.chunk)
+        inline = self.values if self.sealed <= self.first else self.values[self.sealed - self.first :]
+        return [self.first, self.sealed, self._encode(inline)]
+
+    def _seal(self, store: ChunkStore) -> None:
+        self.sealed = max(self.sealed, self.first - self.first % self.chunk)
+        while self.end - self.sealed >= self.chunk:
+            self._put(store, self.sealed // self.chunk)
+            self.sealed += self.chunk
+
+    def _put(self, store: ChunkStore, chunk: int) -> None:
+        start = max(chunk * self.chunk, self.first) - self.first
+        stop = (chunk + 1) * self.chunk - self.first
+        if stop > 0:
+            store.put_chunk(self.number | chunk, self._encode(self.values[start:stop]))
+
+    def _drop_chunks(self, store: ChunkStore, before: int) -> None:
+        for chunk in range(self.dropped, min(before, self.sealed // self.chunk)):
+            store.drop_chunk(self.number | chunk)
+        self.dropped = before
+
+    def load(self, packed: list[Any], store: ChunkStore) -> None:
+        """Take up what `save` returned, reading the sealed chunks from `store`."""
+        self.first, self.sealed, inline = packed
+        self.dropped = self.first // self.chunk
+        self.values = self._empty()
+        for chunk in range(self.dropped, self.sealed // self.chunk):
+            content = store.get_chunk(self.number | chunk)
+            if content is None:
+                raise LookupError(f"chunk {chunk} of column {self.number >> CHUNK_NUMBER_BITS} is missing")
+            values = self._decode(content)
+            # a chunk may hold entries that were dropped since it was sealed: it is aligned to its end
+            stale = self.first - ((chunk + 1) * self.chunk - len(values))
+            self.values.extend(values[stale:] if stale > 0 else values)
+        self.values.extend(self._decode(inline))
+
+    def clear(self, store: ChunkStore) -> None:
+        """Forget everything, sealed chunks too, and start again at index 0."""
+        for chunk in range(self.dropped, self.sealed // self.chunk):
+            store.drop_chunk(self.number | chunk)
+        self.values = self._empty()
+        self.first = self.sealed = self.dropped = 0
+        self.dirty.clear()
+
+
+class Int64Column(Column[int]):
+    """Integers, eight little-endian bytes each."""
+
+    __slots__ = ()
+    values: "array[int]"
+
+    def _empty(self) -> "array[int]":
+        return array("q")
+
+    def _encode(self, values: "array[int]") -> bytes:
+        return values.tobytes()
+
+    def _decode(self, packed: bytes) -> "array[int]":
+        return array("q", packed)
+
+
+class RecordColumn(Column[Any]):
+    """Plain values that MessagePack can hold (lists, strings, integers)."""
+
+    __slots__ = ()
+    values: list[Any]
+
+    def _empty(self) -> list[Any]:
+        return []
+
+    def _encode(self, values: list[Any]) -> bytes:
+        return msgpack.packb(values)  # type: ignore[no-any-return]
+
+    def _decode(self, packed: bytes) -> list[Any]:
+        return msgpack.unpackb(packed, strict_map_key=False)  # type: ignore[no-any-return]
+
+
+class DictChunkStore(dict[int, bytes]):
+    """A ChunkStore in memory, for tests, replays without an engine and benchmarks."""
+
+    def get_chunk(self, number: int) -> bytes | None:
+        return self.get(number)
+
+    def put_chunk(self, number: int, chunk: bytes) -> None:
+        self[number] = chunk
+
+    def drop_chunk(self, number: int) -> None:
+        self.pop(number, None)

@@ -1,0 +1,116 @@
+"""When passing time alone can next change the answer of a rule: to the millisecond, without an event.
+
+Each atom (a feature and a threshold) gets one function from (fold, now_ms) to the first moment after now at which
+`feature >= threshold` can turn over; the customer then needs one timer, at the earliest of them.
+"""
+
+from collections.abc import Callable, Iterable
+from math import ceil, log2
+from typing import Any
+
+from state.customer.counts import NEVER_MS, WINDOW_DAYS, WINDOWS_MS
+from state.customer.features import engagement
+from state.customer.fold import ENGAGEMENT_HALF_LIFE_MS, Fold
+from state.rules.features import FEATURES
+from state.rules.ruleset import Atom
+
+Flip = Callable[[Fold, int], int]
+
+_AGES: dict[str, Callable[[Fold], int | None]] = {
+    "recency_ms": lambda fold: fold.orders.newest_ms,
+    "since_last_seen_ms": lambda fold: fold.last_seen_ms,
+    "since_first_seen_ms": lambda fold: fold.first_seen_ms,
+}
+
+
+def flips_of(atoms: Iterable[Atom]) -> list[Flip]:
+    """The functions for all atoms."""
+    return [_flip(atom.feature, atom.threshold) for atom in atoms]
+
+
+def next_flip(flips: list[Flip], fold: Fold, now_ms: int) -> int:
+    """The earliest moment after `now_ms` at which any atom can turn over; NEVER_MS if none can."""
+    earliest = NEVER_MS
+    for flip in flips:
+        at_ms = flip(fold, now_ms)
+        if at_ms < earliest:
+            earliest = at_ms
+    return earliest
+
+
+def _flip(feature: str, threshold: Any) -> Flip:
+    spec = FEATURES[feature]
+    if spec.drift in ("count", "sum"):
+        window = WINDOW_DAYS.index(spec.window_days or 0)
+        return _window_flip(str(spec.metric), window, None if threshold is None else ceil(threshold))
+    if spec.drift == "age":
+        return _age_flip(_AGES[feature], ceil(threshold))
+    if spec.drift == "decay":
+        return _decay_flip(float(threshold))
+    return _appears
+
+
+def _window_flip(metric: str, window: int, threshold: int | None) -> Flip:
+    if threshold is None:
+        return _leaving(metric, window)
+    if metric == "revenue":
+        return lambda fold, now_ms: fold.orders.revenue_crosses(threshold, window, now_ms)
+    if metric == "orders":
+        return lambda fold, now_ms: fold.orders.count_falls_below(threshold, window)
+    if metric == "session_ms":
+        return lambda fold, now_ms: fold.sessions.length_falls_below(threshold, window)
+    if metric == "sessions":
+        return lambda fold, now_ms: fold.sessions.falls_below(threshold, window)
+    return lambda fold, now_ms: getattr(fold, metric).falls_below(threshold, window)  # type: ignore[no-any-return]
+
+
+def _leaving(metric: str, window: int) -> Flip:
+    """When the oldest entry leaves the window, whatever it is worth."""
+    width_ms = WINDOWS_MS[window]
+
+    def oldest(fold: Fold, now_ms: int) -> int:
+        if metric in ("revenue", "orders"):
+            book = fold.orders
+            times = [orphan[0][0] for orphan in book.orphans if orphan[0][0] > now_ms - width_ms]
+            if book.heads[window] < book.column.end:
+                times.append(book.column.values[book.heads[window] - book.column.first][0])
+            return min(times) + width_ms if times else NEVER_MS
+        if metric in ("sessions", "session_ms"):
+            return fold.sessions.falls_below(fold.sessions.count(window), window)
+        counter = getattr(fold, metric)
+        return counter.falls_below(counter.count(window), window)  # type: ignore[no-any-return]
+
+    return oldest
+
+
+def _age_flip(anchor: Callable[[Fold], int | None], threshold_ms: int) -> Flip:
+    def flip(fold: Fold, now_ms: int) -> int:
+        anchor_ms = anchor(fold)
+        if anchor_ms is None or anchor_ms + threshold_ms <= now_ms:
+            return NEVER_MS
+        return anchor_ms + threshold_ms
+
+    return flip
+
+
+def _decay_flip(threshold: float) -> Flip:
+    def flip(fold: Fold, now_ms: int) -> int:
+        if threshold <= 0 or engagement(fold, now_ms) < threshold:
+            return NEVER_MS
+        at_ms = fold.engagement_at_ms + int(ENGAGEMENT_HALF_LIFE_MS * log2(fold.engagement / threshold))
+        at_ms = max(at_ms, now_ms + 1)
+        # the logarithm is off by a rounding at most: settle on the first millisecond that is really below
+        while engagement(fold, at_ms) >= threshold:
+            at_ms += 1
+        while at_ms - 1 > now_ms and engagement(fold, at_ms - 1) < threshold:
+            at_ms -= 1
+        return at_ms
+
+    return flip
+
+
+def _appears(fold: Fold, now_ms: int) -> int:
+    """When the cart counts as abandoned."""
+    if not fold.cart.units or fold.last_seen_ms is None or fold.last_seen_ms + fold.gap_ms <= now_ms:
+        return NEVER_MS
+    return fold.last_seen_ms + fold.gap_ms

@@ -1,0 +1,53 @@
+"""Interest in categories: sums of weights that halve every 30 days.
+
+Each score is kept as of its category's own last event and decayed only there, so it depends on the events alone and
+not on when somebody looked.
+"""
+
+from math import exp2
+from typing import Any
+
+HALF_LIFE_MS = 30 * 86_400_000
+KEPT = 20
+SHOWN = 5
+
+
+class Interests:
+    """Decayed score per category, the best 20."""
+
+    __slots__ = ("scores",)
+
+    def __init__(self) -> None:
+        self.scores: dict[str, tuple[float, int]] = {}
+
+    def add(self, category: str, weight: float, time_ms: int) -> None:
+        known = self.scores.get(category)
+        if known is not None:
+            weight += known[0] * exp2((known[1] - time_ms) / HALF_LIFE_MS)
+        self.scores[category] = (weight, time_ms)
+
+    def trim(self, now_ms: int) -> None:
+        """Keep the best 20; to be called after each event, so that the result does not depend on the lines' order."""
+        while len(self.scores) > KEPT:
+            del self.scores[max(self.scores, key=lambda name: (-self._as_of(name, now_ms), name))]
+
+    def _as_of(self, category: str, now_ms: int) -> float:
+        score, at_ms = self.scores[category]
+        return score * exp2((at_ms - now_ms) / HALF_LIFE_MS)
+
+    def top(self) -> list[str]:
+        """Names by score, best first, equal ones by name. Decay is the same for all, so no time is needed."""
+        if not self.scores:
+            return []
+        newest_ms = max(at_ms for _, at_ms in self.scores.values())
+        return sorted(self.scores, key=lambda name: (-self._as_of(name, newest_ms), name))[:SHOWN]
+
+    def packed(self) -> list[Any]:
+        return [part for name, (score, at_ms) in self.scores.items() for part in (name, score, at_ms)]
+
+    @classmethod
+    def unpacked(cls, packed: list[Any]) -> "Interests":
+        interests = cls()
+        names, scores, times = packed[::3], packed[1::3], packed[2::3]
+        interests.scores = {n: (s, t) for n, s, t in zip(names, scores, times, strict=True)}
+        return interests

@@ -1,0 +1,126 @@
+"""The newest facts of a customer, kept whole so that a late one can be put in its place and all applied again.
+
+The journal holds every accepted fact since the oldest snapshot, in event order. A snapshot is what the fold needs to
+stand again as it stood; the oldest one lies before the allowed lateness, so any event that is not too late has one
+before it. How many there are is bounded: they thin out with distance.
+
+    snapshots   S0 ........ S1 ........... S2 .... S3 . S4
+    facts        | f f f f  | f f f f f f  | f f f | f  |  f f      <- now
+                 ^ older than the lateness       ^ a late event replays from the snapshot before it
+"""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from schemas.facts import Fact
+from state.chunks import ChunkStore, RecordColumn
+from state.customer.fold import RECENT
+
+FACTS_PER_CHUNK = 64
+FACTS_PER_SNAPSHOT = 64
+SNAPSHOTS_MAX = 10
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Fact).decode
+
+
+class Snapshot(NamedTuple):
+    """The customer as of `clock_ms`, before the fact with index `index`."""
+
+    clock_ms: int
+    index: int
+    packed: bytes
+
+
+class Journal:
+    """Facts and snapshots; also knows every event id it holds, which is how duplicates are found."""
+
+    __slots__ = ("facts", "ids", "snapshots")
+
+    def __init__(self) -> None:
+        self.facts = RecordColumn(RECENT, FACTS_PER_CHUNK)
+        self.ids: set[str] = set()
+        self.snapshots: list[Snapshot] = []
+
+    def append(self, fact: Fact) -> None:
+        """Add the newest fact; its id must have been put into `ids`."""
+        values: list[Any] = [*msgspec.structs.astuple(fact)]
+        while values[-1] is None or values[-1] == ():
+            values.pop()
+        self.facts.values.append(_encode(values))
+
+    def wants_snapshot(self, now_ms: int, span_ms: int) -> bool:
+        """Whether enough happened, or enough time passed, since the newest snapshot."""
+        if not self.snapshots:
+            return False
+        newest = self.snapshots[-1]
+        return self.facts.end - newest.index >= FACTS_PER_SNAPSHOT or (
+            now_ms - newest.clock_ms >= span_ms and self.facts.end > newest.index
+        )
+
+    def take(self, clock_ms: int, packed: bytes) -> None:
+        """Add a snapshot as of now."""
+        self.snapshots.append(Snapshot(clock_ms, self.facts.end, packed))
+
+    def thin(self, horizon_ms: int) -> bool:
+        """Drop snapshots that are not needed for events after `horizon_ms`; True if older facts went with them."""
+        snapshots = self.snapshots
+        needless = 0
+        while needless + 1 < len(snapshots) and snapshots[needless + 1].clock_ms < horizon_ms:
+            needless += 1
+        del snapshots[:needless]
+        while len(snapshots) > SNAPSHOTS_MAX:
+            end = self.facts.end
+            gaps = [
+                (snapshots[at + 1].index - snapshots[at - 1].index) / (end - snapshots[at].index + 1)
+                for at in range(1, len(snapshots) - 1)
+            ]
+            del snapshots[1 + gaps.index(min(gaps))]
+        if not needless:
+            return False
+        self._drop_before(snapshots[0].index)
+        return True
+
+    def _drop_before(self, index: int) -> None:
+        gone = self.facts.values[: index - self.facts.first]
+        self.ids.difference_update(_decode(packed).event_id for packed in gone)
+        self.facts.drop_before(index)
+
+    def before(self, time_ms: int) -> Snapshot:
+        """The newest snapshot that was taken before `time_ms`."""
+        return next(s for s in reversed(self.snapshots) if s.clock_ms < time_ms)
+
+    def cut(self, snapshot: Snapshot) -> list[Fact]:
+        """Take the facts after `snapshot` out, and the snapshots after it; returns the facts."""
+        packed = self.facts.values[snapshot.index - self.facts.first :]
+        self.facts.truncate(snapshot.index)
+        while self.snapshots[-1].index > snapshot.index or self.snapshots[-1].clock_ms > snapshot.clock_ms:
+            self.snapshots.pop()
+        return [_decode(one) for one in packed]
+
+    def forget_facts(self) -> set[str]:
+        """Drop all facts and snapshots (erasure); returns the ids, which stay known as seen."""
+        self.facts.drop_before(self.facts.end)
+        self.snapshots.clear()
+        return self.ids
+
+    def save(self, store: ChunkStore) -> list[Any]:
+        return [self.facts.save(store), self.snapshots]
+
+    def load(self, packed: list[Any], store: ChunkStore) -> None:
+        facts, snapshots = packed
+        self.facts.load(facts, store)
+        self.snapshots = [Snapshot(*parts) for parts in snapshots]
+        self.ids = {_decode(one).event_id for one in self.facts.values}
+
+
+def pack_facts(facts: Iterable[Fact]) -> list[bytes]:
+    """Facts as they lie in packed state."""
+    return [_encode(fact) for fact in facts]
+
+
+def unpack_facts(packed: Iterable[bytes]) -> list[Fact]:
+    """The facts again."""
+    return [_decode(one) for one in packed]

@@ -1,0 +1,167 @@
+"""The customer operator's logic: bytes in, outputs out. One instance serves all customers of a subtask.
+
+Follow one event: `on_event` decodes it, finds the customer (in the cache, else in the store), lets it `accept` the
+fact, says what turned, publishes what is due, saves the packed state, and asks for a timer if an earlier one is needed.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from schemas.decode import Decoder
+from schemas.rejects import Rejected, rejected_record
+from schemas.settings import Settings
+from state.channels import Channel, Output
+from state.chunks import ChunkStore
+from state.customer import outputs
+from state.customer.counts import NEVER_MS
+from state.customer.customer import Customer, Program
+from state.rules.ruleset import RuleSet
+from state.similar.settings import SimilarSettings
+
+PLACE_END = b"\x1f"  # a payload is place, this byte, and the raw event
+REFUSED = b"\x1e"  # in a place: a reader's reason and detail follow, each after this byte
+Step = tuple[int | None, Iterable[Output]]
+
+
+class KeyedStore(ChunkStore, Protocol):
+    """State of the current customer: one packed value, and the sealed chunks of the few who need them."""
+
+    def load(self) -> bytes | None: ...
+
+    def save(self, packed: bytes) -> None: ...
+
+    def clear(self) -> None: ...
+
+
+class CustomerLogic:
+    """Settings shared by all customers, and a bounded cache of unpacked ones (always written through)."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        rules: RuleSet,
+        similar: SimilarSettings,
+        *,
+        as_of_ms: int | None = None,
+        cached_customers: int = 20_000,
+        now_ms: Callable[[], int] | None = None,
+    ) -> None:
+        """`as_of_ms`: the end of a bounded run, beyond which time does not pass; None for a live job."""
+        self.settings = settings
+        self.program = Program.of(settings, rules)
+        self.similar = similar
+        self.as_of_ms = as_of_ms
+        self.decoder = Decoder(settings, now_ms) if now_ms else Decoder(settings)
+        self._cache: OrderedDict[str, Customer] = OrderedDict()
+        self._cached_customers = cached_customers
+
+    def on_event(self, key: str, payload: bytes, watermark_ms: int, store: KeyedStore) -> Step:
+        """Take in one event of the customer `key`."""
+        place, _, raw = payload.partition(PLACE_END)
+        try:
+            if REFUSED in place:
+                return None, [_refused(key, place, raw)]
+            _, fact = self.decoder.decode(raw)
+        except Rejected as rejected:
+            line = rejected_record(rejected.reason, rejected.detail, place.decode("utf-8", "replace"), raw)
+            return None, [(Channel.REJECTED, key, line)]
+        customer = self._customer(key, store)
+        if fact.time_ms < watermark_ms - self.settings.allowed_lateness_ms:
+            customer.late += 1
+            store.save(customer.pack(store))
+            return None, ()
+        said: list[Output] = []
+        if customer.accept(fact, watermark_ms, store):
+            self._speak(key, customer, said, urgent=False)
+        wake_ms = self._wake_ms(customer, watermark_ms)
+        store.save(customer.pack(store))
+        return wake_ms, said
+
+    def on_timer(self, key: str, time_ms: int, watermark_ms: int, store: KeyedStore) -> Step:
+        """Let time pass for the customer `key`, or, after the as-of time of a bounded run, close the books."""
+        customer = self._customer(key, store)
+        said: list[Output] = []
+        ends = self.as_of_ms is not None and time_ms > self.as_of_ms
+        now_ms = self.as_of_ms if ends and self.as_of_ms is not None else time_ms
+        if customer.pending:
+            customer.repair(store)
+        if customer.fold.clock_ms > 0:
+            customer.pass_time(max(now_ms, customer.fold.clock_ms))
+        if ends:
+            return None, self._close(key, customer, said, store)
+        customer.timer_ms = NEVER_MS
+        self._speak(key, customer, said, urgent=True)
+        customer.settle(watermark_ms)
+        wake_ms = self._wake_ms(customer, watermark_ms)
+        store.save(customer.pack(store))
+        return wake_ms, said
+
+    def _close(self, key: str, customer: Customer, said: list[Output], store: KeyedStore) -> list[Output]:
+        """The end of a bounded run: everything as of its as-of time, once."""
+        if customer.timer_ms == CLOSED:
+            return said
+        customer.timer_ms = CLOSED
+        self._speak(key, customer, said, urgent=True, closing=True)
+        said.append(outputs.counts(key, customer))
+        store.save(customer.pack(store))
+        return said
+
+    def _speak(
+        self, key: str, customer: Customer, said: list[Output], *, urgent: bool, closing: bool = False
+    ) -> None:
+        """Add what has to be said now. `urgent`: a profile that is due at all is written now."""
+        turns = customer.say()
+        if turns:
+            said += outputs.change_records(key, customer, turns)
+        publication, now_ms = customer.publication, customer.fold.clock_ms
+        if publication.erased or closing or now_ms >= publication.due_ms(customer.fold):
+            said += outputs.item_messages(customer, self.similar)
+        if (
+            turns
+            or closing
+            or publication.profile_shown is (customer.fold.denied or customer.fold.last_seen_ms is None)
+            or (urgent and publication.profile_ms < now_ms)
+            or now_ms - publication.profile_ms >= self.settings.profile_interval_ms
+        ):
+            write = outputs.profile(key, customer, memberships_changed=bool(turns) or closing)
+            if write is not None:
+                said.append(write)
+
+    def _wake_ms(self, customer: Customer, watermark_ms: int) -> int | None:
+        """The time of a timer that is needed and not yet registered, if any."""
+        fold, publication, settings = customer.fold, customer.publication, self.settings
+        wake_ms = min(customer.flip_ms, publication.due_ms(fold))
+        if publication.profile_ms < fold.clock_ms:
+            wake_ms = min(wake_ms, publication.profile_ms + settings.profile_interval_ms)
+        if settings.profile_refresh_ms and publication.profile_shown:
+            refresh_ms = settings.profile_refresh_ms
+            wake_ms = min(wake_ms, -(-fold.expires_ms // refresh_ms) * refresh_ms)
+        if customer.pending:
+            wake_ms = max(watermark_ms + 1, 0)
+        if wake_ms >= customer.timer_ms or (self.as_of_ms is not None and wake_ms > self.as_of_ms):
+            return None
+        customer.timer_ms = wake_ms
+        return wake_ms
+
+    def _customer(self, key: str, store: KeyedStore) -> Customer:
+        cache = self._cache
+        customer = cache.get(key)
+        if customer is not None:
+            cache.move_to_end(key)
+            return customer
+        packed = store.load()
+        customer = Customer(self.program) if packed is None else Customer.unpack(self.program, packed, store)
+        cache[key] = customer
+        if len(cache) > self._cached_customers:
+            cache.popitem(last=False)
+        return customer
+
+
+def _refused(key: str, place: bytes, raw: bytes) -> Output:
+    """A record that its reader could not turn into an event: it comes with the reason."""
+    where, reason, detail = place.decode("utf-8", "replace").split(REFUSED.decode(), 2)
+    return Channel.REJECTED, key, rejected_record(reason, detail, where, raw)
+
+
+CLOSED = -1  # stands in timer_ms once the books of a bounded run are closed

@@ -1,0 +1,124 @@
+"""What leaves a customer: segment changes, profile writes, messages to items, counts. Each as (channel, key, payload)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from schemas.changes import Cause, SegmentChange, change_id
+from schemas.writes import profile_tombstone, profile_write
+from state.channels import Channel, Output
+from state.customer.corrections import Turn
+from state.customer.customer import Customer
+from state.customer.features import FEATURE_NAMES, read_all
+from state.customer.publication import bought_ledger, viewed_ledger
+from state.rules.ruleset import RuleSet
+from state.similar.changes import messages
+from state.similar.settings import BOUGHT_WITH, VIEWED_WITH, Relation, SimilarSettings
+
+_encode = msgspec.json.Encoder().encode
+_REVISION_BITS = 21  # a version is (as of, revision): 42 bits of milliseconds, 2 million revisions within one of them
+
+
+def change_records(key: str, customer: Customer, turns: Sequence[Turn]) -> list[Output]:
+    """One JSON record for each turn, which from now on is known as published."""
+    rules = customer.program.rules
+    outputs: list[Output] = []
+    for turn in turns:
+        # the cause tells apart two records of one turn that was taken back in between
+        cause = turn.cause[1] or ""
+        identity = change_id(key, turn.segment, turn.change, turn.at_ms, rules.version, turn.supersedes, cause)
+        record = SegmentChange(
+            change_id=identity,
+            customer_id=key,
+            segment=turn.segment,
+            change="entered" if turn.entered else "left",
+            at_ms=turn.at_ms,
+            since_ms=turn.since_ms,
+            cause=Cause(turn.cause[0], turn.cause[1]),  # type: ignore[arg-type]
+            rule_version=rules.version,
+            why=_why(rules, turn),
+            supersedes=turn.supersedes or None,
+        )
+        customer.publish_as(turn, identity)
+        outputs.append((Channel.SEGMENT_CHANGE, key, _encode(record)))
+    return outputs
+
+
+def _why(rules: RuleSet, turn: Turn) -> dict[str, tuple[Any, Any]]:
+    bit = rules.bit_of.get(turn.segment)
+    if bit is None or not turn.after:
+        return {}
+    return {rules.reads[at]: (turn.before[at] if turn.before else None, turn.after[at]) for at in rules.reads_of[bit]}
+
+
+def version(customer: Customer) -> int:
+    """Moves forward with every change of what the profile says: time first, then the number of facts."""
+    return (customer.fold.clock_ms << _REVISION_BITS) | (customer.revision & ((1 << _REVISION_BITS) - 1))
+
+
+def features(customer: Customer) -> dict[str, Any]:
+    """All features as of the customer's clock; absent ones are left out."""
+    fold = customer.fold
+    values = zip(FEATURE_NAMES, read_all(fold, fold.clock_ms), strict=True)
+    return {name: value for name, value in values if value is not None}
+
+
+def profile(key: str, customer: Customer, *, memberships_changed: bool) -> Output | None:
+    """The write that brings Redis up to date; a tombstone where there is nothing to show (any more)."""
+    fold, publication = customer.fold, customer.publication
+    publication.profile_ms = fold.clock_ms
+    names = customer.program.rules.names
+    if fold.denied or fold.last_seen_ms is None:
+        if not publication.profile_shown:
+            return None
+        publication.profile_shown = False
+        return (Channel.REDIS, key, profile_tombstone(key, version(customer), fold.clock_ms, names))
+    first = not publication.profile_shown
+    publication.profile_shown = True
+    since = dict(customer.membership.since())
+    body = {"customer_id": key, "features": features(customer), "segments": since}
+    if memberships_changed or first:
+        others = [name for name in names if name not in since]
+        write = profile_write(key, version(customer), fold.clock_ms, body, since, others)
+    else:
+        write = profile_write(key, version(customer), fold.clock_ms, body)
+    return (Channel.REDIS, key, write)
+
+
+def item_messages(customer: Customer, settings: SimilarSettings) -> list[Output]:
+    """Tell the items what is new in the customer's ledgers since they were last told."""
+    fold, publication = customer.fold, customer.publication
+    outputs: list[Output] = []
+    start, end = viewed_ledger(fold)
+    if publication.viewed_before is not None or publication.viewed != (start, end):
+        first = fold.viewed.first
+        new = [tuple(entry) for entry in fold.viewed.values[start - first : end - first]]
+        outputs += _messages(VIEWED_WITH, publication.told_viewed(fold), new, settings, publication.erased)
+    bought = bought_ledger(fold) if publication.bought_changed else []
+    if publication.bought_changed:
+        outputs += _messages(BOUGHT_WITH, publication.told_bought(), bought, settings, publication.erased)
+        publication.told(fold, bought)
+    else:
+        publication.viewed, publication.viewed_before = (start, end), None
+    publication.erased = False
+    return outputs
+
+
+def _messages(relation: Relation, old: Any, new: Any, settings: SimilarSettings, erased: bool) -> list[Output]:
+    told = messages(relation, old, new, settings, prompt=erased)
+    return [(Channel.ITEM, f"{relation}|{item}", message) for item, message in told]
+
+
+def counts(key: str, customer: Customer) -> Output:
+    """How the events of this customer came out."""
+    fold, ghosts = customer.fold, customer.ghosts
+    record = {
+        "customer_id": key,
+        "applied": fold.applied + ghosts.applied,
+        "duplicate": customer.duplicates,
+        "late": customer.late,
+        "suppressed": fold.suppressed + ghosts.suppressed,
+        "refunds_without_order": fold.orphan_refunds,
+    }
+    return (Channel.COUNTS, key, _encode(record))

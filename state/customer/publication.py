@@ -1,0 +1,82 @@
+"""What was last published of a customer, and what is due: the profile, and the contributions to similar items.
+
+Contributions are a pure function of two ledgers, the newest 50 views and the newest 50 bought products. What the items
+were last told is kept as the ledgers of that time, so the exact difference can be told at any later time, an erasure
+included. The viewed ledger is a stretch of the fold's own views, so two indices are enough to keep it.
+"""
+
+from typing import Any
+
+from state.customer.counts import NEVER_MS
+from state.customer.fold import Fold
+from state.similar.ledger import Bought, Viewed, pack_bought, pack_viewed, unpack_bought, unpack_viewed
+
+LEDGER_ENTRIES = 50
+
+
+def viewed_ledger(fold: Fold) -> tuple[int, int]:
+    """The stretch of the fold's views that makes pairs: its newest 50."""
+    end = fold.viewed.end
+    return max(fold.viewed.first, end - LEDGER_ENTRIES), end
+
+
+def bought_ledger(fold: Fold) -> list[Bought]:
+    """The newest 50 (order, product) entries."""
+    return fold.orders.newest_products(LEDGER_ENTRIES) if fold.orders.column.values else []
+
+
+class Publication:
+    """The ledgers that the items know of, and the state of the profile in Redis."""
+
+    __slots__ = ("bought", "bought_changed", "erased", "profile_ms", "profile_shown", "viewed", "viewed_before")
+
+    def __init__(self) -> None:
+        self.viewed: tuple[int, int] = (0, 0)
+        self.viewed_before: list[Viewed] | None = None  # the ledger itself, while a rewind makes the indices moot
+        self.bought: bytes = b""  # packed ledger; empty: nothing told
+        self.bought_changed = False
+        self.profile_ms = -1  # event time of the profile last written
+        self.profile_shown = False  # whether Redis has a profile (and not a tombstone, or nothing)
+        self.erased = False  # an erasure has to be told
+
+    def told_viewed(self, fold: Fold) -> list[Viewed]:
+        """The viewed ledger that the items know of."""
+        if self.viewed_before is not None:
+            return self.viewed_before
+        first = fold.viewed.first
+        return [tuple(entry) for entry in fold.viewed.values[self.viewed[0] - first : self.viewed[1] - first]]
+
+    def told_bought(self) -> list[Bought]:
+        """The bought ledger that the items know of."""
+        return list(unpack_bought(self.bought)) if self.bought else []
+
+    def before_rewind(self, fold: Fold) -> None:
+        """Keep the told ledger itself: the fold's views are about to change under it."""
+        self.viewed_before = self.told_viewed(fold)  # itself, if it is kept already
+        self.bought_changed = True
+
+    def told(self, fold: Fold, bought: list[Bought]) -> None:
+        """Remember that the items now know the ledgers as they are."""
+        self.viewed = viewed_ledger(fold)
+        self.viewed_before = None
+        self.bought = pack_bought(bought) if bought else b""
+        self.bought_changed = False
+
+    def due_ms(self, fold: Fold) -> int:
+        """When the items are to be told: once the session is over."""
+        if self.bought_changed or self.viewed_before is not None or self.viewed[1] != fold.viewed.end:
+            return (fold.last_seen_ms or fold.clock_ms) + fold.gap_ms
+        return NEVER_MS
+
+    def packed(self) -> list[Any]:
+        before = None if self.viewed_before is None else pack_viewed(self.viewed_before)
+        return [*self.viewed, before, self.bought, self.bought_changed, self.profile_ms, self.profile_shown]
+
+    @classmethod
+    def unpacked(cls, packed: list[Any]) -> "Publication":
+        publication = cls()
+        first, end, before, *rest = packed
+        publication.viewed = (first, end)
+        publication.viewed_before = None if before is None else list(unpack_viewed(before))
+        publication.bought, publication.bought_changed, publication.profile_ms, publication.profile_shown = rest
+        return publication

@@ -1,0 +1,155 @@
+"""Sessions: by the producer's id, else by a gap of silence; how many began in each window, and how long they were.
+
+A session counts at its first event. Its length (last event − first event) grows while it lives, so the entry of a
+living session is changed in place.
+"""
+
+from bisect import bisect_right
+from typing import Any
+
+from state.chunks import ChunkStore, Int64Column
+from state.customer.counts import NEVER_MS, WINDOWS_MS
+
+IDS_MAX = 64  # live producer ids remembered, the most recently active ones
+
+
+class Sessions:
+    """Starts and last events of sessions, and per window their number and summed length."""
+
+    __slots__ = ("current", "gap_ms", "heads", "id_idle_ms", "ids", "lasts", "length_ms", "starts")
+
+    def __init__(self, number: int, gap_ms: int, id_idle_ms: int) -> None:
+        self.gap_ms, self.id_idle_ms = gap_ms, id_idle_ms
+        self.starts = Int64Column(number)
+        self.lasts = Int64Column(number + 1)
+        self.heads = [0, 0, 0, 0, 0]
+        self.length_ms = [0, 0, 0, 0, 0]
+        self.current = -1  # the session of the newest event
+        self.ids: dict[str, int] = {}
+
+    def count(self, window: int) -> int:
+        return self.starts.end - self.heads[window]
+
+    def see(self, time_ms: int, session_id: str | None, previous_ms: int | None) -> int:
+        """Put an event into its session; returns the session's index. `previous_ms`: the newest event before it."""
+        if session_id is None:
+            if previous_ms is not None and self.current >= 0 and time_ms - previous_ms <= self.gap_ms:
+                self._extend(self.current, time_ms)
+            else:
+                self.current = self._start(time_ms)
+            return self.current
+        index = self.ids.pop(session_id, -1)
+        if index >= self.lasts.first and time_ms - self.lasts.values[index - self.lasts.first] <= self.id_idle_ms:
+            self._extend(index, time_ms)
+        else:
+            index = self._start(time_ms)
+        self.ids[session_id] = self.current = index  # re-inserted last: the dict is in order of activity
+        if len(self.ids) > 8:
+            self._prune_ids(time_ms)
+        return index
+
+    def _start(self, time_ms: int) -> int:
+        self.starts.values.append(time_ms)
+        self.lasts.values.append(time_ms)
+        return self.starts.end - 1
+
+    def _extend(self, index: int, time_ms: int) -> None:
+        at = index - self.lasts.first
+        grown_ms = time_ms - self.lasts.values[at]
+        if grown_ms:
+            self.lasts.values[at] = time_ms
+            self.lasts.touch(index)
+            for window in range(5):
+                if index >= self.heads[window]:
+                    self.length_ms[window] += grown_ms
+
+    def _prune_ids(self, time_ms: int) -> None:
+        idle_before_ms = time_ms - self.id_idle_ms
+        first, lasts = self.lasts.first, self.lasts.values
+        live = [(key, at) for key, at in self.ids.items() if at >= first and lasts[at - first] >= idle_before_ms]
+        self.ids = dict(live[-IDS_MAX:])
+
+    def expire(self, now_ms: int) -> int:
+        """Move the windows to `now_ms`; returns when the next session leaves a window."""
+        starts, lasts, first, heads = self.starts.values, self.lasts.values, self.starts.first, self.heads
+        size = len(starts)
+        next_ms = NEVER_MS
+        for window, width_ms in enumerate(WINDOWS_MS):
+            head = heads[window] - first
+            limit_ms = now_ms - width_ms
+            while head < size and starts[head] <= limit_ms:
+                self.length_ms[window] -= lasts[head] - starts[head]
+                head += 1
+            heads[window] = head + first
+            if head < size and starts[head] + width_ms < next_ms:
+                next_ms = starts[head] + width_ms
+        return next_ms
+
+    def falls_below(self, threshold: int, window: int) -> int:
+        """When passing time alone takes the number of sessions below `threshold`."""
+        index = self.starts.end - threshold
+        if threshold <= 0 or index < self.heads[window]:
+            return NEVER_MS
+        return self.starts.values[index - self.starts.first] + WINDOWS_MS[window]
+
+    def length_falls_below(self, threshold_ms: int, window: int) -> int:
+        """When passing time alone takes the summed length below `threshold_ms`."""
+        left_ms = self.length_ms[window]
+        if left_ms < threshold_ms:
+            return NEVER_MS
+        first = self.starts.first
+        for index in range(self.heads[window], self.starts.end):
+            start_ms = self.starts.values[index - first]
+            left_ms -= self.lasts.values[index - first] - start_ms
+            if left_ms < threshold_ms:
+                return start_ms + WINDOWS_MS[window]
+        return NEVER_MS
+
+    def snapshot(self) -> list[Any]:
+        """What `rewind` needs beside the columns: the sessions that may still grow."""
+        first = self.lasts.first
+        current_last = self.lasts.values[self.current - first] if self.current >= first else 0
+        ids = [[key, index, self.lasts.values[index - first]] for key, index in self.ids.items() if index >= first]
+        return [self.current, current_last, ids]
+
+    def rewind(self, now_ms: int, snapshot: list[Any]) -> None:
+        self.current, current_last, ids = snapshot
+        end = bisect_right(self.starts.values, now_ms) + self.starts.first
+        self.starts.truncate(end)
+        self.lasts.truncate(end)
+        first = self.lasts.first
+        for index, last_ms in [(self.current, current_last), *((index, last) for _, index, last in ids)]:
+            if index >= first:
+                self.lasts.values[index - first] = last_ms
+                self.lasts.touch(index)
+        self.ids = {key: index for key, index, _ in ids}
+        self.heads = [bisect_right(self.starts.values, now_ms - width) + first for width in WINDOWS_MS]
+        self.length_ms = [self._length_from(head) for head in self.heads]
+
+    def _length_from(self, head: int) -> int:
+        at = head - self.starts.first
+        return sum(self.lasts.values[at:]) - sum(self.starts.values[at:])
+
+    def forget(self, before_ms: int) -> None:
+        """Drop sessions that no window can ask for again and that cannot grow any more."""
+        values = self.starts.values
+        if not values or values[0] > before_ms - WINDOWS_MS[-1]:
+            return
+        index = bisect_right(values, before_ms - WINDOWS_MS[-1]) + self.starts.first
+        index = min([index, *self.ids.values(), max(self.current, 0)])
+        self.starts.drop_before(index)
+        self.lasts.drop_before(index)
+
+    def save(self, store: ChunkStore) -> list[Any]:
+        return [self.starts.save(store), self.lasts.save(store), self.heads, self.length_ms, self.current, self.ids]
+
+    def load(self, packed: list[Any], store: ChunkStore) -> None:
+        starts, lasts, self.heads, self.length_ms, self.current, self.ids = packed
+        self.starts.load(starts, store)
+        self.lasts.load(lasts, store)
+
+    def clear(self, store: ChunkStore) -> None:
+        self.starts.clear(store)
+        self.lasts.clear(store)
+        self.heads, self.length_ms = [0] * 5, [0] * 5
+        self.current, self.ids = -1, {}

@@ -1,0 +1,74 @@
+"""Runs the customer logic without an engine: event time, timers and keyed state in plain Python.
+
+It does what Flink does for the operator (a watermark that follows the newest event, event-time timers in order, one
+store per key, the end of a bounded input), in one process and with nothing durable. `rules try` replays logs with it,
+tests hold the logic to its oracles with it, benchmarks time the core with it.
+"""
+
+import heapq
+from collections.abc import Iterator
+
+from state.channels import Output
+from state.chunks import DictChunkStore
+from state.customer.counts import NEVER_MS
+from state.customer.logic import CustomerLogic
+
+
+class DictStore(DictChunkStore):
+    """State of one key in memory."""
+
+    packed: bytes | None = None
+
+    def load(self) -> bytes | None:
+        return self.packed
+
+    def save(self, packed: bytes) -> None:
+        self.packed = packed
+
+    def clear(self) -> None:
+        self.packed = None
+
+
+class LocalRun:
+    """One subtask of the customer operator, in memory."""
+
+    def __init__(self, logic: CustomerLogic, out_of_orderness_ms: int) -> None:
+        self.logic = logic
+        self.stores: dict[str, DictStore] = {}
+        self.watermark_ms = -1
+        self._out_of_orderness_ms = out_of_orderness_ms
+        self._timers: list[tuple[int, str]] = []
+
+    def feed(self, key: str, time_ms: int | None, payload: bytes) -> list[Output]:
+        """One record. `time_ms` None: a record without a usable time; the watermark stays."""
+        said = list(self._event(key, payload))
+        if time_ms is not None and time_ms - self._out_of_orderness_ms > self.watermark_ms:
+            self.watermark_ms = time_ms - self._out_of_orderness_ms
+            said += self._fire()
+        return said
+
+    def close(self) -> Iterator[Output]:
+        """The end of the input: every timer that is left, then the last one of every key."""
+        self.watermark_ms = NEVER_MS
+        yield from self._fire()
+        for key in self.stores:
+            yield from self.logic.on_timer(key, NEVER_MS, self.watermark_ms, self.stores[key])[1]
+
+    def _event(self, key: str, payload: bytes) -> Iterator[Output]:
+        store = self.stores.get(key)
+        if store is None:
+            store = self.stores[key] = DictStore()
+        wake_ms, said = self.logic.on_event(key, payload, self.watermark_ms, store)
+        if wake_ms is not None:
+            heapq.heappush(self._timers, (wake_ms, key))
+        yield from said
+
+    def _fire(self) -> list[Output]:
+        said: list[Output] = []
+        while self._timers and self._timers[0][0] <= self.watermark_ms:
+            time_ms, key = heapq.heappop(self._timers)
+            wake_ms, outputs = self.logic.on_timer(key, time_ms, self.watermark_ms, self.stores[key])
+            said += outputs
+            if wake_ms is not None:
+                heapq.heappush(self._timers, (wake_ms, key))
+        return said

@@ -1,0 +1,88 @@
+"""The publish step: scores an item's candidates against the totals that the others have told."""
+
+from hashlib import blake2b
+from typing import Any, Final, TypeAlias
+
+import msgpack
+
+from state.similar.errors import expect_version
+from state.similar.score import Neighbour, Total, neighbours, unpack_candidates
+from state.similar.settings import Relation, SimilarSettings
+from state.similar.wide import narrow, widen
+
+Written: TypeAlias = list[Neighbour] | None
+"""A list to write; empty: delete it; None: leave it."""
+_VERSION: Final = 1
+
+
+def pack_total(total: Total) -> bytes:
+    """A total as versioned bytes, to be broadcast and kept."""
+    packed: bytes = msgpack.packb([_VERSION, narrow(total[0]), total[1]])
+    return packed
+
+
+def unpack_total(packed: bytes) -> Total:
+    """The total again.
+
+    Raises:
+        SimilarStateError: a newer program wrote it.
+    """
+    version, number, base = msgpack.unpackb(packed)
+    expect_version(version, _VERSION, "an item's total")
+    return widen(number), base
+
+
+class Publisher:
+    """The totals of all items, and the scoring of rows as they come.
+
+    The totals live in memory; an operator keeps the bytes of each in its broadcast state too, and hands all in again
+    when it starts. What is remembered for an item goes in and out as bytes: its last row and a digest of its list.
+    Live lists are scored by the totals known when the row came; at the end of a bounded run, once each item has sent
+    its last row and total, `final` scores each row again, and the result depends on nothing but the sums.
+
+    Bound: one total for each item and relation; for each item the last row (at most `candidates_max` partners), or
+    nothing once the item has no partners.
+    """
+
+    def __init__(self, settings: SimilarSettings) -> None:
+        self._settings = settings
+        self._totals: dict[Relation, dict[str, Total]] = {"viewed-with": {}, "bought-with": {}}
+
+    def on_total(self, relation: Relation, item: str, total: int, base: int) -> None:
+        """An item's total is number * 2^base from now on; 0 forgets the item."""
+        if total > 0:
+            self._totals[relation][item] = (total, base)
+        else:
+            self._totals[relation].pop(item, None)
+
+    def on_row(self, relation: Relation, state: bytes | None, row: bytes) -> tuple[bytes | None, Written]:
+        """An item's candidates have changed.
+
+        Args:
+            relation: which of the two.
+            state: what this returned for the item last time; None at first.
+            row: packed candidates.
+
+        Returns:
+            What to keep for the item, None if nothing; and the list to write, empty if the one written before is to be
+            deleted, or None if there is nothing to write, as the list is the one written last.
+        """
+        known = _unpack_state(state)[1]
+        candidates = unpack_candidates(row)
+        found = neighbours(candidates, self._totals[relation].get, relation, self._settings)
+        digest = blake2b(msgpack.packb(found), digest_size=16).digest() if found else b""
+        kept = msgpack.packb([_VERSION, row, digest]) if candidates.partners else None
+        return kept, found if digest != known else None
+
+    def final(self, relation: Relation, state: bytes) -> tuple[bytes | None, Written]:
+        """Score an item's last row by the totals known now; returns as `on_row` does."""
+        return self.on_row(relation, state, _unpack_state(state)[0])
+
+
+def _unpack_state(state: bytes | None) -> tuple[bytes, bytes]:
+    """The last row, and the digest of the list written last; both empty at first."""
+    if state is None:
+        return b"", b""
+    fields: list[Any] = msgpack.unpackb(state)
+    expect_version(fields[0], _VERSION, "an item's published list")
+    return fields[1], fields[2]

@@ -1,0 +1,48 @@
+"""Integers of any size in MessagePack, which itself ends at 64 bits.
+
+Sums of weights from many half-lives outgrow 64 bits. Those that do are stored as big-endian two's complement bytes of
+the least length, all others as MessagePack integers; so equal numbers are equal bytes.
+"""
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import msgpack
+
+Packed: TypeAlias = int | bytes
+
+_LEAST = -(1 << 63)
+_LIMIT = 1 << 64
+
+
+def narrow(number: int) -> Packed:
+    """The number as MessagePack can hold it."""
+    if _LEAST <= number < _LIMIT:
+        return number
+    return number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True)
+
+
+def widen(packed: Packed) -> int:
+    """The number again."""
+    return int.from_bytes(packed, "big", signed=True) if isinstance(packed, bytes) else packed
+
+
+def widen_all(numbers: Iterable[Packed]) -> list[int]:
+    """The numbers of a list again."""
+    return [int.from_bytes(n, "big", signed=True) if isinstance(n, bytes) else n for n in numbers]
+
+
+def pack(fields: list[object]) -> bytes:
+    """MessagePack of fields that are already narrow."""
+    packed: bytes = msgpack.packb(fields)
+    return packed
+
+
+def unpack(packed: bytes) -> list[object]:
+    """The fields of a packed list.
+
+    Raises:
+        ValueError: the bytes are not MessagePack.
+    """
+    fields: list[object] = msgpack.unpackb(packed)
+    return fields

@@ -1,0 +1,87 @@
+from hypothesis import given
+from hypothesis import strategies as st
+from similar_ledgers import SETTINGS, Items, ledgers, relations
+from similar_oracle import naive_sums
+
+from state.similar.message import VERSION
+from state.similar.publish import Publisher, pack_total, unpack_total
+from state.similar.row import ItemRow
+from state.similar.score import Neighbour, candidates, pack_candidates, score_millionths
+from state.similar.settings import VIEWED_WITH
+
+
+def row_bytes(total, *partners) -> bytes:
+    row = ItemRow()
+    row.apply([VERSION, 0, 600, total, 1, *(field for partner in partners for field in partner)])
+    return pack_candidates(candidates(row, 200))
+
+
+class TestPublisher:
+    def test_a_list_is_written_once_and_again_when_it_differs(self):
+        publisher = Publisher(SETTINGS)
+        publisher.on_total(VIEWED_WITH, "b", 64, 600)
+        state, written = publisher.on_row(VIEWED_WITH, None, row_bytes(64, ("b", 64, 2)))
+        assert written == [Neighbour("b", 0.5, 2)]
+        state, written = publisher.on_row(VIEWED_WITH, state, row_bytes(64, ("b", 64, 2)))
+        assert written is None
+        publisher.on_total(VIEWED_WITH, "b", 256, 600)
+        state, written = publisher.final(VIEWED_WITH, state)
+        assert written == [Neighbour("b", 0.25, 2)]
+        assert publisher.final(VIEWED_WITH, state)[1] is None
+
+    def test_an_item_that_loses_its_last_partner_has_its_list_deleted_and_is_forgotten(self):
+        publisher = Publisher(SETTINGS)
+        publisher.on_total(VIEWED_WITH, "b", 64, 600)
+        state, _ = publisher.on_row(VIEWED_WITH, None, row_bytes(64, ("b", 64, 2)))
+        assert publisher.on_row(VIEWED_WITH, state, row_bytes(64)) == (None, [])
+
+    def test_an_item_that_never_had_a_list_writes_none(self):
+        assert Publisher(SETTINGS).on_row(VIEWED_WITH, None, row_bytes(64)) == (None, None)
+
+    def test_a_total_of_zero_forgets_the_item(self):
+        publisher = Publisher(SETTINGS)
+        publisher.on_total(VIEWED_WITH, "b", 64, 600)
+        state, _ = publisher.on_row(VIEWED_WITH, None, row_bytes(64, ("b", 64, 2)))
+        publisher.on_total(VIEWED_WITH, "b", 0, 0)
+        kept, written = publisher.final(VIEWED_WITH, state)
+        assert written == []
+        assert kept is not None
+
+    @given(st.integers(0, 1 << 200), st.integers(0, 20_000))
+    def test_a_total_comes_back_from_bytes(self, number, base):
+        assert unpack_total(pack_total((number, base))) == (number, base)
+
+    @given(st.data(), relations)
+    def test_the_final_lists_are_those_of_a_batch_over_all_ledgers(self, data, relation):
+        of_customers = data.draw(st.lists(ledgers(relation), max_size=4))
+        items = Items()
+        publisher = Publisher(SETTINGS)
+        states: dict[str, bytes] = {}
+        lists: dict[str, list[Neighbour]] = {}
+
+        def write(item: str, step) -> None:
+            kept, written = step
+            states.pop(item, None) if kept is None else states.update({item: kept})
+            if written is not None:
+                lists[item] = written
+
+        for ledger in data.draw(st.permutations(of_customers)):
+            items.change(relation, (), ledger)
+            for item, row in items.rows.items():
+                publisher.on_total(relation, item, *row.total)
+                write(item, publisher.on_row(relation, states.get(item), pack_candidates(candidates(row, 200))))
+        for item, state in list(states.items()):
+            write(item, publisher.final(relation, state))
+
+        sums = naive_sums(relation, of_customers, SETTINGS)
+        expected = {}
+        for item, (total, _, partners) in sums.items():
+            scored = []
+            for partner, (value, support) in partners.items():
+                other = sums[partner][0]
+                score = score_millionths((value, 0), support, (total, 0), (other, 0), SETTINGS.shrink(relation))
+                if score:
+                    scored.append((-score, partner, support))
+            if scored:
+                expected[item] = [Neighbour(p, -score / 1e6, support) for score, p, support in sorted(scored)]
+        assert {item: listed for item, listed in lists.items() if listed} == expected

@@ -74,9 +74,9 @@ def _format_of(line: bytes) -> Format | None:
         return None
     if "event_name" in document and "event_timestamp" in document:
         return Format.GA4
-    if document.get("type") in segment.TYPES if isinstance(document.get("type"), str) else False:
-        # "identify" is a type of both: Segment's has its names in camel case
-        if "event_id" not in document:
-            return Format.SEGMENT
+    if "event_id" in document:  # before Segment, as "identify" is a type of both
         return Format.CANONICAL
-    return Format.CANONICAL if "event_id" in document or "type" in document else None
+    kind = document.get("type")
+    if isinstance(kind, str) and kind in segment.TYPES:
+        return Format.SEGMENT
+    return None if kind is None else Format.CANONICAL

@@ -14,7 +14,8 @@ Entries have absolute indices that never change: dropping old entries moves `fir
 from array import array
 from typing import Any, Generic, Protocol, TypeVar
 
-import msgpack
+
+from state.packing import pack, unpack
 
 T = TypeVar("T")
 
@@ -35,7 +36,7 @@ class ChunkStore(Protocol):
 class Column(Generic[T]):
     """The entries [first, end) of one column, all of them in memory while the customer is."""
 
-    __slots__ = ("chunk", "dirty", "dropped", "first", "number", "sealed", "values")
+    __slots__ = ("chunk", "dirty", "dropped", "first", "number", "saved", "sealed", "values")
     values: Any  # a list, or an array of the same behaviour
 
     def __init__(self, number: int, chunk: int = CHUNK_ENTRIES) -> None:
@@ -46,6 +47,12 @@ class Column(Generic[T]):
         self.sealed = 0
         self.dropped = 0  # chunks below this number no longer exist
         self.dirty: set[int] = set()
+        self.saved: list[Any] | None = None  # what the last `save` returned, until something changes
+
+    def append(self, value: T) -> None:
+        """Add the newest entry."""
+        self.values.append(value)
+        self.saved = None
 
     def _empty(self) -> Any:
         raise NotImplementedError
@@ -64,11 +71,13 @@ class Column(Generic[T]):
     def truncate(self, end: int) -> None:
         """Forget the entries from `end` on."""
         del self.values[max(0, end - self.first) :]
+        self.saved = None
         if end < self.sealed:
             self.sealed = max(self.dropped * self.chunk, end - end % self.chunk)
 
     def touch(self, index: int) -> None:
         """Say that the entry at `index` was changed in place."""
+        self.saved = None
         if index < self.sealed:
             self.dirty.add(index // self.chunk)
 
@@ -77,9 +86,12 @@ class Column(Generic[T]):
         if index > self.first:
             del self.values[: index - self.first]
             self.first = index
+            self.saved = None
 
     def save(self, store: ChunkStore) -> list[Any]:
-        """Seal and drop what is due in `store`; returns what goes into the packed value."""
+        """Seal and drop what is due in `store`; returns what goes into the packed value (not to be changed)."""
+        if self.saved is not None:
+            return self.saved
         if self.first + len(self.values) - self.sealed >= self.chunk:
             self._seal(store)
         if self.dirty:
@@ -90,7 +102,8 @@ class Column(Generic[T]):
         if self.first // self.chunk > self.dropped:
             self._drop_chunks(store, self.first // self.chunk)
         inline = self.values if self.sealed <= self.first else self.values[self.sealed - self.first :]
-        return [self.first, self.sealed, self._encode(inline)]
+        self.saved = [self.first, self.sealed, self._encode(inline)]
+        return self.saved
 
     def _seal(self, store: ChunkStore) -> None:
         self.sealed = max(self.sealed, self.first - self.first % self.chunk)
@@ -111,6 +124,7 @@ class Column(Generic[T]):
 
     def load(self, packed: list[Any], store: ChunkStore) -> None:
         """Take up what `save` returned, reading the sealed chunks from `store`."""
+        self.saved = None
         self.first, self.sealed, inline = packed
         self.dropped = self.first // self.chunk
         self.values = self._empty()
@@ -131,6 +145,7 @@ class Column(Generic[T]):
         self.values = self._empty()
         self.first = self.sealed = self.dropped = 0
         self.dirty.clear()
+        self.saved = None
 
 
 class Int64Column(Column[int]):
@@ -159,10 +174,10 @@ class RecordColumn(Column[Any]):
         return []
 
     def _encode(self, values: list[Any]) -> bytes:
-        return msgpack.packb(values)  # type: ignore[no-any-return]
+        return pack(values)
 
     def _decode(self, packed: bytes) -> list[Any]:
-        return msgpack.unpackb(packed, strict_map_key=False)  # type: ignore[no-any-return]
+        return unpack(packed)  # type: ignore[no-any-return]
 
 
 class DictChunkStore(dict[int, bytes]):

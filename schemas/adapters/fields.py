@@ -32,6 +32,8 @@ def load(raw: bytes) -> dict[str, Any]:
         raise (diagnosis.invalid_utf8(raw) or diagnosis.explain(raw, error)) from None
     if not raw.isascii() and (rejected := diagnosis.invalid_utf8(raw)):
         raise rejected
+    if diagnosis.is_too_deep(raw):
+        raise diagnosis.too_deep()
     return document
 
 

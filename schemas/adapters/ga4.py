@@ -149,7 +149,8 @@ def _time_ms(value: Any) -> int:
 
 def _parameter(row: Row, name: str) -> Any:
     """The value of an event parameter, of whichever type it has."""
-    for parameter in row.get("event_params") or ():
+    parameters = row.get("event_params")
+    for parameter in parameters if isinstance(parameters, list) else ():
         if isinstance(parameter, dict) and parameter.get("key") == name:
             value = fields.part(parameter, "value")
             return _set(fields.first(value, "string_value", "int_value", "double_value", "float_value"))

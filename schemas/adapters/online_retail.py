@@ -44,6 +44,7 @@ _PRICE: Final = re.compile(r"-?\d{1,12}(?:\.\d{1,12})?", re.ASCII).fullmatch
 class Row(NamedTuple):
     """A line of the file that could be read."""
 
+    invoice_id: str
     stock_code: str
     quantity: int
     time_ms: int
@@ -79,24 +80,23 @@ def records(name: str, open_lines: Callable[[bool], Iterator[NumberedLine]]) -> 
     Raises:
         LogError: the file has another header.
     """
-    missing = Counter(cells[0] for _, cells in _rows(name, open_lines(False)) if cells)
-    invoices: dict[str, _Invoice] = {}
-    for (number, raw, too_long), cells in _rows(name, open_lines(True)):
-        invoice_id = cells[0] if cells else ""
+    missing = Counter(_invoice_of(line[1]) for line in _below_header(name, open_lines(False)))
+    invoices: dict[bytes, _Invoice] = {}
+    for number, raw, too_long in _below_header(name, open_lines(True)):
+        key = _invoice_of(raw)
         try:
             if too_long:
                 raise too_long
-            row = _row(cells)
+            row = _row(_cells(raw))
         except Rejected as rejected:
             yield Record(f"{name}:{number}", raw, rejected)
         else:
-            invoice = invoices.get(invoice_id) or invoices.setdefault(invoice_id, _Invoice(number))
+            invoice = invoices.get(key) or invoices.setdefault(key, _Invoice(number))
             invoice.rows.append(row)
             invoice.raws.append(raw)
-        if invoice_id:
-            missing[invoice_id] -= 1
-            if missing[invoice_id] == 0 and invoice_id in invoices:
-                yield _record(name, invoice_id, invoices.pop(invoice_id))
+        missing[key] -= 1
+        if not missing[key] and key in invoices:
+            yield _record(name, invoices.pop(key))
 
 
 def product_names(path: Path) -> dict[str, str]:
@@ -107,21 +107,24 @@ def product_names(path: Path) -> dict[str, str]:
     """
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     lines = split_lines(read_chunks(path, container_of(path), lambda _: None))
-    for _, cells in _rows(path.name, lines):
-        if cells and (description := cells[2].strip()):
+    for _, line, _ in _below_header(path.name, lines):
+        cells = _cells(line)
+        if cells and len(cells) == len(COLUMNS) and (description := cells[2].strip()):
             counts[cells[1]][description] += 1
     return {code: min(names, key=lambda name: (-names[name], name)) for code, names in counts.items()}
 
 
-def _rows(name: str, lines: Iterable[NumberedLine]) -> Iterator[tuple[NumberedLine, list[str] | None]]:
-    """The lines below the header, each with its cells, or None if they are not those of the header."""
+def _below_header(name: str, lines: Iterable[NumberedLine]) -> Iterator[NumberedLine]:
     lines = iter(lines)
     header = next(lines, None)
     if header is not None and not is_header(header[1]):
         raise LogError(f"{name}: the first line is not the header of an Online Retail file, {','.join(COLUMNS)}")
-    for line in lines:
-        cells = None if line[2] else _cells(line[1])
-        yield line, cells if cells and len(cells) == len(COLUMNS) else None
+    yield from lines
+
+
+def _invoice_of(line: bytes) -> bytes:
+    """What tells the invoices apart: the first cell, which never has a comma in it."""
+    return line.partition(b",")[0].strip(b'"')
 
 
 def _cells(line: bytes) -> list[str] | None:
@@ -133,34 +136,34 @@ def _cells(line: bytes) -> list[str] | None:
 
 
 def _row(cells: list[str] | None) -> Row:
-    if cells is None:
+    if cells is None or len(cells) != len(COLUMNS):
         raise Rejected(Reason.UNREADABLE_ROW, f"not {len(COLUMNS)} cells of CSV in UTF-8")
     invoice_id, stock_code, _, quantity, date, price, customer_id, country = cells
-    for value, column, pattern in (
-        (quantity, "Quantity", _QUANTITY),
-        (price, "UnitPrice", _PRICE),
-        (date, "InvoiceDate", _DATE),
-    ):
-        if not pattern(value):
-            raise Rejected(Reason.UNREADABLE_ROW, f"{column}: {value!r}")
+    if not _QUANTITY(quantity):
+        raise Rejected(Reason.UNREADABLE_ROW, f"Quantity: {quantity!r} is not a whole number")
+    if not _PRICE(price):
+        raise Rejected(Reason.UNREADABLE_ROW, f"UnitPrice: {price!r} is not a decimal number")
     if not invoice_id:
         raise Rejected(Reason.UNREADABLE_ROW, "InvoiceNo is empty")
     try:
         time_ms = _time_ms(date)
     except ValueError as error:
         raise Rejected(Reason.UNREADABLE_ROW, f"InvoiceDate: {date!r}, {error}") from None
-    return Row(stock_code, int(quantity), time_ms, Decimal(price), customer_id.removesuffix(".0"), country)
+    return Row(invoice_id, stock_code, int(quantity), time_ms, Decimal(price), customer_id.removesuffix(".0"), country)
 
 
 @lru_cache(maxsize=64)
 def _time_ms(date: str) -> int:
+    if not _DATE(date):
+        raise ValueError("not YYYY-MM-DD HH:MM:SS")
     since = datetime.fromisoformat(date).replace(tzinfo=_SHOP_ZONE) - EPOCH
     return since.days * 86_400_000 + since.seconds * 1_000
 
 
-def _record(name: str, invoice_id: str, invoice: _Invoice) -> Record:
+def _record(name: str, invoice: _Invoice) -> Record:
     """An invoice as an event. The amount of a cancellation is what it gives back, so it counts with the sign turned."""
     rows = invoice.rows
+    invoice_id = rows[0].invoice_id
     place, raw, size = f"{name}:{invoice.number}", b"\n".join(invoice.raws), len(rows)
     customers = {row.customer_id for row in rows}
     if len(customers) > 1:

@@ -55,7 +55,7 @@ def _convert(message: dict[str, Any]) -> bytes:
     if kind == "identify":
         return fields.dump({"type": "identify"} | _common(message))
     if kind != "track":
-        if kind in TYPES if isinstance(kind, str) else False:
+        if isinstance(kind, str) and kind in TYPES:
             raise Rejected(Reason.NOT_A_SHOP_EVENT, f"$.type: {kind!r} messages say nothing that is kept")
         raise Rejected(Reason.UNKNOWN_TYPE, f"$.type: {kind!r} is no type of Segment message")
     name = message.get("event")
@@ -128,6 +128,8 @@ def _order(properties: Properties, _: dict[str, Any]) -> dict[str, Any]:
 
 def _consent(_: Properties, message: dict[str, Any]) -> dict[str, Any]:
     choices = fields.part(fields.part(fields.part(message, "context"), "consent"), "categoryPreferences")
+    if not choices:
+        raise Rejected(Reason.MISSING_FIELD, "$.context.consent.categoryPreferences: what the customer chose")
     return {"purposes": {name.lower(): allowed for name, allowed in choices.items()}}
 
 

@@ -24,7 +24,7 @@ class SlidingCount:
         self.heads = [0, 0, 0, 0, 0]
 
     def add(self, time_ms: int) -> None:
-        self.column.values.append(time_ms)
+        self.column.append(time_ms)
 
     def count(self, window: int) -> int:
         """Entries in window number `window` as of the last `expire`."""

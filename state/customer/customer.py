@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import msgpack
+from msgspec import Raw
+
 
 from schemas.facts import Fact, Kind
 from schemas.settings import Settings
@@ -20,11 +21,12 @@ from state.chunks import ChunkStore
 from state.customer.corrections import Turn, corrections
 from state.customer.counts import NEVER_MS
 from state.customer.features import Reader, Values, reader
-from state.customer.flips import Flip, flips_of, next_flip
+from state.customer.flips import Flip, flips_by_kind, flips_of, next_flip
 from state.customer.fold import Fold
 from state.customer.ghosts import Ghosts
 from state.customer.journal import Journal, pack_facts, unpack_facts
 from state.customer.publication import LEDGER_ENTRIES, Publication
+from state.packing import pack, part, unpack
 from state.rules.membership import Membership
 from state.rules.ruleset import RuleSet
 
@@ -47,10 +49,11 @@ class Program:
     rules: RuleSet
     read: Reader
     flips: list[Flip]
+    flips_by_kind: list[list[Flip]]
 
     @classmethod
     def of(cls, settings: Settings, rules: RuleSet) -> "Program":
-        return cls(settings, rules, reader(rules.reads), flips_of(rules.atoms))
+        return cls(settings, rules, reader(rules.reads), flips_of(rules.atoms), flips_by_kind(rules.atoms))
 
 
 class Customer:
@@ -58,8 +61,8 @@ class Customer:
 
     __slots__ = (
         "after", "before", "duplicates", "evaluated_ms", "flip_ms", "fold", "ghosts", "journal", "late", "membership",
-        "newest", "pending", "program", "publication", "published", "redo_from_ms", "revision", "timer_ms", "turns",
-        "undo",
+        "newest", "pending", "program", "publication", "published", "redo_from_ms", "revision", "saved_members",
+        "saved_published", "timer_ms", "turns", "undo",
     )  # fmt: skip
 
     def __init__(self, program: Program) -> None:
@@ -81,6 +84,8 @@ class Customer:
         self.revision = 0  # accepted facts; moves forward only
         self.duplicates = self.late = 0
         self.timer_ms = NEVER_MS  # earliest timer that is registered
+        self.saved_members: tuple[int | None, Raw] | None = None  # packed, until they change
+        self.saved_published: Raw | None = None
         self.before: Values = ()
         self.after: Values = program.read(self.fold, 0)
 
@@ -115,6 +120,7 @@ class Customer:
             oldest_ms = self.journal.snapshots[0].clock_ms
             self.fold.forget(oldest_ms, LEDGER_ENTRIES)
             self.published = [turn for turn in self.published if turn.at_ms > oldest_ms]
+            self.saved_published = None
         if self.ghosts:
             self.ghosts.fade(horizon_ms)
 
@@ -137,7 +143,7 @@ class Customer:
             self.journal.append(fact)
             if ORDER_FIRST <= fact.kind <= ORDER_LAST:
                 self.publication.bought_changed = True
-        self._evaluate(now_ms, cause or _cause_of(fact))
+        self._evaluate(now_ms, cause or _cause_of(fact), self.program.flips_by_kind[fact.kind])
 
     def _erase(self, fact: Fact, store: ChunkStore) -> None:
         """Forget the customer; the ids of what was erased stay known (hashed) until nothing can arrive late any more."""
@@ -164,12 +170,15 @@ class Customer:
 
     def _turn_of_time(self, now_ms: int) -> None:
         self.fold.advance(now_ms)
-        self._evaluate(now_ms, ("time", None))
+        self._evaluate(now_ms, ("time", None), self.program.flips)
 
     # -- memberships ----------------------------------------------------------------------------------------------
 
-    def _evaluate(self, now_ms: int, cause: tuple[str, str | None]) -> None:
-        """Work out the memberships as of `now_ms`, once more if this millisecond was looked at before."""
+    def _evaluate(self, now_ms: int, cause: tuple[str, str | None], flips: list[Flip]) -> None:
+        """Work out the memberships as of `now_ms`, once more if this millisecond was looked at before.
+
+        `flips`: those that what just happened can bring forward.
+        """
         fold, membership = self.fold, self.membership
         if now_ms != self.evaluated_ms:
             self.evaluated_ms = now_ms
@@ -177,6 +186,7 @@ class Customer:
             self.before = self.after
         elif self.undo:
             membership.take_back(self.undo)
+            self.saved_members = None
             self.undo = None
             self.redo_from_ms = min(self.redo_from_ms, now_ms)
             self.turns = [turn for turn in self.turns if turn.at_ms != now_ms]
@@ -186,19 +196,26 @@ class Customer:
             self.flip_ms = NEVER_MS
         else:
             changes = membership.evaluate(after, now_ms)
-            self.flip_ms = self._next_flip(now_ms)
+            self._bring_forward(now_ms, flips)
         if changes:
             self.undo = changes
+            self.saved_members = None
             names = self.program.rules.names
             self.turns += [
                 Turn(names[bit], entered, at_ms, since_ms, before=self.before, after=after, cause=cause)
                 for bit, entered, at_ms, since_ms in changes
             ]
 
-    def _next_flip(self, now_ms: int) -> int:
-        at_ms = next_flip(self.program.flips, self.fold, now_ms)
+    def _bring_forward(self, now_ms: int, flips: list[Flip]) -> None:
+        """Keep `flip_ms` no later than the next change: it may be early (then nothing changes), never late."""
+        if self.flip_ms <= now_ms:
+            self.flip_ms, flips = NEVER_MS, self.program.flips
+        at_ms = next_flip(flips, self.fold, now_ms)
+        if at_ms < self.flip_ms:
+            self.flip_ms = at_ms
         forced_ms = self.membership.next_forced_ms()
-        return at_ms if forced_ms is None or forced_ms > at_ms else forced_ms
+        if forced_ms is not None and forced_ms < self.flip_ms:
+            self.flip_ms = forced_ms
 
     def say(self) -> list[Turn]:
         """The turns to publish now, those found since the last call, as corrections where something was untrue."""
@@ -210,10 +227,12 @@ class Customer:
         self.turns = []
         self.redo_from_ms = NEVER_MS
         self.published = [*kept, *stand]
+        self.saved_published = None
         return said
 
     def publish_as(self, turn: Turn, change_id: str) -> None:
         """Remember under which id a turn that `say` returned was published."""
+        self.saved_published = None
         for at, known in enumerate(self.published):
             if known is turn:
                 self.published[at] = replace(turn, change_id=change_id, before=(), after=())
@@ -247,6 +266,7 @@ class Customer:
                 self._step(fact, store, ("late-event", newest_late))
         self.pending = []
         self.pass_time(clock_ms)
+        self.saved_members = None
         self.turns = [
             replace(turn, cause=("late-event", newest_late)) if turn.cause[0] == "time" else turn for turn in self.turns
         ]
@@ -256,7 +276,7 @@ class Customer:
 
     def _snapshot_packed(self) -> bytes:
         parts = [self.fold.snapshot(), self.membership.to_packed(), self.undo, self.evaluated_ms, self.flip_ms, self.newest]
-        return msgpack.packb(parts)  # type: ignore[no-any-return]
+        return pack(parts)
 
     def _snapshot_empty(self) -> bytes:
         """The snapshot of a customer of whom nothing is known."""
@@ -264,7 +284,7 @@ class Customer:
 
     def _restore(self, packed: bytes) -> None:
         if packed:
-            fold, membership, self.undo, self.evaluated_ms, self.flip_ms, newest = msgpack.unpackb(packed)
+            fold, membership, self.undo, self.evaluated_ms, self.flip_ms, newest = unpack(packed)
             self.newest = tuple(newest)
             self.fold.rewind(fold)
             self.membership, _ = Membership.from_packed(self.program.rules, membership)
@@ -279,16 +299,20 @@ class Customer:
 
     def pack(self, store: ChunkStore) -> bytes:
         """The whole state as versioned MessagePack; chunks that are full go to `store`."""
-        published = [
-            [turn.segment, turn.entered, turn.at_ms, turn.since_ms, turn.change_id] for turn in self.published
-        ]
+        forced_ms = self.membership.next_forced_ms()
+        if self.saved_members is None or self.saved_members[0] != forced_ms:
+            self.saved_members = forced_ms, part(self.membership.to_packed())
+        if self.saved_published is None:
+            self.saved_published = part(
+                [[turn.segment, turn.entered, turn.at_ms, turn.since_ms, turn.change_id] for turn in self.published]
+            )
         parts = [
-            VERSION, self.program.rules.version, self.fold.save(store), self.membership.to_packed(),
-            self.journal.save(store), self.ghosts.packed(), self.publication.packed(), pack_facts(self.pending),
-            published, self.undo, self.evaluated_ms, self.flip_ms, self.newest, self.revision, self.duplicates,
-            self.late, self.timer_ms,
+            VERSION, self.program.rules.version, self.fold.save(store), self.saved_members[1],
+            self.journal.save(store), self.ghosts.packed(), self.publication.packed(),
+            pack_facts(self.pending) if self.pending else (), self.saved_published, self.undo, self.evaluated_ms,
+            self.flip_ms, self.newest, self.revision, self.duplicates, self.late, self.timer_ms,
         ]  # fmt: skip
-        return msgpack.packb(parts)  # type: ignore[no-any-return]
+        return pack(parts)
 
     @classmethod
     def unpack(cls, program: Program, packed: bytes, store: ChunkStore) -> "Customer":
@@ -297,7 +321,7 @@ class Customer:
         Raises:
             StateVersionError: a newer program wrote it.
         """
-        parts = msgpack.unpackb(packed, strict_map_key=False)
+        parts = unpack(packed)
         if parts[0] != VERSION:
             raise StateVersionError(f"customer state of version {parts[0]}; this program reads version {VERSION}")
         (
@@ -331,4 +355,4 @@ def _cause_of(fact: Fact) -> tuple[str, str | None]:
     return "event", fact.event_id
 
 
-_EMPTY_FOLD: list[Any] = Fold(Settings()).snapshot()
+_EMPTY_FOLD: list[Any] = unpack(pack(Fold(Settings()).snapshot()))

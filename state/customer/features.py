@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from math import exp2
 from typing import Any
 
+import msgspec
+
 from state.customer.counts import WINDOW_DAYS
 from state.customer.fold import ENGAGEMENT_HALF_LIFE_MS, Fold
 from state.rules.features import FEATURES
@@ -91,3 +93,10 @@ def reader(names: Sequence[str]) -> Reader:
 
 FEATURE_NAMES = tuple(FEATURES)
 read_all = reader(FEATURE_NAMES)
+Features: Any = msgspec.defstruct("Features", [(name, Any, None) for name in FEATURE_NAMES], omit_defaults=True, gc=False)
+"""All features, encoded as a map without the absent ones."""
+
+
+def features(fold: Fold) -> Any:
+    """All features as of the fold's clock, as a `Features`."""
+    return Features(*read_all(fold, fold.clock_ms))

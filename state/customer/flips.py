@@ -1,20 +1,31 @@
 """When passing time alone can next change the answer of a rule: to the millisecond, without an event.
 
 Each atom (a feature and a threshold) gets one function from (fold, now_ms) to the first moment after now at which
-`feature >= threshold` can turn over; the customer then needs one timer, at the earliest of them.
+`feature >= threshold` can turn over, or one shortly before it; the customer then needs one timer, at the earliest.
 """
 
 from collections.abc import Callable, Iterable
 from math import ceil, log2
 from typing import Any
 
+from schemas.facts import Kind
 from state.customer.counts import NEVER_MS, WINDOW_DAYS, WINDOWS_MS
 from state.customer.features import engagement
-from state.customer.fold import ENGAGEMENT_HALF_LIFE_MS, Fold
+from state.customer.fold import ENGAGEMENT_HALF_LIFE_MS, KIND_NUMBERS, Fold
 from state.rules.features import FEATURES
 from state.rules.ruleset import Atom
 
 Flip = Callable[[Fold, int], int]
+
+_COUNTED = {
+    Kind.PRODUCT_VIEWED: "views",
+    Kind.PRODUCT_ADDED: "cart_adds",
+    Kind.PRODUCTS_SEARCHED: "searches",
+    Kind.WISHLIST_ADDED: "wishlist_adds",
+}
+_ALWAYS_TOUCHED = (
+    "sessions", "session_ms", "since_last_seen_ms", "since_first_seen_ms", "engagement", "cart_abandoned_at_ms",
+)  # fmt: skip
 
 _AGES: dict[str, Callable[[Fold], int | None]] = {
     "recency_ms": lambda fold: fold.orders.newest_ms,
@@ -26,6 +37,21 @@ _AGES: dict[str, Callable[[Fold], int | None]] = {
 def flips_of(atoms: Iterable[Atom]) -> list[Flip]:
     """The functions for all atoms."""
     return [_flip(atom.feature, atom.threshold) for atom in atoms]
+
+
+def flips_by_kind(atoms: Iterable[Atom]) -> list[list[Flip]]:
+    """For each kind of event the flips that it can bring forward; the others are no earlier than they were.
+
+    An order or refund can do so to any of them, as can a consent.
+    """
+    atoms = list(atoms)
+    everything = flips_of(atoms)
+    by_kind = [everything] * KIND_NUMBERS
+    for kind in Kind:
+        if kind not in (Kind.ORDER_COMPLETED, Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED, Kind.CONSENT, Kind.ERASE):
+            touched = (_COUNTED.get(kind), *_ALWAYS_TOUCHED)
+            by_kind[kind] = flips_of(a for a in atoms if a.feature in touched or FEATURES[a.feature].metric in touched)
+    return by_kind
 
 
 def next_flip(flips: list[Flip], fold: Fold, now_ms: int) -> int:
@@ -98,13 +124,8 @@ def _decay_flip(threshold: float) -> Flip:
         if threshold <= 0 or engagement(fold, now_ms) < threshold:
             return NEVER_MS
         at_ms = fold.engagement_at_ms + int(ENGAGEMENT_HALF_LIFE_MS * log2(fold.engagement / threshold))
-        at_ms = max(at_ms, now_ms + 1)
-        # the logarithm is off by a rounding at most: settle on the first millisecond that is really below
-        while engagement(fold, at_ms) >= threshold:
-            at_ms += 1
-        while at_ms - 1 > now_ms and engagement(fold, at_ms - 1) < threshold:
-            at_ms -= 1
-        return at_ms
+        # rounded down, so never late; one look too early costs one more look
+        return max(at_ms, now_ms + 1)
 
     return flip
 

@@ -10,6 +10,7 @@ from typing import Any
 from schemas.facts import Fact
 
 HASH_BYTES = 8
+NOTHING: list[Any] = [(-1, ""), [], 0, 0]
 
 
 class Ghosts:
@@ -52,7 +53,7 @@ class Ghosts:
             self.hashes.clear()
 
     def packed(self) -> list[Any]:
-        return [self.erased, sorted(self.hashes), self.applied, self.suppressed]
+        return [self.erased, sorted(self.hashes), self.applied, self.suppressed] if self.applied else NOTHING
 
     @classmethod
     def unpacked(cls, packed: list[Any]) -> "Ghosts":

@@ -7,6 +7,10 @@ not on when somebody looked.
 from math import exp2
 from typing import Any
 
+from msgspec import Raw
+
+from state.packing import part
+
 HALF_LIFE_MS = 30 * 86_400_000
 KEPT = 20
 SHOWN = 5
@@ -15,12 +19,14 @@ SHOWN = 5
 class Interests:
     """Decayed score per category, the best 20."""
 
-    __slots__ = ("scores",)
+    __slots__ = ("saved", "scores")
 
     def __init__(self) -> None:
         self.scores: dict[str, tuple[float, int]] = {}
+        self.saved: Raw | None = None  # packed, until something changes
 
     def add(self, category: str, weight: float, time_ms: int) -> None:
+        self.saved = None
         known = self.scores.get(category)
         if known is not None:
             weight += known[0] * exp2((known[1] - time_ms) / HALF_LIFE_MS)
@@ -42,8 +48,10 @@ class Interests:
         newest_ms = max(at_ms for _, at_ms in self.scores.values())
         return sorted(self.scores, key=lambda name: (-self._as_of(name, newest_ms), name))[:SHOWN]
 
-    def packed(self) -> list[Any]:
-        return [part for name, (score, at_ms) in self.scores.items() for part in (name, score, at_ms)]
+    def packed(self) -> Raw:
+        if self.saved is None:
+            self.saved = part([field for name, (score, at_ms) in self.scores.items() for field in (name, score, at_ms)])
+        return self.saved
 
     @classmethod
     def unpacked(cls, packed: list[Any]) -> "Interests":

@@ -17,6 +17,7 @@ import msgspec
 from schemas.facts import Fact
 from state.chunks import ChunkStore, RecordColumn
 from state.customer.fold import RECENT
+from state.packing import part
 
 FACTS_PER_CHUNK = 64
 FACTS_PER_SNAPSHOT = 64
@@ -37,19 +38,20 @@ class Snapshot(NamedTuple):
 class Journal:
     """Facts and snapshots; also knows every event id it holds, which is how duplicates are found."""
 
-    __slots__ = ("facts", "ids", "snapshots")
+    __slots__ = ("facts", "ids", "saved", "snapshots")
 
     def __init__(self) -> None:
         self.facts = RecordColumn(RECENT, FACTS_PER_CHUNK)
         self.ids: set[str] = set()
         self.snapshots: list[Snapshot] = []
+        self.saved: msgspec.Raw | None = None  # the packed snapshots, until they change
 
     def append(self, fact: Fact) -> None:
         """Add the newest fact; its id must have been put into `ids`."""
         values: list[Any] = [*msgspec.structs.astuple(fact)]
         while values[-1] is None or values[-1] == ():
             values.pop()
-        self.facts.values.append(_encode(values))
+        self.facts.append(_encode(values))
 
     def wants_snapshot(self, now_ms: int, span_ms: int) -> bool:
         """Whether enough happened, or enough time passed, since the newest snapshot."""
@@ -63,10 +65,12 @@ class Journal:
     def take(self, clock_ms: int, packed: bytes) -> None:
         """Add a snapshot as of now."""
         self.snapshots.append(Snapshot(clock_ms, self.facts.end, packed))
+        self.saved = None
 
     def thin(self, horizon_ms: int) -> bool:
         """Drop snapshots that are not needed for events after `horizon_ms`; True if older facts went with them."""
         snapshots = self.snapshots
+        self.saved = None
         needless = 0
         while needless + 1 < len(snapshots) and snapshots[needless + 1].clock_ms < horizon_ms:
             needless += 1
@@ -96,6 +100,7 @@ class Journal:
         """Take the facts after `snapshot` out, and the snapshots after it; returns the facts."""
         packed = self.facts.values[snapshot.index - self.facts.first :]
         self.facts.truncate(snapshot.index)
+        self.saved = None
         while self.snapshots[-1].index > snapshot.index or self.snapshots[-1].clock_ms > snapshot.clock_ms:
             self.snapshots.pop()
         return [_decode(one) for one in packed]
@@ -104,10 +109,13 @@ class Journal:
         """Drop all facts and snapshots (erasure); returns the ids, which stay known as seen."""
         self.facts.drop_before(self.facts.end)
         self.snapshots.clear()
+        self.saved = None
         return self.ids
 
     def save(self, store: ChunkStore) -> list[Any]:
-        return [self.facts.save(store), self.snapshots]
+        if self.saved is None:
+            self.saved = part(self.snapshots)
+        return [self.facts.save(store), self.saved]
 
     def load(self, packed: list[Any], store: ChunkStore) -> None:
         facts, snapshots = packed

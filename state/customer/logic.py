@@ -132,7 +132,7 @@ class CustomerLogic:
         """The time of a timer that is needed and not yet registered, if any."""
         fold, publication, settings = customer.fold, customer.publication, self.settings
         wake_ms = min(customer.flip_ms, publication.due_ms(fold))
-        if publication.profile_ms < fold.clock_ms:
+        if publication.profile_ms < fold.clock_ms and self.as_of_ms is None:  # a bounded run ends with all profiles
             wake_ms = min(wake_ms, publication.profile_ms + settings.profile_interval_ms)
         if settings.profile_refresh_ms and publication.profile_shown:
             refresh_ms = settings.profile_refresh_ms

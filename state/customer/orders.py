@@ -11,8 +11,11 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec import Raw
+
 from state.chunks import ChunkStore, RecordColumn
 from state.customer.counts import NEVER_MS, WINDOWS_MS
+from state.packing import part
 
 TIME, ORDER_ID, AMOUNT, LINES, REFUNDS = range(5)
 REFUND_TIME, REFUND_EVENT, REFUND_AMOUNT, REFUND_LINES = range(4)
@@ -81,7 +84,7 @@ class OrderBook:
 
     __slots__ = (
         "by_id", "column", "counts", "dropped_count", "dropped_oldest_ms", "heads", "memory_ms",
-        "newest_ms", "orphans", "revenues", "standings", "total_cents", "total_count",
+        "newest_ms", "orphans", "revenues", "saved", "standings", "total_cents", "total_count",
     )  # fmt: skip
 
     def __init__(self, number: int, memory_ms: int) -> None:
@@ -101,11 +104,13 @@ class OrderBook:
         self.newest_ms: int | None = None  # newest order that is not wholly refunded
         self.dropped_count = 0  # live orders that fell out of the memory
         self.dropped_oldest_ms: int | None = None
+        self.saved: Raw | None = None  # packed, until something changes
 
     # -- events ---------------------------------------------------------------------------------------------------
 
     def order(self, time_ms: int, order_id: str, amount_cents: int, lines: list[Line]) -> bool:
         """Enter an order; False if its id is known already (then nothing changes)."""
+        self.saved = None
         known = self.by_id.get(order_id)
         if known is not None and self._remembered(known, time_ms):
             return False
@@ -115,7 +120,7 @@ class OrderBook:
             self.total_cents += sum(orphan_cents(refund) for refund in refunds)
         record = [time_ms, order_id, amount_cents, lines, refunds]
         self.by_id[order_id] = self.column.end
-        self.column.values.append(record)
+        self.column.append(record)
         standing = Standing(record)
         self.standings.append(standing)
         self._count(self.column.end - 1, standing.left_cents, 0 if standing.whole else 1)
@@ -125,6 +130,7 @@ class OrderBook:
 
     def refund(self, time_ms: int, event_id: str, order_id: str, amount_cents: int | None, lines: Any) -> bool:
         """Take (part of) an order back; False if the order is not known."""
+        self.saved = None
         refund = [time_ms, event_id, amount_cents, lines]
         index = self.by_id.get(order_id)
         if index is None or not self._remembered(index, time_ms):
@@ -161,6 +167,7 @@ class OrderBook:
 
     def expire(self, now_ms: int) -> int:
         """Move the windows to `now_ms`; returns when the next order or orphan leaves a window."""
+        self.saved = None
         orders, first, heads = self.column.values, self.column.first, self.heads
         size = len(orders)
         next_ms = NEVER_MS
@@ -253,6 +260,7 @@ class OrderBook:
 
     def rewind(self, now_ms: int) -> None:
         """Forget orders and refunds after `now_ms` and stand again as of then."""
+        self.saved = None
         orders, first = self.column.values, self.column.first
         end = bisect_right(orders, now_ms, key=lambda order: order[TIME])
         self.orphans = [orphan for orphan in self.orphans if orphan[0][REFUND_TIME] <= now_ms]
@@ -282,10 +290,12 @@ class OrderBook:
 
     def restore_totals(self, snapshot: list[Any]) -> None:
         self.total_count, self.total_cents = snapshot
+        self.saved = None
 
     def forget(self, before_ms: int) -> None:
         """Drop orders too old to be refunded, `before_ms` being the oldest moment to which one may rewind."""
         limit_ms = before_ms - self.memory_ms - 1
+        self.saved = None
         orders = self.column.values
         if orders and orders[0][TIME] <= limit_ms:
             gone = bisect_right(orders, limit_ms, key=lambda order: order[TIME])
@@ -300,11 +310,13 @@ class OrderBook:
         if self.orphans and self.orphans[0][0][REFUND_TIME] <= limit_ms:
             self.orphans = [orphan for orphan in self.orphans if orphan[0][REFUND_TIME] > limit_ms]
 
-    def save(self, store: ChunkStore) -> list[Any]:
-        return [
-            self.column.save(store), self.orphans, self.heads, self.counts, self.revenues, self.total_count,
-            self.total_cents, self.newest_ms, self.dropped_count, self.dropped_oldest_ms,
-        ]  # fmt: skip
+    def save(self, store: ChunkStore) -> Raw:
+        if self.saved is None:
+            self.saved = part([
+                self.column.save(store), self.orphans, self.heads, self.counts, self.revenues, self.total_count,
+                self.total_cents, self.newest_ms, self.dropped_count, self.dropped_oldest_ms,
+            ])  # fmt: skip
+        return self.saved
 
     def load(self, packed: list[Any], store: ChunkStore) -> None:
         (

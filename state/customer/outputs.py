@@ -10,7 +10,7 @@ from schemas.writes import profile_tombstone, profile_write
 from state.channels import Channel, Output
 from state.customer.corrections import Turn
 from state.customer.customer import Customer
-from state.customer.features import FEATURE_NAMES, read_all
+from state.customer.features import features
 from state.customer.publication import bought_ledger, viewed_ledger
 from state.rules.ruleset import RuleSet
 from state.similar.changes import messages
@@ -57,13 +57,6 @@ def version(customer: Customer) -> int:
     return (customer.fold.clock_ms << _REVISION_BITS) | (customer.revision & ((1 << _REVISION_BITS) - 1))
 
 
-def features(customer: Customer) -> dict[str, Any]:
-    """All features as of the customer's clock; absent ones are left out."""
-    fold = customer.fold
-    values = zip(FEATURE_NAMES, read_all(fold, fold.clock_ms), strict=True)
-    return {name: value for name, value in values if value is not None}
-
-
 def profile(key: str, customer: Customer, *, memberships_changed: bool) -> Output | None:
     """The write that brings Redis up to date; a tombstone where there is nothing to show (any more)."""
     fold, publication = customer.fold, customer.publication
@@ -77,7 +70,7 @@ def profile(key: str, customer: Customer, *, memberships_changed: bool) -> Outpu
     first = not publication.profile_shown
     publication.profile_shown = True
     since = dict(customer.membership.since())
-    body = {"customer_id": key, "features": features(customer), "segments": since}
+    body = {"customer_id": key, "features": features(fold), "segments": since}
     if memberships_changed or first:
         others = [name for name in names if name not in since]
         write = profile_write(key, version(customer), fold.clock_ms, body, since, others)

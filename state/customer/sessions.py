@@ -49,8 +49,8 @@ class Sessions:
         return index
 
     def _start(self, time_ms: int) -> int:
-        self.starts.values.append(time_ms)
-        self.lasts.values.append(time_ms)
+        self.starts.append(time_ms)
+        self.lasts.append(time_ms)
         return self.starts.end - 1
 
     def _extend(self, index: int, time_ms: int) -> None:

@@ -70,8 +70,11 @@ def read_document(text: str, source: str) -> Document:
 
 def _toml_problem(source: str, message: str, text: str) -> Problem:
     match = _TOML_PLACE.fullmatch(message)
-    line, column = (None, None) if match is None else (int(match[2] or text.count("\n") + 1), int(match[3] or 1))
-    return Problem(source, line, column, None, f"is no TOML: {message if match is None else match[1]}")
+    if match is None:
+        return Problem(source, None, None, None, f"is no TOML: {message}")
+    end = (text.count("\n") + 1, len(text) - text.rfind("\n"))
+    line, column = (int(match[2]), int(match[3])) if match[2] else end
+    return Problem(source, line, column, None, f"is no TOML: {match[1]}")
 
 
 class _Reader:

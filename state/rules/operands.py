@@ -1,7 +1,7 @@
 """Check of the values in a rule: numbers, texts, features, arithmetic and the functions that make numbers."""
 
 import ast
-from math import isfinite
+import re
 from typing import Final, Literal
 
 from state.rules import arithmetic, tree
@@ -83,7 +83,7 @@ class Operands:
         if number is None:
             self._report(node, f"{snippet(node)} divides by zero")
             return None
-        if not isfinite(number) or abs(number) > MAX_NUMBER:
+        if not abs(number) <= MAX_NUMBER:
             self._report(node, f"a constant may be at most 2**53 ({MAX_NUMBER})")
             return None
         return Operand(tree.Const(number), "number", unit)
@@ -212,8 +212,10 @@ def _unknown_feature(name: str) -> str:
     hint = did_you_mean(name, (*FEATURES, *POPULATION_SCORES, "True", "False"))
     if name in FUNCTIONS:
         return f'"{name}" is a function: write {name}(…)'
-    windows = ", ".join(str(days) for days in WINDOW_DAYS)
-    return f'unknown feature "{name}"{hint}' + (f" (windows: {windows} days)" if name[-1:] == "d" else "")
+    window = re.search(r"_(\d{1,9})d\b|_(\d{1,9})d_", name)
+    if window is None or int(window[1] or window[2]) in WINDOW_DAYS:
+        return f'unknown feature "{name}"{hint}'
+    return f'unknown feature "{name}"{hint} (windows: {", ".join(map(str, WINDOW_DAYS))} days)'
 
 
 def _why_not_a_value(node: ast.expr) -> str:

@@ -105,11 +105,13 @@ select subject, order_id, product, sum(quantity) as units,
 from order_lines group by all;
 
 create table amounts as
-select o.subject, o.order_id, o.t, coalesce(cents(any_value(o.total)), sum(l.quantity * coalesce(l.price, 0)), 0) as amount
+select o.subject, o.order_id, o.t,
+    coalesce(cents(any_value(o.total)), sum(l.quantity * coalesce(l.price, 0)), 0) as amount
 from orders o left join order_lines l using (subject, order_id) group by o.subject, o.order_id, o.t;
 
 create table refunds as
-select subject, order_id, i, t, cents(total) as total, products, coalesce(json_array_length(products), 0) > 0 as detailed
+select subject, order_id, i, t, cents(total) as total, products,
+    coalesce(json_array_length(products), 0) > 0 as detailed
 from ev where type in ('order_refunded', 'order_cancelled');
 
 create table refund_lines as
@@ -136,7 +138,9 @@ from order_products p left join back using (subject, order_id, product) group by
 
 create table money as
 select a.subject, a.t, case when whole then 0 else greatest(0, amount - coalesce(taken, 0)) end as net,
-    not (coalesce(whole, false) or (coalesce(taken, 0) > 0 and amount <= taken) or coalesce(everything, false)) as counts
+    -- of a free order there is nothing to take: it is undone by its units, or without detail
+    not (coalesce(whole, false) or (amount > 0 and amount <= coalesce(taken, 0)) or coalesce(everything, false))
+        as counts
 from amounts a left join undone using (subject, order_id) left join returned using (subject, order_id)
 union all
 select r.subject, r.t, -of_unknown, false from refund_amounts r anti join orders using (subject, order_id);
@@ -167,7 +171,7 @@ def batch_features(lines: Iterable[bytes], as_of_ms: int, currency: str) -> dict
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as file, duckdb.connect() as db:
         file.writelines(line + b"\n" for line in lines)
         file.flush()
-        db.execute("set timezone = 'UTC'; set threads = 2")
+        db.execute("set timezone = 'UTC'; set threads = 1")
         names = {"file": str(Path(file.name)), "now": str(as_of_ms), "unit": str(10 ** EXPONENTS.get(currency, 2))}
         names |= {"counts": _counts(as_of_ms), "sessions": _sessions(as_of_ms), "orders": _orders(as_of_ms)}
         for part in (_EVENTS, _ACTIVITY, _ORDERS, _INTERESTS):
@@ -248,7 +252,8 @@ def _add_carts(db: duckdb.DuckDBPyConnection, features: dict[str, dict[str, Any]
         select ev.subject, ev.i, ev.type, ev.product, ev.quantity, null from ev
         where type in ('product_added', 'product_removed')
         union all
-        select o.subject, o.i, 'order', null, null, bought.products from orders o left join bought using (subject, order_id)
+        select o.subject, o.i, 'order', null, null, bought.products
+        from orders o left join bought using (subject, order_id)
         order by 1, 2""")
     carts: dict[str, list[list[Any]]] = {}
     for subject, _, kind, product, quantity, products in cursor.fetchall():
@@ -273,9 +278,10 @@ def _add_carts(db: duckdb.DuckDBPyConnection, features: dict[str, dict[str, Any]
 
 
 def _add_categories(db: duckdb.DuckDBPyConnection, features: dict[str, dict[str, Any]], now: int) -> None:
-    cursor = db.execute(f"""
-        select subject, category, sum(weight * power(2.0, (t - {now}) / (30 * 86400000.0))) as score
-        from interests group by all""")
+    cursor = db.execute(
+        "select subject, category, sum(weight * power(2.0, (t - ?) / (30 * 86400000.0))) from interests group by all",
+        [now],
+    )
     scores: dict[str, dict[str, float]] = {}
     for subject, category, score in cursor.fetchall():
         scores.setdefault(subject, {})[category] = score

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any
 
 from .events import Event, Line
@@ -142,8 +141,8 @@ class Order:
 
     @property
     def counts(self) -> bool:
-        """Whether it is not wholly refunded. A free order is so only without detail or by its units."""
-        used_up = self.taken > 0 and self.net == 0
+        """Whether it is not wholly refunded. Of a free order, nothing can be taken but its units."""
+        used_up = self.amount > 0 and self.net == 0
         returned = bool(self.units) and not any(self.left.values())
         return not (self.whole or used_up or returned)
 
@@ -292,4 +291,4 @@ def top_categories(applied: list[Event]) -> list[str]:
 
 def ranked(scores: dict[str, float]) -> list[str]:
     """Names by score, then name; scores that differ in the last digits only are equal."""
-    return sorted(scores, key=lambda name: (-Fraction(f"{scores[name]:.9e}"), name))
+    return sorted(scores, key=lambda name: (-float(f"{scores[name]:.9e}"), name))

@@ -26,11 +26,18 @@ def odd_stream(random: Random, count: int, subjects: int = 2, start_ms: int = 1_
     time_ms = start_ms
     for number in range(count):
         time_ms += random.choice(PAUSES)
-        event = {"event_id": f"e{random.randrange(10**6):06d}-{number}", "type": random.choice(KINDS), "timestamp": time_ms}
+        event = {
+            "event_id": f"e{random.randrange(10**6):06d}-{number}",
+            "type": random.choice(KINDS),
+            "timestamp": time_ms,
+        }
         event |= {"customer_id": f"c{random.randrange(subjects)}"}
         rare = random.random()
         if rare < 0.03:
-            event |= {"type": "consent", "purposes": random.choice([{"personalization": False}, {"personalization": True}])}
+            event |= {
+                "type": "consent",
+                "purposes": random.choice([{"personalization": False}, {"personalization": True}]),
+            }
         elif rare < 0.05:
             event |= {"type": "consent", "purposes": {"ads": False}}
         elif rare < 0.06:
@@ -70,7 +77,9 @@ def _order(random: Random, kind: str) -> dict[str, Any]:
     details: dict[str, Any] = {"order_id": f"o{random.randrange(8)}"}
     how = random.random()
     if kind == "order_completed":
-        products = [_product(random) for _ in range(random.choice((0, 1, 1, 2, 3)) if how < 0.2 else random.randint(1, 3))]
+        products = [
+            _product(random) for _ in range(random.choice((0, 1, 1, 2, 3)) if how < 0.2 else random.randint(1, 3))
+        ]
         details["products"] = products
         if how < 0.5:
             details["total"] = random.choice(AMOUNTS)

@@ -1,5 +1,6 @@
 """Logs: files, folders, formats."""
 
+import itertools
 import json
 import os
 from pathlib import Path
@@ -147,11 +148,10 @@ class TestPaths:
         """Of a file that ends too early, the records before are yielded; then it is an error."""
         path = tmp_path / "log"
         path.write_bytes(PACK["gzip"](b"\n".join(line("erase", event_id=os.urandom(8).hex()) for _ in range(999)))[:-9])
-        seen = []
+        records = iter(open_log([path], "canonical"))
+        assert len(list(itertools.islice(records, 900))) == 900
         with pytest.raises(LogError, match="log: the gzip data ends too early"):
-            for record in open_log([path], "canonical"):
-                seen.append(record)  # noqa: PERF402 - what came before the error is the point
-        assert len(seen) > 900
+            list(records)
 
     def test_long_line(self, tmp_path: Path) -> None:
         """A line that is too long to be held is one rejected record, in every format."""

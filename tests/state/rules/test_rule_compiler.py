@@ -10,6 +10,7 @@ from state.rules.ruleset import parse_rules
 
 MANY = settings(max_examples=300, deadline=None)
 EVERYTHING = (1 << 256) - 1
+EMPTY = {"int": 0, "float": 0.0, "bool": False, "list[str]": (), "str": None}
 
 
 def one_rule(when: str) -> "Holds":
@@ -20,15 +21,13 @@ def one_rule(when: str) -> "Holds":
 class Holds:
     """A rule set of one segment, asked with named values; what is not named is absent or empty."""
 
-    EMPTY = {"int": 0, "float": 0.0, "bool": False, "list[str]": (), "str": None}
-
     def __init__(self, when: str) -> None:
         self.rules = parse_rules(f"[segments.s]\ndescription = 'd'\nwhen = '''{when}'''")
 
     def __call__(self, **values: object) -> bool:
         assert set(values) <= set(self.rules.reads)
         row = tuple(
-            values.get(name, None if FEATURES[name].optional else self.EMPTY[FEATURES[name].type])
+            values.get(name, None if FEATURES[name].optional else EMPTY[FEATURES[name].type])
             for name in self.rules.reads
         )
         return self.rules.step(row, 0, EVERYTHING) == 1

@@ -8,16 +8,14 @@ from hypothesis import strategies as st
 
 from state.rules.errors import RuleError
 from state.rules.features import FEATURES
-from state.rules.positions import Positions
 from state.rules.ruleset import RuleSet, parse_rules
 
-FRAGMENTS = (
-    *("and", "or", "not", "in", "is", "if", "else", "lambda", "for", "await", "yield", "None", "True", "(", ")", "[", "]"),
-    *("{", "}", ",", ":", ":=", "=", "==", "<", ">=", "!=", "+", "-", "*", "**", "/", "//", "%", "@", "~", ".", "#", "\n"),
-    *("1", "0", "2.5", "1e999", "9" * 40, "5j", "'a'", '"s"', "b'x'", "f'{x}'", "'", '"', "\\", "\t", "é", "\u2028", "\x0c"),
-    *("days", "segment", "absent", "percentile", "quartile", "cluster", "max", "abs", "__import__", "exec", "x"),
-    *("orders_30d", "engagement", "recency_ms", "device", "top_categories", "cart_open", "cart_abandoned_at_ms"),
-)
+VOCABULARY = r"""
+    and or not in is if else lambda for await yield None True ( ) [ ] { } , : := = == < >= != + - * ** / // % @ ~ . #
+    1 0 2.5 1e999 5j 'a' "s" b'x' f'{x}' ' " \ é days segment absent percentile quartile cluster max abs exec x
+    orders_30d engagement recency_ms device top_categories cart_open cart_abandoned_at_ms __import__
+"""
+FRAGMENTS = (*VOCABULARY.split(), "9" * 40, "\n", "\t", "\u2028", "\x0c")
 
 
 def parse(condition: str) -> RuleSet:
@@ -148,7 +146,9 @@ class TestFuzz:
         try:
             rules = parse(condition)
         except RuleError as error:
-            assert all(problem.line == 3 and problem.column for problem in error.problems)
+            places = {(problem.line, bool(problem.column)) for problem in error.problems}
+            if places != {(3, True)}:
+                raise
             return
         samples = {"int": 3, "float": 1.5, "str": "a", "bool": True, "list[str]": ("a",)}
         present = tuple(samples[FEATURES[name].type] for name in rules.reads)
@@ -159,15 +159,5 @@ class TestFuzz:
     @given(st.text("[]{}\"'=.,#\\\n abs", max_size=40) | st.text(max_size=40))
     def test_any_file(self, text: str) -> None:
         """Any text is refused or accepted, never a traceback."""
-        try:
+        with pytest.raises(RuleError):
             parse_rules(text)
-        except RuleError as error:
-            assert error.problems
-        else:
-            raise AssertionError("no random text is a rule file")
-
-    @settings(max_examples=300, deadline=None)
-    @given(st.text(max_size=60))
-    def test_the_scanner_ends(self, text: str) -> None:
-        """Even on what is no TOML."""
-        Positions(text)

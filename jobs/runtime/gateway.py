@@ -1,0 +1,129 @@
+"""The Java process in which an embedded job runs, started early: it warms up while the launcher still reads logs."""
+
+import os
+import struct
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from jobs.runtime.children import start_child, stop_child
+from jobs.runtime.errors import RuntimeProblem
+from jobs.runtime.java import Java, find_java
+
+_START_PATIENCE_S = 60.0
+_PAUSE_S = 0.02
+_OPTIONS = (
+    "-XX:+IgnoreUnrecognizedVMOptions",
+    "--add-opens=jdk.proxy2/jdk.proxy2=ALL-UNNAMED",
+    "-XX:+UseParallelGC",
+    "-XX:TieredStopAtLevel=4",
+    "-Xshare:auto",
+    "-Duser.timezone=UTC",
+    "-Dfile.encoding=UTF-8",
+    "-Djava.awt.headless=true",
+)
+_LOG_SETTINGS = """\
+rootLogger.level = WARN
+rootLogger.appenderRef.file.ref = File
+appender.file.name = File
+appender.file.type = File
+appender.file.fileName = {path}
+appender.file.layout.type = PatternLayout
+appender.file.layout.pattern = %d{{ISO8601}} %-5p %-40c{{1}} %m%n
+"""
+
+
+class Gateway:
+    """A Java process for one `with` block, and PyFlink's connection to it. One at a time in a process."""
+
+    def __init__(self, folder: Path, java: Java | None = None) -> None:
+        """Nothing is started yet. Logs go to `folder`."""
+        self._folder = folder.resolve()
+        self.java = java or find_java()
+        self.log, self.output = self._folder / "flink.log", self._folder / "flink.out"
+
+    @property
+    def pid(self) -> int:
+        """The Java process."""
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        """Start Java; does not wait for it."""
+        tmp = self._folder / "tmp"
+        tmp.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._port_file = self._folder / "gateway.port"
+        settings = self._folder / "log4j.properties"
+        settings.write_text(_LOG_SETTINGS.format(path=self.log), encoding="utf-8")
+        env = {**os.environ, **_environment(self.java), "_PYFLINK_CONN_INFO_PATH": str(self._port_file)}
+        own = (f"-Djava.io.tmpdir={tmp}", f"-Dlog4j.configurationFile={settings}")
+        self._process = start_child(_command(self.java, env, own), self.output, env, cwd=self._folder)
+        return self
+
+    def connect(self) -> None:
+        """Wait for Java and make it the one that PyFlink talks to.
+
+        Raises:
+            RuntimeProblem: Java did not start.
+        """
+        deadline = time.monotonic() + _START_PATIENCE_S
+        while not self._port_file.exists():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeProblem(f"Java ({self.java.executable}) did not start: {self._last_words()}")
+            time.sleep(_PAUSE_S)
+        os.environ["PYFLINK_GATEWAY_PORT"] = str(struct.unpack("!I", self._port_file.read_bytes()[:4])[0])
+        from pyflink.java_gateway import get_gateway
+
+        get_gateway()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop Java and all that it started."""
+        stop_child(self._process, patience_s=3.0)
+        os.environ.pop("PYFLINK_GATEWAY_PORT", None)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let PyFlink connect anew next time."""
+        module = sys.modules.get("pyflink.java_gateway")
+        if module is not None and module._gateway is not None:
+            module._gateway.shutdown_callback_server(raise_exception=False)
+            module._gateway.close()
+            module._gateway = None
+
+    def _last_words(self) -> str:
+        try:
+            lines = self.output.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            lines = []
+        return " / ".join(line.strip() for line in lines[-5:] if line.strip()) or "it said nothing"
+
+
+def _environment(java: Java) -> dict[str, str]:
+    """What makes the Python inside Java find what this one finds: the same program, the same path."""
+    path = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    return {
+        "JAVA_HOME": str(java.home),
+        "PATH": os.pathsep.join(filter(None, path)),
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(os.path.abspath(entry or ".") for entry in sys.path)),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def _command(java: Java, env: Mapping[str, str], own: tuple[str, ...]) -> list[str | Path]:
+    from pyflink.pyflink_gateway_server import construct_flink_classpath, get_jvm_opts, prepare_environment_variables
+
+    flink_env = dict(env)
+    prepare_environment_variables(flink_env)
+    return [
+        java.executable,
+        *_OPTIONS,
+        *get_jvm_opts(flink_env),
+        *own,
+        "-cp",
+        construct_flink_classpath(flink_env),
+        "org.apache.flink.client.python.PythonGatewayServer",
+    ]

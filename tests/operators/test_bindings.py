@@ -1,0 +1,196 @@
+"""The operators around a logic, on a stand-in for Flink."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from pyflink.common import Row
+
+from operators.customer import CustomerBinding, CustomerOperator
+from operators.item import ItemOperator
+from operators.logic import Channel, KeyedStore, Output, PendingStore, Step, Totals, ValueStore
+from operators.progress import STEP, read_progress
+from operators.publish import PublishOperator
+from operators.redis_connection import RedisTarget
+from operators.redis_shards import MOST_SHARDS, shard_of
+from operators.redis_writer import RedisBatching, RedisWriter
+from operators.tags import COUNTS, REDIS, REJECTED, SEGMENT_CHANGES, TOTALS
+from operators.types import END_OF_TIME_MS
+from fake_flink import FakeRuntime
+
+
+class EchoCustomer:
+    """Counts a key's events, echoes on every channel, wakes 10 ms after the watermark."""
+
+    def on_event(self, key: str, payload: bytes, watermark_ms: int, store: KeyedStore) -> Step:
+        count = int(store.load() or b"0") + 1
+        store.save(b"%d" % count)
+        store.put_chunk(count, payload)
+        if count > 1:
+            store.drop_chunk(count - 1)
+        channels = [Channel(number) for number in payload]
+        return (watermark_ms + 10 if count == 1 else None), [(channel, key, b"{}") for channel in channels]
+
+    def on_timer(self, key: str, time_ms: int, watermark_ms: int, store: KeyedStore) -> Step:
+        if time_ms < END_OF_TIME_MS:
+            return None, []
+        return None, [(Channel.COUNTS, key, b'{"n":%s}' % (store.load() or b"0"))]
+
+
+class SumItem:
+    """Keeps messages pending; every second one makes a row."""
+
+    def on_message(self, key: str, payload: bytes, store: PendingStore) -> Iterable[Output]:
+        store.append(payload)
+        if len(store.pending()) < 2:
+            return ()
+        store.save((store.load() or b"") + b"".join(store.pending()))
+        store.drop_pending()
+        return [(Channel.ROW, key, store.load() or b""), (Channel.TOTAL, key, key.encode())]
+
+    def on_end(self, key: str, store: PendingStore) -> Iterable[Output]:
+        return [(Channel.REDIS, key, (store.load() or b"") + b"".join(store.pending()))]
+
+
+class LastPublish:
+    """Keeps the last row; at the end writes it beside the total of all."""
+
+    def on_total(self, payload: bytes, totals: Totals) -> None:
+        totals.put("all", payload)
+
+    def on_row(self, key: str, payload: bytes, totals: Totals, store: ValueStore) -> Iterable[Output]:
+        store.save(payload)
+        return ()
+
+    def on_end(self, key: str, totals: Totals, store: ValueStore) -> Iterable[Output]:
+        return [(Channel.REDIS, key, (store.load() or b"") + (totals.get("all") or b"?"))]
+
+
+class TestCustomerOperator:
+    def test_channels_leave_by_their_outputs(self) -> None:
+        """Messages for items are the main output; lines are text; Redis writes go by shard."""
+        runtime = FakeRuntime(CustomerOperator(EchoCustomer, CustomerBinding(bounded=True)))
+        runtime.element("c", bytes(range(5)))
+        assert runtime.outputs == [
+            (SEGMENT_CHANGES, "{}"),
+            (REDIS, Row("0", b"{}")),
+            Row("c", b"{}"),
+            (REJECTED, "{}"),
+            (COUNTS, "{}"),
+        ]
+
+    def test_every_key_has_a_last_timer_in_a_bounded_run(self) -> None:
+        """And none in an unbounded one."""
+        for bounded, expected in ((True, [(COUNTS, '{"n":2}'), (COUNTS, '{"n":1}')]), (False, [])):
+            runtime = FakeRuntime(CustomerOperator(EchoCustomer, CustomerBinding(bounded)))
+            runtime.watermark_ms = 0
+            for key in "aba":
+                runtime.element(key, b"")
+            assert runtime.event_timers[10] == {"a", "b"}
+            runtime.end()
+            assert runtime.outputs == expected
+            assert set(runtime.states["customer-chunks"].by_key["a"]) == {2}
+
+    def test_progress_is_shown(self, tmp_path: Any) -> None:
+        """While it runs in steps, at the end exactly."""
+        runtime = FakeRuntime(CustomerOperator(EchoCustomer, CustomerBinding(True, progress_dir=tmp_path)))
+        for _ in range(STEP + 1):
+            runtime.element("a", b"")
+        assert read_progress(tmp_path) == STEP
+        runtime.operator.close()
+        assert read_progress(tmp_path) == STEP + 1
+
+
+class TestItemSide:
+    def test_rows_and_totals(self) -> None:
+        """Rows are the main output, totals and writes side outputs; the end comes once for each item."""
+        runtime = FakeRuntime(ItemOperator(SumItem, bounded=True))
+        for payload in (b"1", b"2", b"3"):
+            runtime.element("viewed-with|i", payload)
+        assert runtime.outputs == [Row("viewed-with|i", b"12"), (TOTALS, Row("viewed-with|i", b"viewed-with|i"))]
+        runtime.end()
+        assert runtime.outputs[2:] == [(REDIS, Row("0", b"123"))]
+
+    def test_publishing_sees_the_last_total(self) -> None:
+        """A total that arrives after the row counts at the end."""
+        runtime = FakeRuntime(PublishOperator(LastPublish, bounded=True))
+        runtime.broadcast_element("i", b"1")
+        runtime.element("i", b"row")
+        runtime.broadcast_element("i", b"2")
+        runtime.end()
+        assert runtime.outputs == [Row("0", b"row2")]
+        assert runtime.broadcast.by_key == {"all": b"2"}
+
+
+class FakeConnection:
+    """Keeps what is sent; fails when told to."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[bytes]] = []
+        self.failing = False
+
+    def send(self, writes: list[bytes]) -> tuple[int, int]:
+        if self.failing:
+            raise RuntimeError("down")
+        self.batches.append(list(writes))
+        return len(writes), 0
+
+
+def writer(batching: RedisBatching, *, bounded: bool = True) -> tuple[FakeRuntime, FakeConnection]:
+    runtime = FakeRuntime(RedisWriter(RedisTarget("redis://127.0.0.1:1"), batching, bounded=bounded))
+    connection = FakeConnection()
+    runtime.operator._connection = connection
+    return runtime, connection
+
+
+class TestRedisWriter:
+    def test_a_full_batch_leaves_at_once(self) -> None:
+        """By number of writes, and by bytes."""
+        runtime, connection = writer(RedisBatching(most_writes=3, most_bytes=10))
+        for payload in (b"1", b"2", b"3", b"4", b"x" * 9):
+            runtime.element("0", payload)
+        assert connection.batches == [[b"1", b"2", b"3"], [b"4", b"x" * 9]]
+        assert not runtime.states["pending-writes"].by_key
+
+    def test_waits_for_others_but_not_long(self) -> None:
+        """A lonely write leaves with the processing-time timer; shards do not wait for each other."""
+        runtime, connection = writer(RedisBatching(wait_ms=50))
+        runtime.element("0", b"1")
+        runtime.element("1", b"2")
+        assert connection.batches == []
+        runtime.wait(50)
+        assert connection.batches == [[b"1"], [b"2"]]
+        runtime.wait(500)
+        assert len(connection.batches) == 2
+
+    def test_the_end_takes_the_rest(self) -> None:
+        """Processing-time timers do not fire after the end of the input."""
+        runtime, connection = writer(RedisBatching())
+        runtime.element("0", b"1")
+        runtime.end()
+        assert connection.batches == [[b"1"]]
+
+    def test_unbounded_has_no_event_timer(self) -> None:
+        """There is no end to wait for."""
+        runtime, _ = writer(RedisBatching(), bounded=False)
+        runtime.element("0", b"1")
+        assert not any(runtime.event_timers.values())
+
+    def test_a_failure_keeps_the_state(self) -> None:
+        """What Redis did not answer for is sent again after a restart, with what is new, and counts as pending."""
+        runtime, connection = writer(RedisBatching(most_writes=3))
+        runtime.element("0", b"1")
+        runtime.element("0", b"2")
+        connection.failing = True
+        with pytest.raises(RuntimeError):
+            runtime.element("0", b"3")
+        connection.failing = False
+        runtime.operator._sizes.clear()  # as after a restart
+        runtime.element("0", b"4")
+        assert connection.batches == [[b"1", b"2", b"3", b"4"]]
+
+
+def test_shards() -> None:
+    """A key has one shard; all shards are used."""
+    assert {shard_of(f"k{number}", 4) for number in range(100)} == {"0", "1", "2", "3"}
+    assert len({shard_of(f"k{number}", MOST_SHARDS) for number in range(5_000)}) == MOST_SHARDS

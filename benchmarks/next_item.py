@@ -56,7 +56,7 @@ def items_of(clicks: Clicks) -> list[Session]:
 
 
 class ViewedWith:
-    """The published lists, by the project's own code: that of the last product, or of the last few, later ones first."""
+    """The published lists, by the project's own code: of the last product, or of the last few, later ones first."""
 
     def __init__(self, clicks: Clicks, settings: SimilarSettings, depth: int) -> None:
         self._depth = depth
@@ -114,7 +114,7 @@ def tune(train: Path, validation: Path) -> None:
     """Every choice of near, shrink and half-life, on the validation split."""
     clicks, asked = read_clicks(train), items_of(read_clicks(validation))
     print(f"{'near':<12}{'shrink':>7}{'half-life d':>12}   HR@20  MRR@20   (new products, last item's list)")
-    for (name, near), shrink, days in product(NEARS.items(), (0, 1, 2, 3, 5, 10), (30,)):
+    for (name, near), shrink, days in product(NEARS.items(), (0, 1, 2, 5, 10, 20), (30,)):
         settings = replace(SimilarSettings(), near=near, viewed_shrink=shrink, viewed_half_life_ms=days * DAY_MS)
         hit_rate, reciprocal, _ = evaluate(ViewedWith(clicks, settings, 1), asked, new_only=True)
         print(f"{name:<12}{shrink:>7}{days:>12}  {hit_rate:.4f}  {reciprocal:.4f}", flush=True)

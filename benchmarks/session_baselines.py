@@ -69,7 +69,7 @@ class SequentialRules:
 
 
 class SessionKnn:
-    """Items of the `k` most similar (cosine of item sets) among the `sample` most recent sessions that share an item."""
+    """Items of the `k` most similar (cosine of sets) of the `sample` most recent sessions that share an item."""
 
     def __init__(self, sessions: Sequence[Session], k: int = 100, sample: int = 500) -> None:
         self._k, self._sample = k, sample
@@ -102,7 +102,7 @@ class SessionKnn:
 
 
 class VectorSessionKnn(SessionKnn):
-    """S-KNN in which later items of the session so far weigh more (linearly), and so do sessions that share a late one."""
+    """S-KNN in which later items of the session so far weigh more, and so do sessions that share a late one."""
 
     def _weights(self, so_far: Session) -> Scores:
         return {item: (place + 1) / len(so_far) for place, item in enumerate(so_far)}

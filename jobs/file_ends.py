@@ -1,7 +1,5 @@
 """Files at both ends of the graph: the spool as its source, JSON lines as its sinks."""
 
-import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from pyflink.common import Encoder
@@ -28,7 +26,7 @@ def spool_source(spool: Path, out_of_orderness_ms: int) -> Source:
                 k STRING NOT NULL, t BIGINT NOT NULL, v BYTES NOT NULL,
                 ts AS TO_TIMESTAMP_LTZ(t, 3), WATERMARK FOR ts AS TO_TIMESTAMP_LTZ(t - {out_of_orderness_ms:d}, 3)
             ) WITH ('connector' = 'filesystem', 'path' = '{path}', 'format' = 'csv')""")
-        return rows_with_time(tables, "SELECT k, v, ts FROM spool")  # noqa: S608  (no outside text in it)
+        return rows_with_time(tables, "SELECT k, v, ts FROM spool")
 
     return add
 
@@ -40,24 +38,10 @@ def lines_to_folder(folder: Path) -> LineSink:
         sink = (
             FileSink.for_row_format(folder.resolve().as_uri(), Encoder.simple_string_encoder())
             .with_bucket_assigner(BucketAssigner.base_path_bucket_assigner())
-            .with_rolling_policy(
-                RollingPolicy.default_rolling_policy(_LARGEST_PART_BYTES, _FOREVER_MS, _FOREVER_MS)
-            )
+            .with_rolling_policy(RollingPolicy.default_rolling_policy(_LARGEST_PART_BYTES, _FOREVER_MS, _FOREVER_MS))
             .with_output_file_config(OutputFileConfig.builder().with_part_prefix("part").build())
             .build()
         )
         stream.sink_to(sink).name(uid).uid(f"{uid}-sink")
 
     return add
-
-
-def joined(folder: Path) -> Iterator[bytes]:
-    """The lines of a finished job's folder, each with its line break, in the order of emission of each subtask."""
-    for part in sorted(folder.glob("part-*"), key=_place):
-        with part.open("rb") as lines:
-            yield from lines
-
-
-def _place(part: Path) -> tuple[str, int]:
-    name, number = re.fullmatch(r"(.*)-(\d+)", part.name).groups()  # type: ignore[union-attr]  # Flink's own names
-    return name, int(number)

@@ -83,4 +83,4 @@ class CustomerOperator(KeyedProcessFunction):  # type: ignore[misc]
                 yield _LINES[channel], payload.decode()
 
 
-_LINES = {Channel.SEGMENT_CHANGE: SEGMENT_CHANGES, Channel.REJECTED: REJECTED, Channel.COUNTS: COUNTS}
+_LINES: dict[int, Any] = {Channel.SEGMENT_CHANGE: SEGMENT_CHANGES, Channel.REJECTED: REJECTED, Channel.COUNTS: COUNTS}

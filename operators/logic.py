@@ -84,8 +84,12 @@ class PublishLogic(Protocol):
     """Scores rows against the totals; outputs go to REDIS."""
 
     def on_total(self, payload: bytes, totals: Totals) -> None: ...
-    def on_row(self, key: str, payload: bytes, totals: Totals, store: ValueStore) -> Iterable[Output]: ...
+    def on_row(
+        self, key: str, payload: bytes, totals: Totals, store: ValueStore, watermark_ms: int
+    ) -> Iterable[Output]: ...
+
     def on_end(self, key: str, totals: Totals, store: ValueStore) -> Iterable[Output]: ...
+
 
 CustomerFactory = Callable[[], CustomerLogic]
 """Makes the logic in the operator: a module-level function, or a functools.partial of one with picklable settings."""

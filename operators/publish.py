@@ -46,7 +46,8 @@ class PublishOperator(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         if self._bounded and key not in self._with_last_timer:
             self._with_last_timer.add(key)
             ctx.timer_service().register_event_time_timer(END_OF_TIME_MS)
-        return self._emitted(self._logic.on_row(key, value, self._totals, self._store))
+        watermark_ms = ctx.timer_service().current_watermark()
+        return self._emitted(self._logic.on_row(key, value, self._totals, self._store, watermark_ms))
 
     def on_timer(self, timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Any:
         """The input has ended, and every total is final."""

@@ -18,7 +18,7 @@ _PASSING_REPLIES = ("OOM", "BUSY", "LOADING", "READONLY", "MASTERDOWN", "TRYAGAI
 _SCHEMES = ("redis", "rediss", "unix")
 
 
-class RedisFailure(RuntimeError):
+class RedisFailure(RuntimeError):  # noqa: N818  (redis-py has a RedisError; this is not one of its own)
     """Writes could not be brought to Redis; the message names the address (never the password) and the remedy."""
 
 

@@ -11,4 +11,4 @@ LINE: Any = Types.STRING()
 """One JSON line for a file or a topic."""
 
 END_OF_TIME_MS = 2**63 - 2
-"""When a bounded input has ended Flink fires all timers up to the largest watermark, 2**63 - 1; this is the last one."""
+"""When a bounded input ends, Flink fires all timers up to its largest watermark, 2**63 - 1; this is the last one."""

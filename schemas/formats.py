@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -10,7 +11,7 @@ from schemas.adapters import online_retail, segment
 from schemas.records import LogError
 
 SAMPLE_LINES: Final = 100
-"""A log is told by the first of this many records that can be told."""
+"""A log is told by the first of this many records that says what it is."""
 
 
 class Format(StrEnum):
@@ -41,16 +42,14 @@ def detect(name: str, lines: Iterable[bytes]) -> Format:
     Raises:
         LogError: it is a kind of file that cannot be a log of any format.
     """
-    for index, line in enumerate(lines):
-        if index == 0:
-            if online_retail.is_header(line):
-                return Format.ONLINE_RETAIL
-            _refuse_other_files(name, line)
-        if found := _format_of(line):
-            return found
-        if index + 1 >= SAMPLE_LINES:
-            break
-    return Format.CANONICAL
+    sample = list(islice(lines, SAMPLE_LINES))
+    if sample and online_retail.is_header(sample[0]):
+        return Format.ONLINE_RETAIL
+    told = [found for line in sample if (found := _format_of(line))]
+    # A log may begin with a line that is out of order: what looks like another file is refused only if the rest does.
+    if sample and 2 * len(told) < len(sample):
+        _refuse_other_files(name, sample[0])
+    return told[0] if told else Format.CANONICAL
 
 
 def _refuse_other_files(name: str, line: bytes) -> None:
@@ -58,9 +57,7 @@ def _refuse_other_files(name: str, line: bytes) -> None:
     if line.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise LogError(f"{name}: UTF-16 text; write it again as UTF-8")
     if text in (b"[", b"{") or text.startswith(b"[{"):
-        raise LogError(
-            f"{name}: one JSON document over the whole file; one object a line is needed (jq -c '.[]' {name})"
-        )
+        raise LogError(f"{name}: one JSON document over the whole file; one object a line is needed, see `jq -c`")
     if name.removesuffix(".gz").removesuffix(".xz").removesuffix(".zst").endswith(".csv") and not text.startswith(b"{"):
         raise LogError(f"{name}: a CSV file with a header other than Online Retail's; convert it to JSON lines")
 

@@ -6,7 +6,8 @@
          map16  entries  "version" uint64 (BE) "as_of_ms" uint64 (BE) the other entries
 
 The writer's script compares bytes 12..19 and 30..37 of what is stored with those of what comes, without unpacking
-either; to a reader it is an ordinary map. A value of these two entries alone is a tombstone: what was there is withdrawn.
+either; to a reader it is an ordinary map. A value of these two entries alone is a tombstone: what was there is
+withdrawn.
 """
 
 import struct

@@ -4,7 +4,7 @@ A write says what shall be true, with a version; it is applied only if nothing n
 repeated and may come in any order. Every function here returns one packed write.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
 from typing import Any
 
@@ -13,7 +13,7 @@ import msgpack
 from schemas.profiles import pack_tombstone, pack_versioned
 
 # The decoder inside Redis knows no `bin` type: packed values travel as `str`, which to it is bytes as well.
-_encode = msgpack.Packer(use_bin_type=False).pack
+_encode: Callable[[tuple[Any, ...]], bytes] = msgpack.Packer(use_bin_type=False).pack
 
 TOMBSTONE_TTL_MS = 86_400_000
 """How long a withdrawn value's version is kept, so that no older write brings it back."""

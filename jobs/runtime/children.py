@@ -34,7 +34,7 @@ def start_child(
             env=None if env is None else dict(env),
             cwd=cwd,
             start_new_session=True,
-            preexec_fn=_dying_with(os.getpid(), last_signal),  # noqa: PLW1509  (calls one function of libc, no locks)
+            preexec_fn=_dying_with(os.getpid(), last_signal),
         )
 
 

@@ -37,7 +37,7 @@ class JobSpec:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """Folders of JSON lines (read them with `jobs.file_ends.joined`), and how long it took."""
+    """Folders of JSON lines (read them with `jobs.file_results.joined`), and how long it took."""
 
     segment_changes: Path
     rejected: Path

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from jobs.runtime.children import start_child, stop_child
 from jobs.runtime.errors import RuntimeProblem
@@ -88,7 +88,7 @@ class Gateway:
 
     def _forget(self) -> None:
         """Let PyFlink connect anew next time."""
-        module = sys.modules.get("pyflink.java_gateway")
+        module: Any = sys.modules.get("pyflink.java_gateway")
         if module is not None and module._gateway is not None:
             module._gateway.shutdown_callback_server(raise_exception=False)
             module._gateway.close()

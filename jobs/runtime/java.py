@@ -38,8 +38,11 @@ def find_java(environ: Mapping[str, str] = os.environ) -> Java:
     version = version_of(Path(home)) if home else None
     if version in SUPPORTED:
         return Java(Path(home), version, "JAVA_HOME")
-    why = "no JAVA_HOME" if not home else f"JAVA_HOME={home} " + (
-        "holds no Java" if version is None else f"is Java {version}, Flink runs on {', '.join(map(str, SUPPORTED))}"
+    why = (
+        "no JAVA_HOME"
+        if not home
+        else f"JAVA_HOME={home} "
+        + ("holds no Java" if version is None else f"is Java {version}, Flink runs on {', '.join(map(str, SUPPORTED))}")
     )
     return _shipped(why)
 

@@ -1,4 +1,4 @@
-"""An embedded Valkey for one run or for one look at what a run left; nothing listens but a socket in a private folder."""
+"""An embedded Valkey for one run, or to look at what a run left; nothing listens but a socket in a private folder."""
 
 import shutil
 import time

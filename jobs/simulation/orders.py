@@ -10,7 +10,7 @@ from jobs.simulation.settings import REFUND_LEAD_MS
 from schemas.settings import DAY_MS, HOUR_MS, MINUTE_MS
 
 REFUND_DELAY_MS = tuple(int(days * DAY_MS) for days in (0.05, 1, 2, 3, 4, 6, 8, 11, 15, 22, 40))
-CANCEL_SHARE, UNKNOWN_SHARE, TWICE_SHARE, FIRST_SHARE = 0.015, 0.01, 0.004, 0.33
+CANCEL_SHARE, UNKNOWN_SHARE, TWICE_SHARE, FIRST_SHARE = 0.015, 0.04, 0.004, 0.33
 """Of orders: cancelled; refunds (of refunds) that name no order of the log; completed twice; refunded beforehand."""
 COUPONS = ("SPRING", "WELCOME10", "LAST-CHANCE", "FRIENDS")
 

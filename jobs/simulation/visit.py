@@ -164,18 +164,22 @@ class _Visit:
         product = catalogue.pick(draw, category, kind.cheap)
         if draw() < kind.search:
             self._search(category)
+        companion = False
         for _ in range(views):
             self._emit("product_viewed", self._fields[product])
-            bought = draw() < kind.add
+            # whoever just added something has come for what goes with it
+            bought = draw() < (kind.add + 0.4 if companion else kind.add)
             if bought:
                 self._add(product)
             else:
                 self._look_closer(product)
-            product = self._next(product, bought)
+            following = self._next(product, bought)
+            companion = bought and following in catalogue.companions(product)
+            product = following
             if product < 0:
                 category = self._category()
                 product = catalogue.pick(draw, category, kind.cheap)
-                if draw() < kind.search * 0.5:
+                if draw() < kind.search * 0.3:
                     self._search(category)
 
     def _next(self, product: int, bought: bool) -> int:

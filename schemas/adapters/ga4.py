@@ -18,6 +18,7 @@ from schemas.adapters.fields import Converted
 from schemas.rejects import Reason, Rejected
 
 Row = dict[str, Any]
+Parameters = dict[str, Any]
 
 PER_ITEM: Final[Mapping[str, str]] = {
     "view_item": "product_viewed",
@@ -53,22 +54,21 @@ def convert(raw: bytes) -> Converted:
     try:
         return _convert(fields.load(raw))
     except Rejected as rejected:
-        return [rejected]
+        return [rejected.with_traceback(None)]
 
 
 def _convert(row: Row) -> Converted:
     name = row.get("event_name")
     if not isinstance(name, str):
         raise Rejected(Reason.MISSING_FIELD, "$.event_name: a row of the export has the name of its event")
-    common = _common(row)
     if name in PER_ITEM:
-        return _per_item(PER_ITEM[name], row, common)
+        return _per_item(PER_ITEM[name], row, _parameters(row))
     if name in PER_ROW:
-        return [_per_row(PER_ROW[name], row, common)]
+        return [_per_row(PER_ROW[name], row, _parameters(row))]
     raise Rejected(Reason.NOT_A_SHOP_EVENT, f"$.event_name: {name!r} is not an event of a shop that is kept")
 
 
-def _common(row: Row) -> dict[str, Any]:
+def _common(row: Row, parameters: Parameters) -> dict[str, Any]:
     collected = fields.part(row, "collected_traffic_source")
     source = fields.part(row, "traffic_source")
     return {
@@ -76,7 +76,7 @@ def _common(row: Row) -> dict[str, Any]:
         "customer_id": fields.identifier(_set(row.get("user_id"))),
         "anonymous_id": fields.identifier(_set(row.get("user_pseudo_id"))),
         # unique within a user, which is all that a session id has to be
-        "session_id": fields.identifier(_parameter(row, "ga_session_id")),
+        "session_id": fields.identifier(parameters.get("ga_session_id")),
         "context": fields.context(
             _set(fields.part(row, "device").get("category")),
             _set(fields.part(row, "geo").get("country")),
@@ -85,32 +85,31 @@ def _common(row: Row) -> dict[str, Any]:
     }
 
 
-def _per_item(event_type: str, row: Row, common: dict[str, Any]) -> Converted:
+def _per_item(event_type: str, row: Row, parameters: Parameters) -> Converted:
     items = fields.objects(row, "items")
     if not items:
         raise Rejected(Reason.MISSING_FIELD, f"$.items: a {row['event_name']} names at least one product")
     events: Converted = []
+    common = _common(row, parameters) | {"currency": parameters.get("currency")}
     for index, item in enumerate(items):
         line = _line(item)
         if "product_id" not in line:
             events.append(Rejected(Reason.MISSING_FIELD, f"$.items[{index}]: neither item_id nor item_name"))
             continue
-        identity = {"event_id": _event_id(row, index, line["product_id"])}
-        events.append(
-            fields.dump({"type": event_type} | identity | common | line | {"currency": _parameter(row, "currency")})
-        )
+        identity = {"event_id": _event_id(row, parameters, index, line["product_id"])}
+        events.append(fields.dump({"type": event_type} | identity | common | line))
     return events
 
 
-def _per_row(event_type: str, row: Row, common: dict[str, Any]) -> bytes:
-    event = {"type": event_type, "event_id": _event_id(row, None, None)} | common
+def _per_row(event_type: str, row: Row, parameters: Parameters) -> bytes:
+    event = {"type": event_type, "event_id": _event_id(row, parameters, None, None)} | _common(row, parameters)
     if event_type == "products_searched":
-        return fields.dump(event | {"query": fields.label(_parameter(row, "search_term"))})
+        return fields.dump(event | {"query": fields.label(parameters.get("search_term"))})
     event["products"] = [_line(item) for item in fields.objects(row, "items") or ()] or None
     if event_type == "checkout_started":
         return fields.dump(event)
     ecommerce = fields.part(row, "ecommerce")
-    order_id = _transaction(row)
+    order_id = _transaction(row, parameters)
     if order_id is None and event_type == "order_completed":
         order_id = event["event_id"]  # a purchase that nobody will be able to refer to is still a purchase
     amount = "purchase_revenue" if event_type == "order_completed" else "refund_value"
@@ -119,9 +118,9 @@ def _per_row(event_type: str, row: Row, common: dict[str, Any]) -> bytes:
         event
         | {
             "order_id": order_id,
-            "total": _parameter(row, "value") if total is None else total,
-            "currency": _parameter(row, "currency"),
-            "coupon": fields.label(_parameter(row, "coupon")),
+            "total": parameters.get("value") if total is None else total,
+            "currency": parameters.get("currency"),
+            "coupon": fields.label(parameters.get("coupon")),
         }
     )
 
@@ -147,28 +146,36 @@ def _time_ms(value: Any) -> int:
     return value // 1_000
 
 
-def _parameter(row: Row, name: str) -> Any:
-    """The value of an event parameter, of whichever type it has."""
-    parameters = row.get("event_params")
-    for parameter in parameters if isinstance(parameters, list) else ():
-        if isinstance(parameter, dict) and parameter.get("key") == name:
-            value = fields.part(parameter, "value")
-            return _set(fields.first(value, "string_value", "int_value", "double_value", "float_value"))
-    return None
+def _parameters(row: Row) -> Parameters:
+    """The event's parameters by name, each with the value of whichever type it has."""
+    listed = row.get("event_params")
+    return {
+        parameter["key"]: _set(
+            fields.first(fields.part(parameter, "value"), "string_value", "int_value", "double_value", "float_value")
+        )
+        for parameter in (listed if isinstance(listed, list) else ())
+        if isinstance(parameter, dict) and isinstance(parameter.get("key"), str)
+    }
 
 
-def _transaction(row: Row) -> Any:
+def _transaction(row: Row, parameters: Parameters) -> Any:
     value = _set(fields.part(row, "ecommerce").get("transaction_id"))
-    return fields.identifier(_parameter(row, "transaction_id") if value is None else value)
+    return fields.identifier(parameters.get("transaction_id") if value is None else value)
 
 
 def _set(value: Any) -> Any:
     return None if value in ("", _NOT_SET) else value
 
 
-def _event_id(row: Row, index: int | None, product_id: Any) -> str:
+def _event_id(row: Row, parameters: Parameters, index: int | None, product_id: Any) -> str:
     user = row.get("user_pseudo_id") or row.get("user_id")
-    identity = [user, *(_plain(row.get(name)) for name in _IDENTITY), _plain(_transaction(row)), index, product_id]
+    identity = [
+        user,
+        *(_plain(row.get(name)) for name in _IDENTITY),
+        _plain(_transaction(row, parameters)),
+        index,
+        product_id,
+    ]
     return f"ga4-{hashlib.blake2b(_canonical(identity), digest_size=16).hexdigest()}"
 
 

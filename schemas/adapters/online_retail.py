@@ -89,7 +89,7 @@ def records(name: str, open_lines: Callable[[bool], Iterator[NumberedLine]]) -> 
                 raise too_long
             row = _row(_cells(raw))
         except Rejected as rejected:
-            yield Record(f"{name}:{number}", raw, rejected)
+            yield Record(f"{name}:{number}", raw, rejected.with_traceback(None))
         else:
             invoice = invoices.get(key) or invoices.setdefault(key, _Invoice(number))
             invoice.rows.append(row)

@@ -47,7 +47,7 @@ def convert(raw: bytes) -> Converted:
     try:
         return [_convert(fields.load(raw))]
     except Rejected as rejected:
-        return [rejected]
+        return [rejected.with_traceback(None)]
 
 
 def _convert(message: dict[str, Any]) -> bytes:

@@ -35,8 +35,17 @@ class Turn:
         return ENTERED if self.entered else LEFT
 
 
-def corrections(published: list[Turn], true: list[Turn]) -> tuple[list[Turn], list[Turn]]:
+Cause = tuple[str, str | None]
+"""(kind, event id): see schemas/changes.py."""
+
+
+def corrections(published: list[Turn], true: list[Turn], cause: Cause) -> tuple[list[Turn], list[Turn]]:
     """Hold what was published against what is true, both in time order and over the same span of time.
+
+    Args:
+        published: what was said of this span.
+        true: what is so.
+        cause: of what is taken back or said again, which nothing in `true` accounts for.
 
     Returns:
         (say, stand): the turns to publish now, in order; and what then stands as published, in time order, in which
@@ -47,14 +56,14 @@ def corrections(published: list[Turn], true: list[Turn]) -> tuple[list[Turn], li
     for segment in dict.fromkeys(turn.segment for turn in [*published, *true]):
         old = [turn for turn in published if turn.segment == segment]
         new = [turn for turn in true if turn.segment == segment]
-        said, standing = _correct_segment(old, new)
+        said, standing = _correct_segment(old, new, cause)
         say += said
         stand += standing
     stand.sort(key=lambda turn: turn.at_ms)
     return say, stand
 
 
-def _correct_segment(old: list[Turn], new: list[Turn]) -> tuple[list[Turn], list[Turn]]:
+def _correct_segment(old: list[Turn], new: list[Turn], cause: Cause) -> tuple[list[Turn], list[Turn]]:
     known = {_key(turn) for turn in old}
     wanted = {_key(turn) for turn in new}
     untrue = [turn for turn in old if _key(turn) not in wanted]
@@ -66,10 +75,11 @@ def _correct_segment(old: list[Turn], new: list[Turn]) -> tuple[list[Turn], list
         replace(turn, supersedes=spare[turn.entered].pop(0).change_id if spare[turn.entered] else "") for turn in fresh
     ]
     taken_back = sorted([*spare[True], *spare[False]], key=lambda turn: turn.at_ms, reverse=True)
-    say = [_undo(turn) for turn in taken_back] + replacing
+    say = [_undo(turn, cause) for turn in taken_back] + replacing
     standing = sorted([*(turn for turn in old if _key(turn) in wanted), *replacing], key=lambda turn: turn.at_ms)
     if standing and standing[-1].change_id and not _leaves_right(say[-1], standing[-1]):
-        standing[-1] = again = replace(standing[-1], supersedes=standing[-1].change_id, change_id="")
+        again = replace(standing[-1], supersedes=standing[-1].change_id, change_id="", cause=cause)
+        standing[-1] = again
         say.append(again)
     return say, standing
 
@@ -84,7 +94,7 @@ def _leaves_right(said: Turn, newest: Turn) -> bool:
     return said.entered == newest.entered and (not said.entered or said.since_ms == newest.since_ms)
 
 
-def _undo(turn: Turn) -> Turn:
+def _undo(turn: Turn, cause: Cause) -> Turn:
     """Take a turn back. To undo a leaving is to be in since the old entry again."""
     at_ms = turn.at_ms if turn.entered else turn.since_ms
-    return replace(turn, entered=not turn.entered, at_ms=at_ms, supersedes=turn.change_id, change_id="")
+    return replace(turn, entered=not turn.entered, at_ms=at_ms, supersedes=turn.change_id, change_id="", cause=cause)

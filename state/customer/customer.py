@@ -18,7 +18,7 @@ from msgspec import Raw
 from schemas.facts import Fact, Kind
 from schemas.settings import Settings
 from state.chunks import ChunkStore
-from state.customer.corrections import Turn, corrections
+from state.customer.corrections import Cause, Turn, corrections
 from state.customer.counts import NEVER_MS
 from state.customer.features import Reader, Values, reader
 from state.customer.flips import Flip, flips_by_kind, flips_of, next_flip
@@ -60,7 +60,7 @@ class Customer:
     """State and behaviour of one customer. Nothing here knows its id, or an engine."""
 
     __slots__ = (
-        "after", "before", "duplicates", "evaluated_ms", "flip_ms", "fold", "ghosts", "journal", "late", "membership",
+        "after", "before", "correcting", "duplicates", "evaluated_ms", "flip_ms", "fold", "ghosts", "journal", "late", "membership",
         "newest", "pending", "program", "publication", "published", "redo_from_ms", "revision", "saved_members",
         "saved_published", "timer_ms", "turns", "undo",
     )  # fmt: skip
@@ -77,6 +77,7 @@ class Customer:
         self.published: list[Turn] = []  # turns that a late event could still make untrue
         self.turns: list[Turn] = []  # turns found since the last `say`
         self.redo_from_ms = NEVER_MS  # published turns from here on are held against `turns`
+        self.correcting: Cause = ("time", None)  # what made published turns untrue
         self.undo: Sequence[Any] | None = None  # what the evaluation at `evaluated_ms` changed
         self.evaluated_ms = -1
         self.flip_ms = NEVER_MS  # no rule changes its answer before this without an event
@@ -127,7 +128,7 @@ class Customer:
     def _span_ms(self) -> int:
         return self.program.settings.allowed_lateness_ms
 
-    def _step(self, fact: Fact, store: ChunkStore, cause: tuple[str, str | None] | None = None) -> None:
+    def _step(self, fact: Fact, store: ChunkStore, cause: Cause | None = None) -> None:
         """Apply the next fact in event order, and everything that happens until then by passing time."""
         fold = self.fold
         now_ms = fact.time_ms
@@ -174,7 +175,7 @@ class Customer:
 
     # -- memberships ----------------------------------------------------------------------------------------------
 
-    def _evaluate(self, now_ms: int, cause: tuple[str, str | None], flips: list[Flip]) -> None:
+    def _evaluate(self, now_ms: int, cause: Cause, flips: list[Flip]) -> None:
         """Work out the memberships as of `now_ms`, once more if this millisecond was looked at before.
 
         `flips`: those that what just happened can bring forward.
@@ -189,6 +190,7 @@ class Customer:
             self.saved_members = None
             self.undo = None
             self.redo_from_ms = min(self.redo_from_ms, now_ms)
+            self.correcting = cause
             self.turns = [turn for turn in self.turns if turn.at_ms != now_ms]
         self.after = after = self.program.read(fold, now_ms)
         if fold.denied or fold.last_seen_ms is None:
@@ -223,7 +225,7 @@ class Customer:
             return []
         touched = [turn for turn in self.published if turn.at_ms >= self.redo_from_ms]
         kept = self.published[: len(self.published) - len(touched)]
-        said, stand = (self.turns, self.turns) if not touched else corrections(touched, self.turns)
+        said, stand = (self.turns, self.turns) if not touched else corrections(touched, self.turns, self.correcting)
         self.turns = []
         self.redo_from_ms = NEVER_MS
         self.published = [*kept, *stand]
@@ -267,8 +269,9 @@ class Customer:
         self.pending = []
         self.pass_time(clock_ms)
         self.saved_members = None
+        self.correcting = ("late-event", newest_late)
         self.turns = [
-            replace(turn, cause=("late-event", newest_late)) if turn.cause[0] == "time" else turn for turn in self.turns
+            replace(turn, cause=self.correcting) if turn.cause[0] == "time" else turn for turn in self.turns
         ]
 
     def _snapshot(self) -> None:
@@ -345,7 +348,7 @@ class Customer:
         return customer
 
 
-def _cause_of(fact: Fact) -> tuple[str, str | None]:
+def _cause_of(fact: Fact) -> Cause:
     if fact.kind in REFUNDS:
         return "refund", fact.event_id
     if fact.kind == Kind.CONSENT:

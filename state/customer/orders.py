@@ -62,10 +62,10 @@ class Standing:
                 prices.setdefault(product, price)
         value = 0
         for product, quantity, price in lines:
-            units = min(quantity, bought.get(product, 0) - returned.get(product, 0))
-            if units > 0:
-                returned[product] = returned.get(product, 0) + units
-                value += units * (price if price is not None else prices.get(product, 0))
+            # units and money are clamped each on their own: a line that takes back too many units is still paid for
+            value += quantity * (price if price is not None else prices.get(product, 0))
+            if product in bought:
+                returned[product] = min(bought[product], returned.get(product, 0) + quantity)
         if bought and all(returned.get(product, 0) >= units for product, units in bought.items()):
             self.whole = True
         return value

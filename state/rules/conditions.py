@@ -210,4 +210,5 @@ def _moving_fault(op: tree.ComparisonOp, operand: Operand, other: Operand) -> st
 def _money_fault(operand: Operand, other: Operand) -> str | None:
     if operand.unit != "cents" or not isinstance(other.node, tree.Const) or not isinstance(other.node.value, float):
         return None
-    return f"money is in whole minor units (cents): write {round(other.node.value * 100)} for {other.node.value}"
+    amount = other.node.value
+    return f"money is in whole minor units: in a currency with cents, write {round(amount * 100)} for {amount}"

@@ -35,7 +35,7 @@ class Gone(NamedTuple):
 class Membership:
     """The current segments of one customer under one rule set. Times are epoch milliseconds of event time."""
 
-    __slots__ = ("_forced_ms", "_since_ms", "mask", "rules")
+    __slots__ = ("_forced_ms", "_packed", "_since_ms", "mask", "rules")
 
     def __init__(self, rules: RuleSet) -> None:
         self.rules = rules
@@ -43,6 +43,7 @@ class Membership:
         """Bit i is set for a member of `rules.names[i]`."""
         self._since_ms: dict[int, int] = {}
         self._forced_ms: int | None = None
+        self._packed: list[object] | None = None  # kept while nothing changes: states are saved at every event
 
     def evaluate(self, values: tuple[object, ...], now_ms: int) -> Sequence[Change]:
         """Apply the rules to the feature values as of `now_ms`; what was entered and left, by bit.
@@ -53,10 +54,13 @@ class Membership:
         rules = self.rules
         if mask & rules.stay_mask and (held := self._held(now_ms)):
             new, wanting = rules.stay_step(values, mask, ~held)
-            self._forced_ms = self._earliest_end(wanting)
+            forced_ms = self._earliest_end(wanting) if wanting else None
         else:
             new = rules.step(values, mask, -1)
-            self._forced_ms = None
+            forced_ms = None
+        if forced_ms != self._forced_ms:
+            self._forced_ms = forced_ms
+            self._packed = None
         if new == mask:
             return ()
         return self._change_to(new, now_ms)
@@ -96,6 +100,7 @@ class Membership:
         """An independent copy."""
         twin = Membership(self.rules)
         twin.mask, twin._since_ms, twin._forced_ms = self.mask, self._since_ms.copy(), self._forced_ms
+        twin._packed = self._packed
         return twin
 
     def migrate(self, rules: RuleSet) -> list[Gone]:
@@ -110,11 +115,15 @@ class Membership:
         return self._take(members)
 
     def to_packed(self) -> list[object]:
-        """Plain values: format, rule version, next forced time, then name and time of each membership."""
-        packed: list[object] = [FORMAT, self.rules.version, self._forced_ms]
-        for member in self.since():
-            packed += member
-        return packed
+        """Plain values: format, rule version, next forced time, then name and time of each membership.
+
+        The list is kept for the next call; the caller must not change it.
+        """
+        if self._packed is None:
+            self._packed = [FORMAT, self.rules.version, self._forced_ms]
+            for member in self.since():
+                self._packed += member
+        return self._packed
 
     @classmethod
     def from_packed(cls, rules: RuleSet, packed: Sequence[object]) -> tuple["Membership", list[Gone]]:
@@ -145,6 +154,7 @@ class Membership:
 
     def _take(self, members: list[tuple[str, int]]) -> list[Gone]:
         gone: list[Gone] = []
+        self._packed = None
         bits = self.rules.bit_of
         for name, since_ms in members:
             bit = bits.get(name)
@@ -158,16 +168,14 @@ class Membership:
     def _held(self, now_ms: int) -> int:
         """The memberships whose minimum stay is not over."""
         held = 0
-        stays_ms = self.rules.min_stay_ms
-        for bit, since_ms in self._since_ms.items():
-            if now_ms - since_ms < stays_ms[bit]:
+        for bit, stay_ms in self.rules.stays:
+            since_ms = self._since_ms.get(bit)
+            if since_ms is not None and now_ms - since_ms < stay_ms:
                 held |= 1 << bit
         return held
 
-    def _earliest_end(self, wanting: int) -> int | None:
-        stays_ms = self.rules.min_stay_ms
-        ends = (since_ms + stays_ms[bit] for bit, since_ms in self._since_ms.items() if wanting >> bit & 1)
-        return min(ends, default=None)
+    def _earliest_end(self, wanting: int) -> int:
+        return min(self._since_ms[bit] + stay_ms for bit, stay_ms in self.rules.stays if wanting >> bit & 1)
 
     def _change_to(self, new: int, at_ms: int) -> list[Change]:
         changed = self.mask ^ new
@@ -181,4 +189,5 @@ class Membership:
             else:
                 changes.append(Change(bit, False, at_ms, self._since_ms.pop(bit)))
         self.mask = new
+        self._packed = None
         return changes

@@ -59,6 +59,11 @@ class RuleSet:
         """The bits of segments that have a minimum stay."""
         return sum(1 << bit for bit, stay_ms in enumerate(self.min_stay_ms) if stay_ms)
 
+    @cached_property
+    def stays(self) -> tuple[tuple[int, int], ...]:
+        """Bit and minimum stay in milliseconds of the segments that have one."""
+        return tuple((bit, stay_ms) for bit, stay_ms in enumerate(self.min_stay_ms) if stay_ms)
+
     def names_in(self, mask: int) -> tuple[str, ...]:
         """The segments of a mask, in the file's order."""
         return tuple(name for bit, name in enumerate(self.names) if mask >> bit & 1)

@@ -1,7 +1,6 @@
 """When an item has changed enough to matter: to rewrite its row, publish it, or tell the others its total."""
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgpack
 
@@ -11,15 +10,14 @@ from state.similar.row import ItemRow
 from state.similar.row_state import should_compact
 from state.similar.wide import narrow, widen
 
-ROW_SHARE: Final = 16
-"""A row is published once a sixteenth of its sums has moved since the last time."""
+ROW_SHARE: Final = 8
+"""A row is published once an eighth of its sums has moved since the last time."""
 TOTAL_SHARE: Final = 8
 """A total is broadcast once it differs by an eighth from the last one told."""
 _VERSION: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(NamedTuple):
     """What an item should do after a message."""
 
     row: bool
@@ -35,7 +33,7 @@ class PublishPolicy:
 
     Live lists lag by at most these shares; the final lists of a bounded run do not depend on them, as every item then
     publishes its last row and total. In forward decay sums grow without end, doubling in each half-life of steady
-    traffic, so a steady item publishes about ln 2 * 16 = 11 times in a half-life, whatever its traffic.
+    traffic, so a steady item publishes about ln 2 * 8 = 6 times in a half-life, whatever its traffic.
 
     Bound: about 60 bytes packed.
     """
@@ -78,6 +76,10 @@ class PublishPolicy:
             compact=should_compact(self._pending, self._partners),
         )
 
+    def at_end(self) -> Due:
+        """What is due when no more messages come: all that was not sent as it is now."""
+        return Due(row=bool(self._moved), total=self._total != self._total_sent, compact=self._pending > 0)
+
     def row_published(self) -> None:
         """The row went out as it is now."""
         self._mass_sent = self._mass
@@ -119,7 +121,7 @@ class PublishPolicy:
     def _common(self, base: int) -> int:
         """Bring own numbers to a base that fits the message's as well; how far the message's must be shifted."""
         shift = base - self._base
-        if not (self._mass or self._moved or self._total or self._mass_sent or self._total_sent):
+        if not (self._moved or self._mass or self._total or self._mass_sent or self._total_sent):
             self._base = base
             return 0
         if shift < 0:

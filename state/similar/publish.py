@@ -1,5 +1,6 @@
 """The publish step: scores an item's candidates against the totals that the others have told."""
 
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias
 
@@ -15,30 +16,40 @@ Written: TypeAlias = list[Neighbour] | None
 _VERSION: Final = 1
 
 
-def pack_total(total: Total) -> bytes:
-    """A total as versioned bytes, to be broadcast and kept."""
-    packed: bytes = msgpack.packb([_VERSION, narrow(total[0]), total[1]])
+def _none(key: str) -> None:
+    """No total is stored."""
+
+
+def item_key(relation: Relation, item: str) -> str:
+    """What messages, rows and totals of an item are keyed by."""
+    return f"{relation}|{item}"
+
+
+def pack_total(key: str, total: Total) -> bytes:
+    """A total with its item's key as versioned bytes, to be broadcast and kept."""
+    packed: bytes = msgpack.packb([_VERSION, key, narrow(total[0]), total[1]])
     return packed
 
 
-def unpack_total(packed: bytes) -> Total:
-    """The total again.
+def unpack_total(packed: bytes) -> tuple[str, Total]:
+    """The key and the total again.
 
     Raises:
         SimilarStateError: a newer program wrote it.
     """
-    version, number, base = msgpack.unpackb(packed)
+    version, key, number, base = msgpack.unpackb(packed)
     expect_version(version, _VERSION, "an item's total")
-    return widen(number), base
+    return key, (widen(number), base)
 
 
 class Publisher:
     """The totals of all items, and the scoring of rows as they come.
 
-    The totals live in memory; an operator keeps the bytes of each in its broadcast state too, and hands all in again
-    when it starts. What is remembered for an item goes in and out as bytes: its last row and a digest of its list.
-    Live lists are scored by the totals known when the row came; at the end of a bounded run, once each item has sent
-    its last row and total, `final` scores each row again, and the result depends on nothing but the sums.
+    The totals live in memory; an operator keeps their bytes in its broadcast state too, and lets this look there for
+    what it does not know, as after a restart. What is remembered for an item goes in and out as bytes: its last row and
+    a digest of its list. Live lists are scored by the totals known when the row came; at the end of a bounded run, once
+    each item has sent its last row and total, `final` scores each row again, and the result depends on nothing but the
+    sums.
 
     Bound: one total for each item and relation; for each item the last row (at most `candidates_max` partners), or
     nothing once the item has no partners.
@@ -46,37 +57,53 @@ class Publisher:
 
     def __init__(self, settings: SimilarSettings) -> None:
         self._settings = settings
-        self._totals: dict[Relation, dict[str, Total]] = {"viewed-with": {}, "bought-with": {}}
+        self._totals: dict[str, Total] = {}
 
     def on_total(self, relation: Relation, item: str, total: int, base: int) -> None:
-        """An item's total is number * 2^base from now on; 0 forgets the item."""
-        if total > 0:
-            self._totals[relation][item] = (total, base)
-        else:
-            self._totals[relation].pop(item, None)
+        """An item's total is number * 2^base from now on."""
+        self._totals[item_key(relation, item)] = (total, base)
 
-    def on_row(self, relation: Relation, state: bytes | None, row: bytes) -> tuple[bytes | None, Written]:
+    def on_packed_total(self, packed: bytes) -> str:
+        """The same from bytes; returns the item's key, under which they are to be stored."""
+        key, total = unpack_total(packed)
+        self._totals[key] = total
+        return key
+
+    def on_row(
+        self, relation: Relation, state: bytes | None, row: bytes, stored_total: Callable[[str], bytes | None] = _none
+    ) -> tuple[bytes | None, Written]:
         """An item's candidates have changed.
 
         Args:
             relation: which of the two.
             state: what this returned for the item last time; None at first.
             row: packed candidates.
+            stored_total: by key the bytes given to `on_packed_total`, asked for what is not in memory.
 
         Returns:
             What to keep for the item, None if nothing; and the list to write, empty if the one written before is to be
             deleted, or None if there is nothing to write, as the list is the one written last.
         """
+
+        def total_of(item: str) -> Total | None:
+            key = item_key(relation, item)
+            total = self._totals.get(key)
+            if total is None and (packed := stored_total(key)) is not None:
+                total = self._totals[key] = unpack_total(packed)[1]
+            return total
+
         known = _unpack_state(state)[1]
         candidates = unpack_candidates(row)
-        found = neighbours(candidates, self._totals[relation].get, relation, self._settings)
+        found = neighbours(candidates, total_of, relation, self._settings)
         digest = blake2b(msgpack.packb(found), digest_size=16).digest() if found else b""
         kept = msgpack.packb([_VERSION, row, digest]) if candidates.partners else None
         return kept, found if digest != known else None
 
-    def final(self, relation: Relation, state: bytes) -> tuple[bytes | None, Written]:
+    def final(
+        self, relation: Relation, state: bytes, stored_total: Callable[[str], bytes | None] = _none
+    ) -> tuple[bytes | None, Written]:
         """Score an item's last row by the totals known now; returns as `on_row` does."""
-        return self.on_row(relation, state, _unpack_state(state)[0])
+        return self.on_row(relation, state, _unpack_state(state)[0], stored_total)
 
 
 def _unpack_state(state: bytes | None) -> tuple[bytes, bytes]:

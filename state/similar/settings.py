@@ -28,7 +28,7 @@ class SimilarSettings:
     """(*) After this long a co-view weighs half of a new one."""
     bought_half_life_ms: int = 90 * DAY_MS
     """(*) After this long a co-purchase weighs half of a new one."""
-    near: tuple[int, ...] = (64, 48, 36, 28, 22, 17, 13, 10, 8, 6)
+    near: tuple[int, ...] = (64, 32, 21, 16, 13, 11, 9, 8, 7, 6)
     """(*) What a pair counts by its distance in the session, first: neighbours; its length is the farthest distance."""
     same_order: int = FULL
     """(*) What a pair of one order counts."""
@@ -38,9 +38,9 @@ class SimilarSettings:
     """(*) Two purchases at most this far apart make a pair."""
     ledger_max: int = 50
     """(*) Newest entries of a customer that make pairs, in either ledger."""
-    viewed_shrink: int = 2
+    viewed_shrink: int = 10
     """Support at which a viewed-with score is halved: the doubt about rare pairs. 0: none."""
-    bought_shrink: int = 5
+    bought_shrink: int = 10
     """The same for bought-with."""
     candidates_max: int = 200
     """Partners of the largest sums that are scored."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from fake_flink import FakeRuntime
 from pyflink.common import Row
 
 from operators.customer import CustomerBinding, CustomerOperator
@@ -16,7 +17,6 @@ from operators.redis_shards import MOST_SHARDS, shard_of
 from operators.redis_writer import RedisBatching, RedisWriter
 from operators.tags import COUNTS, REDIS, REJECTED, SEGMENT_CHANGES, TOTALS
 from operators.types import END_OF_TIME_MS
-from fake_flink import FakeRuntime
 
 
 class EchoCustomer:
@@ -58,7 +58,9 @@ class LastPublish:
     def on_total(self, payload: bytes, totals: Totals) -> None:
         totals.put("all", payload)
 
-    def on_row(self, key: str, payload: bytes, totals: Totals, store: ValueStore) -> Iterable[Output]:
+    def on_row(
+        self, key: str, payload: bytes, totals: Totals, store: ValueStore, watermark_ms: int
+    ) -> Iterable[Output]:
         store.save(payload)
         return ()
 

@@ -236,6 +236,8 @@ def _table(db: duckdb.DuckDBPyConnection, now: int) -> dict[str, dict[str, Any]]
         for name in names:
             if name.startswith(("orders_", "revenue_", "session_ms_")):
                 values[name] = int(values[name] or 0)
+        values["since_first_seen_ms"] = now - values["first_seen_ms"]
+        values["since_last_seen_ms"] = now - values["last_seen_ms"]
         count, revenue = values["orders_total"], values["revenue_total_cents"]
         values["average_order_cents"] = revenue // count if count else None
         values["recency_ms"] = now - newest if count else None

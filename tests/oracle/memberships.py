@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from itertools import pairwise
+from operator import le, lt
 from typing import Any
 
 from .events import Event
@@ -18,7 +19,6 @@ class Rule:
 
     Predicates get the features (absent ones are None), and as `segments` the frozenset of the segments that the
     customer is in: those of rules further up as of this moment, of the others as of the moment before.
-    `since_last_seen_ms` and `since_first_seen_ms` are given, too, for rules that need an age.
     """
 
     name: str
@@ -66,8 +66,6 @@ class _Run:
         features = features_at(self.events, at_ms)
         if not features:
             return
-        features["since_last_seen_ms"] = at_ms - features["last_seen_ms"]
-        features["since_first_seen_ms"] = at_ms - features["first_seen_ms"]
         for rule in self.rules:
             self.judge(rule, features, at_ms)
 
@@ -132,11 +130,11 @@ def moments_of(events: Sequence[Event], rules: Sequence[Rule]) -> set[int]:
 def _crossings(applied: list[Event], limit: float, start: int, end: int) -> list[int]:
     """The first millisecond in [start, end) at which engagement is not above the limit, and the first below it."""
     found = []
-    for is_past in (lambda score: score <= limit, lambda score: score < limit):
+    for is_past in (le, lt):
         low, high = start, end
         while low < high:
             middle = (low + high) // 2
-            if is_past(engagement_at(applied, middle)):
+            if is_past(engagement_at(applied, middle), limit):
                 high = middle
             else:
                 low = middle + 1

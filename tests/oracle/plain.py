@@ -76,6 +76,8 @@ def features_at(events: Iterable[Event], as_of_ms: int) -> Features:
             features[f"{metric}_{days}d"] = sum(event.type == kind for event in inside)
     features["first_seen_ms"] = applied[0].time_ms
     features["last_seen_ms"] = applied[-1].time_ms
+    features["since_first_seen_ms"] = as_of_ms - applied[0].time_ms
+    features["since_last_seen_ms"] = as_of_ms - applied[-1].time_ms
     _add_sessions(features, applied, as_of_ms)
     _add_orders(features, applied, as_of_ms)
     _add_cart(features, applied, as_of_ms)
@@ -93,26 +95,33 @@ class Session:
 
 
 def sessions_of(applied: list[Event]) -> list[Session]:
-    """All sessions. The idle time of an id is counted from the last event of its session, with an id or without."""
-    sessions: list[Session] = []
+    """All sessions, by their first events."""
+    return list({id(session): session for session in session_of_each(applied)}.values())
+
+
+def session_of_each(applied: list[Event]) -> list[Session]:
+    """The session that each event belongs to.
+
+    The idle time of an id is counted from the last event of its session, be that one with an id or without.
+    """
+    found: list[Session] = []
     by_id: dict[str, Session] = {}
-    current: Session | None = None
     previous_ms = 0
     for event in applied:
+        session: Session | None = None
         if event.session_id is not None:
             session = by_id.get(event.session_id)
             if session is not None and event.time_ms - session.last_ms > ID_IDLE:
                 session = None
-        else:
-            session = current if event.time_ms - previous_ms <= GAP else None
+        elif found and event.time_ms - previous_ms <= GAP:
+            session = found[-1]
         if session is None:
             session = Session(event.time_ms, event.time_ms)
-            sessions.append(session)
-        session.last_ms = event.time_ms
         if event.session_id is not None:
             by_id[event.session_id] = session
-        current, previous_ms = session, event.time_ms
-    return sessions
+        session.last_ms = previous_ms = event.time_ms
+        found.append(session)
+    return found
 
 
 def _add_sessions(features: Features, applied: list[Event], as_of_ms: int) -> None:
@@ -128,6 +137,7 @@ class Order:
     """An order and what was undone of it."""
 
     time_ms: int
+    event_id: str
     amount: int
     units: dict[str, int]
     prices: dict[str, int]
@@ -157,11 +167,22 @@ def _make_order(event: Event) -> Order:
     amount = event.total_cents
     if amount is None:
         amount = sum((line.price_cents or 0) * line.quantity for line in event.lines)
-    return Order(event.time_ms, amount, units, prices, left=dict(units))
+    return Order(event.time_ms, event.event_id, amount, units, prices, left=dict(units))
 
 
 def orders_of(applied: list[Event]) -> tuple[list[Order], list[tuple[int, int]]]:
-    """The orders, and (time, amount) of what was refunded of unknown ones.
+    """The orders, and (time, amount) of what was refunded of unknown ones."""
+    orders = order_by_id(applied)
+    unknown = [
+        (event.time_ms, _unknown_amount(event))
+        for event in applied
+        if event.type in UNDOING and event.order_id not in orders
+    ]
+    return list(orders.values()), unknown
+
+
+def order_by_id(applied: list[Event]) -> dict[str, Order]:
+    """The orders with what was undone of them.
 
     All orders that are known as of now are made first: where a refund stands in event order does not matter.
     """
@@ -170,16 +191,10 @@ def orders_of(applied: list[Event]) -> tuple[list[Order], list[tuple[int, int]]]
         if event.type == "order_completed":
             assert event.order_id is not None
             orders.setdefault(event.order_id, _make_order(event))
-    unknown: list[tuple[int, int]] = []
     for event in applied:
-        if event.type in UNDOING:
-            assert event.order_id is not None
-            order = orders.get(event.order_id)
-            if order is None:
-                unknown.append((event.time_ms, _unknown_amount(event)))
-            else:
-                _undo(order, event)
-    return list(orders.values()), unknown
+        if event.type in UNDOING and event.order_id in orders:
+            _undo(orders[event.order_id], event)
+    return orders
 
 
 def _undo(order: Order, event: Event) -> None:

@@ -216,11 +216,11 @@ class TestByHand:
 
 
 class TestAgreement:
-    @pytest.mark.parametrize("seed", range(8))
+    @pytest.mark.parametrize("seed", range(6))
     def test_on_odd_streams(self, seed: int) -> None:
         """Everything that can meet does meet."""
         random = Random(seed)
-        lines = odd_stream(random, 800, subjects=10)
+        lines = odd_stream(random, 600, subjects=8)
         as_of_ms = random.choice(parse_events(lines)).time_ms + random.choice((0, 30 * MINUTE - 1, 30 * MINUTE, DAY))
         assert_same(all_plain(lines, as_of_ms), batch_features(lines, as_of_ms, "USD"))
 
@@ -228,7 +228,7 @@ class TestAgreement:
     def test_on_a_simulated_log(self, back_ms: int) -> None:
         """With duplicates, delays, refunds before orders, and one very busy customer."""
         settings = SimulationSettings(
-            events=12_000, customers=300, days=40, duplicates=0.05, shuffle_ms=HOUR, refunds_first=True, hot_share=0.1
+            events=6_000, customers=200, days=40, duplicates=0.05, shuffle_ms=HOUR, refunds_first=True, hot_share=0.1
         )
         simulation = Simulation(settings)
         lines = list(simulation.lines())

@@ -1,11 +1,16 @@
 """The naive membership oracle, on cases worked out by hand."""
 
+from random import Random
 from typing import Any
+
+import pytest
 
 from .builders import DAY, HOUR, MINUTE, T0, add, line, order, refund, view
 from .changes import effective_changes, replay_into_map
 from .events import parse_events
 from .memberships import Change, Rule, as_records, members_at, true_changes
+from .plain import features_at, history_of
+from .streams import odd_stream
 
 FAR = T0 + 1_000 * DAY
 
@@ -158,3 +163,34 @@ class TestCorrections:
         assert len(records) == 3
         assert replay_into_map(records) == {("c1", "seen"): T0 + 2 * DAY}
         assert true_changes(events, rules, T0) == [Change(T0, "seen", "entered", T0)]
+
+
+class TestNothingIsMissed:
+    RULES = (
+        Rule("buyer", at_least("orders_30d", 2)),
+        Rule("viewer", at_least("views_7d", 2)),
+        Rule("spender", at_least("revenue_14d_cents", 1500)),
+        Rule("visitor", at_least("session_ms_1d", 1)),
+        Rule("abandoner", lambda f: f["cart_abandoned_at_ms"] is not None),
+        Rule("engaged", at_least("engagement", 6.5), engagements=[6.5]),
+        Rule("away", at_least("since_last_seen_ms", 2 * DAY), ages_ms=[2 * DAY]),
+        Rule("fresh", lambda f: f["recency_ms"] is not None and f["recency_ms"] < 3 * DAY, ages_ms=[3 * DAY]),
+    )
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_members_are_those_whose_rule_is_true(self, seed: int) -> None:
+        """At any moment at all, and right before, at and after each event, for rules without a memory."""
+        random = Random(seed)
+        events = parse_events(odd_stream(random, 40, subjects=1))
+        found = true_changes(events, self.RULES, FAR)
+        last_ms = events[-1].time_ms
+        moments = [random.randint(events[0].time_ms, last_ms + 40 * DAY) for _ in range(60)]
+        moments += [event.time_ms + step for event in events for step in (-1, 0, 1)]
+        for at_ms in moments:
+            features = {} if history_of(events, at_ms).denied else features_at(events, at_ms)
+            true = {rule.name for rule in self.RULES if features and rule.enter(features)}
+            members: set[str] = set()
+            for change in found:
+                if change.at_ms <= at_ms:
+                    (members.add if change.change == "entered" else members.remove)(change.segment)
+            assert members == true

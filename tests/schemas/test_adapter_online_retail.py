@@ -60,13 +60,14 @@ class TestInvoice:
             row(code="22752", quantity=2, price="7.65"),
             row(code="D", quantity=-1, price="0.30"),
             row(code="22753", quantity=1, price="0.0"),
+            row(code="22754", quantity=-1, price="0.10"),
         )
         fact = fact_of(record)
         assert (fact.kind, fact.event_id, fact.order_id) == (Kind.ORDER_COMPLETED, "536365", "536365")
         assert fact.lines == (("85123A", 6, 255, None), ("22752", 2, 765, None), ("22753", 1, 0, None))
-        assert fact.amount_cents == 1530 + 1800 + 1530 - 30
+        assert fact.amount_cents == 1530 + 1800 + 1530 - 30 - 10
         assert fact.location == "United Kingdom"
-        assert (record.place, record.source_rows) == ("f:2", 5)
+        assert (record.place, record.source_rows) == ("f:2", 6)
         assert json.loads(record.raw)["customer_id"] == "17850"
         assert record.original.decode().split("\n")[0] == row()
 
@@ -242,8 +243,8 @@ class TestWholeFile:
             Kind.ORDER_REFUNDED: 3_654,
         }
         assert len({customer for customer, *_ in found.values()}) == 4_372
-        assert sum(cents for _, kind, _, cents, _ in found.values() if kind == Kind.ORDER_COMPLETED) == 891_140_790
-        assert sum(cents for _, kind, _, cents, _ in found.values() if kind == Kind.ORDER_REFUNDED) == 61_134_209
+        assert sum(cents or 0 for _, kind, _, cents, _ in found.values() if kind == Kind.ORDER_COMPLETED) == 891_140_790
+        assert sum(cents or 0 for _, kind, _, cents, _ in found.values() if kind == Kind.ORDER_REFUNDED) == 61_134_209
 
     def test_rejects(self, whole: list[Record]) -> None:
         """What is rejected are the invoices without a customer."""

@@ -37,20 +37,20 @@ class TestRead:
     def test_progress(self, name: str, tmp_path: Path) -> None:
         """Progress is counted in bytes of the file and ends at its size."""
         path = tmp_path / "log"
-        path.write_bytes(PACK[name](os.urandom(3_000_000)))
+        path.write_bytes(PACK[name](os.urandom(1_200_000)))
         seen: list[int] = []
-        assert sum(map(len, read_chunks(path, Container(name), seen.append))) == 3_000_000
+        assert sum(map(len, read_chunks(path, Container(name), seen.append))) == 1_200_000
         assert seen == sorted(seen)
         assert seen[-1] == path.stat().st_size
-        assert len(seen) > 2
+        assert len(seen) > 1
 
     @pytest.mark.parametrize("name", PACKED)
     def test_bomb(self, name: str, tmp_path: Path) -> None:
         """However well a file is packed, little comes out at once."""
         path = tmp_path / "log"
-        path.write_bytes(PACK[name](bytes(100_000_000)))
+        path.write_bytes(PACK[name](bytes(40_000_000)))
         sizes = [len(chunk) for chunk in read_chunks(path, Container(name), lambda _: None)]
-        assert sum(sizes) == 100_000_000
+        assert sum(sizes) == 40_000_000
         assert max(sizes) <= 20 * CHUNK_BYTES
 
     def test_padding(self, tmp_path: Path) -> None:

@@ -326,6 +326,8 @@ class TestAmounts:
         rates = {"EUR": Decimal("1.1")}
         raw = line("order_completed", total="10.05", currency="eur", products=[])
         assert decoder(rates=rates).decode(raw)[1].amount_cents == 1106  # 11.055, half to even
+        lines = line("order_completed", products=[{"product_id": "p", "price": 2}], currency="EUR")
+        assert decoder(rates=rates).decode(lines)[1].lines == (("p", 1, 220, None),)
         assert reason_of(raw) is Reason.CURRENCY_UNKNOWN
 
     def test_currency_of_a_view(self) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from event_documents import line
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from packed_files import PACK
 
 from schemas.logs import Format, LogError, open_log
@@ -78,7 +80,19 @@ class TestDetection:
         (record,) = open_log([path], "canonical")
         assert record.raw == SEGMENT
 
-    @pytest.mark.parametrize("content", [b"[\n{}\n]", b"[{}]", b"{\n}", "{}".encode("utf-16")])
+    @pytest.mark.parametrize("first", [b"[", b"[{}]", b"{", b"\xff\xfe", b"a,b"])
+    def test_bad_first_line(self, tmp_path: Path, first: bytes) -> None:
+        """A log whose first line is out of order is a log; that line is one of its records."""
+        path = tmp_path / "log.csv"
+        path.write_bytes(first + b"\n" + b"\n".join([CANONICAL] * 3))
+        log = open_log([path])
+        assert log.files[0].format is Format.CANONICAL
+        assert len(list(log)) == 4
+
+    @pytest.mark.parametrize(
+        "content",
+        [b"[\n{},\n{}\n]", b"[\n" + CANONICAL + b",\n" + CANONICAL + b"\n]", b"[{}]", b"{\n}", "{}".encode("utf-16")],
+    )
     def test_other_files(self, tmp_path: Path, content: bytes) -> None:
         """Documents over several lines and UTF-16 are refused with a hint."""
         path = tmp_path / "log"
@@ -94,6 +108,30 @@ class TestDetection:
             open_log([path])
         with pytest.raises(LogError, match="header"):
             list(open_log([path], "online-retail"))
+
+
+class TestFuzz:
+    """Whatever a file holds, its rows come back or the file is refused."""
+
+    lines = st.binary(max_size=40) | st.sampled_from([CANONICAL, SEGMENT, GA4, *RETAIL.split(b"\n")])
+
+    @pytest.mark.parametrize("format_", [format_.value for format_ in Format])
+    @settings(max_examples=40)
+    @given(content=st.lists(lines, max_size=6).map(b"\n".join), container=st.sampled_from(sorted(PACK)))
+    def test_any_content(
+        self, format_: str, content: bytes, container: str, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        """Every line that is not blank is in exactly one record, but for the header of a table."""
+        path = tmp_path_factory.getbasetemp() / "fuzz.jsonl"
+        path.write_bytes(PACK[container](content))
+        try:
+            log = open_log([path], format_)
+            rows = sum(record.source_rows for record in log)
+        except LogError:
+            return
+        if container != "plain" or log.files[0].container == "plain":
+            lines = sum(1 for line in content.removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip())
+            assert rows == max(0, lines - (log.files[0].format is Format.ONLINE_RETAIL))
 
 
 class TestPaths:

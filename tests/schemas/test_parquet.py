@@ -32,6 +32,12 @@ class TestRows:
         table = pa.table({"timestamp": pa.array(values, pa.timestamp(unit, zone))})
         assert rows_of(tmp_path / "a", table) == [{"timestamp": 1_714_564_800_000}, {}]
 
+    @pytest.mark.parametrize("unit", ["us", "ns"])
+    def test_fractions(self, tmp_path: Path, unit: str) -> None:
+        """Digits beyond milliseconds are cut off."""
+        table = pa.table({"timestamp": pa.array([datetime(2024, 5, 1, 12, 0, 0, 123_999)], pa.timestamp(unit))})
+        assert rows_of(tmp_path / "a", table) == [{"timestamp": 1_714_564_800_123}]
+
     def test_decimals(self, tmp_path: Path) -> None:
         """Decimals keep every digit."""
         pq.write_table(pa.table({"total": pa.array([Decimal("12345678901234567890.10")])}), tmp_path / "a")

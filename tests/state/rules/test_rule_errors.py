@@ -187,7 +187,10 @@ class TestExpressions:
             ("device in ('tv', 5)", "they never compare"),
             ("device in ('tv', location)", "is no constant"),
             ("5 in top_categories", "stands a text"),
-            ("revenue_30d_cents > 19.99", "money is in whole minor units (cents): write 1999 for 19.99"),
+            (
+                "revenue_30d_cents > 19.99",
+                "money is in whole minor units: in a currency with cents, write 1999 for 19.99",
+            ),
             ("20.0 == average_order_cents", "write 2000 for 20.0"),
             ("revenue_30d_cents in (1, 2.5)", "write 250 for 2.5"),
             ("revenue_30d_cents > days(1)", "they never compare"),

@@ -72,6 +72,19 @@ class TestMinimumStay:
         assert membership.next_forced_ms() is None
         assert membership.since() == [("buyers", 100)]
 
+    def test_only_who_wants_to_leave_is_woken_for(self) -> None:
+        """An earlier end of another stay, running or over, asks for nothing."""
+        both = rules_of(STAY, rename=('when = "views_7d > 2"', 'when = "views_7d > 2"\nminimum_stay = "50ms"'))
+        membership = Membership(both)
+        membership.evaluate((3, 1), 100)
+        assert membership.next_forced_ms() is None
+        membership.evaluate((0, 1), 105)
+        assert membership.next_forced_ms() == 150
+        membership.evaluate((0, 1), 120)
+        assert membership.next_forced_ms() == 150
+        membership.evaluate((0, 0), 121)
+        assert membership.since() == [("lookers", 100)]
+
     def test_others_leave_at_once(self) -> None:
         """A stay holds only its own segment."""
         membership = Membership(parse_rules(STAY))
@@ -104,6 +117,9 @@ class TestAgainstNaive:
         def look(row: dict, now_ms: int) -> None:
             found = membership.evaluate(tuple(row[name] for name in rules.reads), now_ms)
             changes.extend((rules.names[c.bit], *c[1:]) for c in found)
+            unpacked, _ = Membership.from_packed(rules, membership.to_packed())
+            assert unpacked.since() == membership.since()
+            assert unpacked.next_forced_ms() == membership.next_forced_ms()
 
         for row, time_ms, next_ms in zip(rows, times, [*times[1:], end_ms], strict=True):
             look(row, time_ms)

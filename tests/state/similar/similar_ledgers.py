@@ -9,7 +9,7 @@ from state.similar.message import read_message
 from state.similar.row import ItemRow
 from state.similar.settings import BOUGHT_WITH, DAY_MS, VIEWED_WITH, SimilarSettings
 
-SETTINGS = SimilarSettings(near=(64, 40, 10), ledger_max=12)
+SETTINGS = SimilarSettings(near=(64, 40, 10), ledger_max=12, viewed_shrink=2, bought_shrink=5)
 START_MS = 1_600_000_000_000
 
 relations = st.sampled_from([VIEWED_WITH, BOUGHT_WITH])

@@ -1,6 +1,7 @@
 """A second opinion on what ledgers contribute: absolute integers, every pair, nothing incremental."""
 
 from decimal import Decimal, localcontext
+from functools import cache
 
 from state.similar.settings import SimilarSettings
 
@@ -8,6 +9,7 @@ Sums = dict[str, tuple[int, int, dict[str, tuple[int, int]]]]
 """By item: total, support, and by partner (value, support); all absolute."""
 
 
+@cache
 def naive_weight(time_ms: int, half_life_ms: int) -> int:
     whole = time_ms // half_life_ms
     step = (time_ms - whole * half_life_ms) * 2048 // half_life_ms

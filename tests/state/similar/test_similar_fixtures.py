@@ -30,7 +30,7 @@ def _policy(packed: bytes):
 
 
 def _published(packed: bytes):
-    publisher = Publisher(SimilarSettings())
+    publisher = Publisher(SimilarSettings(viewed_shrink=2))
     publisher.on_total(VIEWED_WITH, "b", 64 * 5000, 656)
     return publisher.final(VIEWED_WITH, packed)[1]
 

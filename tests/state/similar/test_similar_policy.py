@@ -30,18 +30,19 @@ class TestPublishPolicy:
         assert due.row
         assert not due.total
 
-    def test_little_by_little_adds_up_to_a_sixteenth_of_the_row_and_an_eighth_of_the_total(self):
+    def test_little_by_little_adds_up_to_an_eighth(self):
         policy = PublishPolicy()
         sent(policy, 600, 1600, 1)
-        dues = [sent(policy, 600, 10, 1) for _ in range(21)]
-        assert [at for at, due in enumerate(dues, 1) if due.row] == [10, 21]  # 100 of 1600, then 107 of 1700
-        assert [at for at, due in enumerate(dues, 1) if due.total] == [20]
+        dues = [sent(policy, 600, 10, 1) for _ in range(43)]
+        # 200 of 1600, then 225 of 1800
+        assert [at for at, due in enumerate(dues, 1) if due.row] == [20, 43]
+        assert [at for at, due in enumerate(dues, 1) if due.total] == [20, 43]
 
     def test_changes_up_and_down_do_not_cancel(self):
         policy = PublishPolicy()
         sent(policy, 600, 1600, 1, "a", 0, 0)
-        assert not sent(policy, 600, 0, 0, "a", 40, 1).row
-        assert sent(policy, 600, 0, 0, "a", -40, -1, "b", 40, 1).row
+        assert not sent(policy, 600, 0, 0, "a", 140, 1).row
+        assert sent(policy, 600, 0, 0, "a", -140, -1, "b", 140, 1).row
 
     def test_a_prompt_message_is_published_however_small(self):
         policy = PublishPolicy()

@@ -1,0 +1,114 @@
+"""Options that several commands share, and how their values are read."""
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import click
+import msgspec
+
+from schemas.settings import Settings, SettingsError, load_settings
+from schemas.timestamps import parse_rfc3339
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FORMATS = ("auto", "canonical", "segment", "ga4", "online-retail")
+PASSWORD_VARIABLE = "SEGMILL_REDIS_PASSWORD"  # noqa: S105  (the name of it)
+
+
+class TimeParam(click.ParamType):
+    """Epoch milliseconds, or RFC 3339 with a zone."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return int(value) if value.isdigit() else parse_rfc3339(value)
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}; write 2011-12-09T12:50:00Z, or milliseconds since 1970", param, ctx)
+
+
+class RateParam(click.ParamType):
+    """CODE=RATE, such as EUR=1.08: units of the run's currency for one unit of that one."""
+
+    name = "code=rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Decimal]:
+        if isinstance(value, tuple):
+            return value
+        code, _, rate = value.partition("=")
+        try:
+            amount = Decimal(rate)
+        except InvalidOperation:
+            self.fail(f"{value!r} is not CODE=RATE, such as EUR=1.08", param, ctx)
+        if len(code) != 3 or not code.isalpha() or not amount.is_finite() or amount <= 0:
+            self.fail(f"{value!r} is not CODE=RATE with a positive rate, such as EUR=1.08", param, ctx)
+        return code.upper(), amount
+
+
+def redis_option(help_text: str) -> Callable[[F], F]:
+    """--redis URL; a password comes from the environment, so that it is in no process list."""
+    return click.option("--redis", "redis_url", metavar="URL", envvar="SEGMILL_REDIS_URL", help=help_text)
+
+
+def settings_options(command: F) -> F:
+    """--settings, --currency, --rate and --allowed-lateness."""
+    for option in reversed(
+        [
+            click.option("--settings", "settings_file", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+                         help="TOML file of settings (docs/settings.md)."),
+            click.option("--currency", metavar="CODE", help="Currency that amounts are kept in. Default: the log's."),
+            click.option("--rate", "rates", type=RateParam(), multiple=True,
+                         help="Convert another currency, such as EUR=1.08. May be repeated."),
+            click.option("--allowed-lateness", "lateness_days", type=click.FloatRange(min=0), metavar="DAYS",
+                         help="How late an event may be and still be applied. Default: 7."),
+        ]
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def settings_from(
+    settings_file: Path | None, currency: str | None, rates: tuple[tuple[str, Decimal], ...], lateness_days: float | None
+) -> tuple[Settings, bool]:
+    """The settings that the options ask for, and whether they name a currency.
+
+    Raises:
+        click.ClickException: the settings file cannot be used.
+    """
+    try:
+        settings = load_settings(settings_file)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    changes: dict[str, Any] = {}
+    if currency is not None:
+        changes["currency"] = currency.upper()
+    if rates:
+        changes["rates"] = {**settings.rates, **dict(rates)}
+    if lateness_days is not None:
+        changes["allowed_lateness_ms"] = round(lateness_days * 86_400_000)
+    return msgspec.structs.replace(settings, **changes), currency is not None or settings_file is not None
+
+
+def with_password(url: str) -> str:
+    """A Redis address with the password from the environment, if there is one and the address has none."""
+    password = os.environ.get(PASSWORD_VARIABLE)
+    parts = urlsplit(url)
+    if not password or parts.password or parts.scheme == "unix":
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
+
+
+def iso(time_ms: int | None) -> str:
+    """A time for people."""
+    if time_ms is None:
+        return "-"
+    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
+    return moment.strftime("%Y-%m-%d %H:%M:%S") + (f".{time_ms % 1000:03d}" if time_ms % 1000 else "") + "Z"

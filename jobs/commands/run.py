@@ -1,0 +1,135 @@
+"""`segmill run`: the main job on log files."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from jobs.commands.console import progress, results, say, words
+from jobs.commands.options import FORMATS, TimeParam, iso, redis_option, settings_from, settings_options, with_password
+from jobs.examples import ONLINE_RETAIL
+from jobs.run import EmptyLogError, Progress, RunPlan, run
+from jobs.runtime.workspace import workspace
+from jobs.summary import Summary
+from schemas.logs import open_log
+from state.rules.ruleset import load_rules
+
+
+class _Shown(Progress):
+    """Progress bars for reading and processing."""
+
+    def __init__(self, bars: Any) -> None:
+        self._bars = bars
+        self._task: Any = None
+        self._what = ""
+
+    def say(self, text: str) -> None:
+        say(text)
+
+    def reading(self, records: int, position_bytes: int, total_bytes: int) -> None:
+        self._show("reading", position_bytes, total_bytes, f"{records:,} records")
+
+    def processing(self, events: int, total: int) -> None:
+        # Flink takes some seconds to start: until its first events, the bar says so
+        self._show("running" if events else "starting Flink", events, total, f"{events:,} events")
+
+    def _show(self, what: str, done: int, total: int, note: str) -> None:
+        if what != self._what:
+            if self._task is not None:
+                self._bars.remove_task(self._task)
+            self._what = what
+            self._task = self._bars.add_task(what, note=note)
+        self._bars.update(self._task, completed=done, total=total, note=note)
+
+
+@click.command("run")
+@click.argument("events", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--format", "log_format", type=click.Choice(FORMATS), default="auto", show_default=True,
+              help="What the files hold; auto looks into each.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("out"), show_default=True,
+              help="Folder for segment-changes.jsonl, rejected.jsonl, summary.json and redis.rdb.")
+@redis_option("Redis to write to (redis://, rediss://, unix://). Default: an embedded one, left in --out.")
+@click.option("--rules", "rules_file", type=click.Path(path_type=Path), help="Rule file. Default: the shipped rules.")
+@click.option("--as-of", type=TimeParam(), help="Stop time here: later events are left out. Default: the newest event.")
+@click.option("--mode", type=click.Choice(["thread", "process"]), default="thread", show_default=True,
+              help="How Flink runs Python: inside Java, or in processes beside it (slower; a fallback).")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@settings_options
+def run_command(
+    events: tuple[Path, ...],
+    log_format: str,
+    out: Path,
+    redis_url: str | None,
+    rules_file: Path | None,
+    as_of: int | None,
+    mode: str,
+    as_json: bool,
+    settings_file: Path | None,
+    currency: str | None,
+    rates: tuple[tuple[str, Decimal], ...],
+    lateness_days: float | None,
+) -> None:
+    """Replay EVENTS (files or folders; .gz, .xz, .zst and Parquet too) and leave profiles, segments and similar items.
+
+    Without EVENTS it runs on the Online Retail data set that comes with Segmill.
+
+    \b
+      segmill run                                   the shipped data set
+      segmill run events.jsonl.gz --out result      your own log
+      segmill run logs/ --rules my.toml --as-of 2026-03-01T00:00:00Z
+    """
+    settings, currency_given = settings_from(settings_file, currency, rates, lateness_days)
+    rules = load_rules(rules_file)
+    log = open_log(events or (ONLINE_RETAIL,), log_format)
+    if not events:
+        say("no EVENTS given: the Online Retail data set (Chen, 2015, UCI, CC BY 4.0; examples/README.md)")
+    plan = RunPlan(log, settings, currency_given, rules, out, as_of, with_password(redis_url) if redis_url else None, mode)
+    with workspace() as folder, progress(counted=False) as bars:
+        try:
+            summary = run(plan, folder, _Shown(bars))
+        except EmptyLogError as error:
+            raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(summary.as_dict(), indent=2, ensure_ascii=False))
+    else:
+        show_summary(summary, out)
+    if summary.late:
+        words.print(
+            f"[yellow]{summary.late:,} events came too late to be applied[/] (more than "
+            f"{settings.allowed_lateness_ms / 86_400_000:g} days behind the newest one before them): "
+            "raise --allowed-lateness to have them."
+        )
+
+
+def show_summary(summary: Summary, out: Path) -> None:
+    """The summary for people."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(justify="right")
+    table.add_column()
+    for name in ("read", "applied", "duplicate", "rejected", "late", "suppressed"):
+        table.add_row(f"{getattr(summary, name):,}", name + _detail(summary, name))
+    results.print(table)
+    results.print(f"\n{summary.customers:,} customers as of {iso(summary.as_of_ms)}; "
+                  f"{summary.segment_changes:,} segment changes; amounts in {summary.currency}")  # fmt: skip
+    segments = Table(box=None, pad_edge=False)
+    segments.add_column("members", justify="right")
+    segments.add_column("segment")
+    for name, members in sorted(summary.members.items(), key=lambda item: (-item[1], item[0])):
+        segments.add_row(f"{members:,}", name)
+    for name, reason in summary.waiting.items():
+        segments.add_row("-", f"{name} [dim]({reason})[/]")
+    results.print(segments)
+    results.print(f"\n{summary.wall_s:.1f} s in all, {summary.events_per_s:,.0f} events/s in the job. Results in {out}/; "
+                  f"look at them with `segmill show --from {out} ...`")  # fmt: skip
+
+
+def _detail(summary: Summary, name: str) -> str:
+    if name == "rejected" and summary.rejected_by_reason:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in summary.rejected_by_reason.items())
+        return f" [dim]({reasons})[/]"
+    if name == "read":
+        return f" [dim](= the sum of the following; from {summary.rows:,} rows)[/]"
+    return ""

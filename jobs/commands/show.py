@@ -1,0 +1,170 @@
+"""`segmill show`: one customer, item or segment."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.table import Table
+
+from jobs.commands.console import results
+from jobs.commands.options import iso, redis_option, with_password
+from jobs.examples import ONLINE_RETAIL
+from jobs.store import RELATIONS, open_store
+from schemas.adapters.online_retail import product_names
+from state.rules.features import FEATURES, METRICS, WINDOW_DAYS, window_feature
+
+F = TypeVar("F", bound=Callable[..., Any])
+NOT_FOUND = 3
+DAY_MS = 86_400_000
+
+
+def _source(command: F) -> F:
+    for option in reversed(
+        [
+            click.option("--from", "left_in", type=click.Path(path_type=Path, file_okay=False),
+                         help="Folder that `segmill run --out` left. Default: out."),
+            redis_option("Redis to read instead."),
+            click.option("--prefix", default="segmill:", show_default=True, help="Prefix of the Redis keys."),
+            click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        ]
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def _opened(redis_url: str | None, left_in: Path | None, prefix: str) -> Any:
+    return open_store(with_password(redis_url) if redis_url else None, left_in, prefix)
+
+
+def _missing(what: str, hint: str) -> None:
+    click.echo(f"{what}: not there. {hint}", err=True)
+    raise click.exceptions.Exit(NOT_FOUND)
+
+
+@click.group("show")
+def show_group() -> None:
+    """Look at one customer, item or segment of a run or of a Redis.
+
+    \b
+      segmill show customer 14911 --from out
+      segmill show item 85123A --from out
+      segmill show segment frequent-buyers --from out --json
+    """
+
+
+@show_group.command("customer")
+@click.argument("customer_id")
+@_source
+def show_customer(customer_id: str, left_in: Path | None, redis_url: str | None, prefix: str, as_json: bool) -> None:
+    """A customer's features and segments."""
+    with _opened(redis_url, left_in, prefix) as store:
+        profile = store.profile(customer_id)
+    if profile is None:
+        _missing(f"customer {customer_id}", "Was it erased, or did it withdraw consent? Ids are case-sensitive.")
+        return
+    if as_json:
+        click.echo(json.dumps(profile, ensure_ascii=False, indent=2, sort_keys=True))
+        return
+    features = profile["features"]
+    results.print(f"[bold]customer {customer_id}[/]  as of {iso(profile['as_of_ms'])}\n")
+    results.print(_windows(features))
+    rest = Table(box=None, pad_edge=False, show_header=False)
+    for name, spec in FEATURES.items():
+        if spec.metric is None and name in features:
+            rest.add_row(name, _readable(name, features[name]))
+    results.print(rest)
+    segments = sorted(profile["segments"].items(), key=lambda item: item[1])
+    results.print("\n[bold]segments[/]" if segments else "\nin no segment")
+    for name, since_ms in segments:
+        results.print(f"  {name} [dim]since {iso(since_ms)}[/]")
+
+
+def _windows(features: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for days in WINDOW_DAYS:
+        table.add_column(f"{days} d", justify="right")
+    for metric in METRICS:
+        values = [features.get(window_feature(metric, days)) for days in WINDOW_DAYS]
+        shown = [_readable(window_feature(metric, 1), value) if value else "-" for value in values]
+        table.add_row("revenue" if metric == "revenue" else metric, *shown)
+    return table
+
+
+def _readable(name: str, value: Any) -> str:
+    unit = FEATURES[name].unit
+    if unit == "cents":
+        return f"{value / 100:,.2f}"
+    if unit == "epoch_ms":
+        return iso(value)
+    if unit == "ms":
+        return f"{value / DAY_MS:.1f} d" if value >= DAY_MS else f"{value / 60_000:.0f} min"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+@show_group.command("item")
+@click.argument("item_id")
+@click.option("--relation", type=click.Choice(RELATIONS), help="Only this one.")
+@click.option("--limit", type=click.IntRange(1, 50), default=10, show_default=True)
+@_source
+def show_item(
+    item_id: str, relation: str | None, limit: int, left_in: Path | None, redis_url: str | None, prefix: str, as_json: bool
+) -> None:
+    """The products that go together with one."""
+    with _opened(redis_url, left_in, prefix) as store:
+        found = {name: store.similar(name, item_id) for name in RELATIONS if relation in (None, name)}
+    lists = {name: value["neighbours"][:limit] for name, value in found.items() if value is not None}
+    if not lists:
+        _missing(f"item {item_id}", "Nobody viewed or bought it together with another one.")
+    if as_json:
+        shown = {
+            name: [{"item_id": i, "score": score, "support": support} for i, score, support in neighbours]
+            for name, neighbours in lists.items()
+        }
+        click.echo(json.dumps({"item_id": item_id, **shown}, ensure_ascii=False, indent=2))
+        return
+    names = _names(item_id, lists)
+    results.print(f"[bold]{item_id}[/] {names.get(item_id, '')}")
+    for name, neighbours in lists.items():
+        table = Table(box=None, pad_edge=False, title=name, title_justify="left")
+        for column in ("score", "support", "item", ""):
+            table.add_column(column, justify="right" if column in ("score", "support") else "left")
+        for neighbour, score, support in neighbours:
+            table.add_row(f"{score:.3f}", str(support), neighbour, names.get(neighbour, ""))
+        results.print(table)
+
+
+def _names(item_id: str, lists: dict[str, Any]) -> dict[str, str]:
+    """Descriptions, where the items are those of the shipped data set."""
+    wanted = {item_id, *(neighbour[0] for neighbours in lists.values() for neighbour in neighbours)}
+    names = product_names(ONLINE_RETAIL) if ONLINE_RETAIL.exists() else {}
+    return names if wanted <= names.keys() else {}
+
+
+@show_group.command("segment")
+@click.argument("name")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Members to print.")
+@_source
+def show_segment(
+    name: str, limit: int, left_in: Path | None, redis_url: str | None, prefix: str, as_json: bool
+) -> None:
+    """The members of a segment, the newest first."""
+    with _opened(redis_url, left_in, prefix) as store:
+        members = store.members(name)
+        known = store.segments()
+    if not members:
+        _missing(f"segment {name}", f"It has no members. Segments with members: {', '.join(known) or 'none'}.")
+    newest = sorted(members, key=lambda member: (-member[1], member[0]))[:limit]
+    if as_json:
+        shown = [{"customer_id": member, "since_ms": since_ms} for member, since_ms in newest]
+        click.echo(json.dumps({"segment": name, "count": len(members), "members": shown}, indent=2))
+        return
+    results.print(f"[bold]{name}[/]  {len(members):,} members")
+    for member, since_ms in newest:
+        results.print(f"  {member} [dim]since {iso(since_ms)}[/]")
+
+

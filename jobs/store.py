@@ -1,0 +1,108 @@
+"""Reading what a run left in Redis: used by `export` and `show`, and an example for readers."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from jobs.runtime.valkey import SNAPSHOT, EmbeddedValkey
+from jobs.runtime.workspace import workspace
+from operators.redis_connection import RedisTarget
+from schemas.keys import Keys
+from schemas.profiles import unpack_versioned
+
+RELATIONS = ("viewed-with", "bought-with")
+_BATCH = 500
+
+
+class StoreError(Exception):
+    """There is nothing to read from; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Profiles, segments and similar items in one Redis."""
+
+    client: Any
+    keys: Keys
+
+    def profile(self, customer_id: str) -> dict[str, Any] | None:
+        """A customer's profile, or None."""
+        return unpack_versioned(self.client.get(self.keys.profile(customer_id)))
+
+    def similar(self, relation: str, item_id: str) -> dict[str, Any] | None:
+        """An item's neighbours, or None."""
+        return unpack_versioned(self.client.get(self.keys.similar(relation, item_id)))
+
+    def members(self, segment: str) -> list[tuple[str, int]]:
+        """A segment's members and since when, by id."""
+        found = self.client.zrange(self.keys.segment(segment), 0, -1, withscores=True)
+        return sorted((member.decode(), int(since_ms)) for member, since_ms in found)
+
+    def segments(self) -> list[str]:
+        """Names of the segments that have members."""
+        return sorted(self._names(self.keys.segment("")))
+
+    def meta(self) -> dict[str, str]:
+        """The `meta` hash."""
+        return {name.decode(): value.decode() for name, value in self.client.hgetall(self.keys.meta).items()}
+
+    def profiles(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """All profiles, by customer id."""
+        return self._values(self.keys.profile(""))
+
+    def neighbours(self, relation: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """All lists of a relation, by item id."""
+        return self._values(self.keys.similar(relation, ""))
+
+    def count(self, start: str) -> int:
+        """Keys that begin with `start`."""
+        return sum(1 for _ in self._names(start))
+
+    def _names(self, start: str) -> Iterator[str]:
+        pattern = "".join(f"\\{letter}" if letter in "*?[]\\^" else letter for letter in start) + "*"
+        for key in self.client.scan_iter(match=pattern, count=1_000):
+            yield key.decode()[len(start) :]
+
+    def _values(self, start: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        for names in _batches(sorted(set(self._names(start)))):
+            for name, packed in zip(names, self.client.mget([start + name for name in names]), strict=True):
+                value = unpack_versioned(packed)
+                if value is not None:
+                    yield name, value
+
+
+@contextmanager
+def open_store(redis_url: str | None, left_in: Path | None, prefix: str) -> Iterator[Store]:
+    """A store at a Redis address, or on what a run left in a folder (in an embedded Valkey, gone afterwards).
+
+    Raises:
+        StoreError: neither is named, or nothing is there.
+    """
+    if redis_url is not None:
+        client = RedisTarget(redis_url, prefix).connect()
+        try:
+            client.ping()
+        except redis.RedisError as error:
+            raise StoreError(f"no Redis answers at {RedisTarget(redis_url).address}: {error}") from None
+        yield Store(client, Keys(prefix))
+        return
+    folder = left_in or Path("out")
+    snapshot = folder / SNAPSHOT
+    if not snapshot.is_file():
+        raise StoreError(
+            f"{snapshot}: there is none. Run `segmill run --out {folder}` first, or name a Redis with --redis URL "
+            "(a run with --redis leaves its results there)"
+        )
+    with workspace() as private, EmbeddedValkey(private / "valkey", snapshot) as valkey:
+        yield Store(valkey.client(), Keys(prefix))
+
+
+def _batches(names: Iterable[str]) -> Iterator[list[str]]:
+    remaining = iter(names)
+    while batch := list(islice(remaining, _BATCH)):
+        yield batch

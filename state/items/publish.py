@@ -1,0 +1,73 @@
+"""The publish operator's logic: scores an item's candidates by the totals of all, and writes the list if it is new."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from schemas.writes import similar_write
+from state.channels import Channel, Output
+from state.items.item import split_key
+from state.packing import pack, unpack
+from state.similar.publish import Publisher
+from state.similar.settings import SimilarSettings
+
+_COUNT_BITS = 21
+
+
+class ValueStore(Protocol):
+    """One packed value of the current item."""
+
+    def load(self) -> bytes | None: ...
+
+    def save(self, packed: bytes) -> None: ...
+
+
+class Totals(Protocol):
+    """The broadcast totals, as packed when they came."""
+
+    def get(self, key: str) -> bytes | None: ...
+
+    def put(self, key: str, packed: bytes) -> None: ...
+
+
+class PublishLogic:
+    """Scores rows as they come and, at the end of a bounded run, all of them once more by the final totals."""
+
+    def __init__(self, settings: SimilarSettings, as_of_ms: int | None = None) -> None:
+        self._publisher = Publisher(settings)
+        self._as_of_ms = as_of_ms
+
+    def on_total(self, payload: bytes, totals: Totals) -> None:
+        """An item's total, told to all."""
+        totals.put(self._publisher.on_packed_total(payload), payload)
+
+    def on_row(
+        self, key: str, payload: bytes, totals: Totals, store: ValueStore, watermark_ms: int
+    ) -> Iterable[Output]:
+        """An item's candidates have changed."""
+        relation, _ = split_key(key)
+        count, known = _unpacked(store.load())
+        kept, found = self._publisher.on_row(relation, known, payload, totals.get)
+        store.save(pack((count + 1, kept)))
+        return self._writes(key, found, count + 1, watermark_ms)
+
+    def on_end(self, key: str, totals: Totals, store: ValueStore) -> Iterable[Output]:
+        """The end of a bounded run: every total is final, so this score is."""
+        relation, _ = split_key(key)
+        count, known = _unpacked(store.load())
+        if known is None:
+            return ()
+        kept, found = self._publisher.final(relation, known, totals.get)
+        store.save(pack((count + 1, kept)))
+        return self._writes(key, found, count + 1, self._as_of_ms or 0)
+
+    def _writes(self, key: str, found: Any, count: int, now_ms: int) -> list[Output]:
+        if found is None:
+            return []
+        relation, item = split_key(key)
+        as_of_ms = max(0, now_ms if self._as_of_ms is None else min(now_ms, self._as_of_ms))
+        version = (as_of_ms << _COUNT_BITS) | (count & ((1 << _COUNT_BITS) - 1))
+        return [(Channel.REDIS, key, similar_write(relation, item, version, as_of_ms, found))]
+
+
+def _unpacked(packed: bytes | None) -> tuple[int, bytes | None]:
+    return unpack(packed) if packed else (0, None)

@@ -118,6 +118,9 @@ def tune(train: Path, validation: Path) -> None:
         settings = replace(SimilarSettings(), near=near, viewed_shrink=shrink, viewed_half_life_ms=days * DAY_MS)
         hit_rate, reciprocal, _ = evaluate(ViewedWith(clicks, settings, 1), asked, new_only=True)
         print(f"{name:<12}{shrink:>7}{days:>12}  {hit_rate:.4f}  {reciprocal:.4f}", flush=True)
+    for damping in (0, 20, 50, 100, 200):
+        hit_rate, reciprocal, _ = evaluate(ItemKnn(items_of(clicks), damping), asked, new_only=True)
+        print(f"{'item-KNN, damping':<19}{damping:>12}  {hit_rate:.4f}  {reciprocal:.4f}", flush=True)
     for days in (1, 2, 4, 8, 30):
         settings = replace(SimilarSettings(), viewed_half_life_ms=days * DAY_MS)
         hit_rate, reciprocal, _ = evaluate(ViewedWith(clicks, settings, 1), asked, new_only=True)
@@ -134,6 +137,7 @@ def compare(train: Path, test: Path) -> None:
         ("viewed-with, last item", ViewedWith(clicks, settings, 1)),
         ("viewed-with, last 3 items", ViewedWith(clicks, settings, 3)),
         ("item-KNN (2016)", ItemKnn(sessions)),
+        ("item-KNN, damping tuned", ItemKnn(sessions, damping=100)),
         ("SR (2018)", SequentialRules(sessions)),
         ("S-KNN (2018)", SessionKnn(sessions)),
         ("V-SKNN (2018)", VectorSessionKnn(sessions)),

@@ -21,8 +21,10 @@ from jobs.summary import Summary
 from operators.redis_connection import RedisTarget
 from schemas.changes import SegmentChange
 from schemas.logs import Log
-from schemas.settings import DAY_MS, Settings
+from schemas.settings import Settings
+from schemas.timestamps import format_ms
 from schemas.writes import meta_write
+from state.customer.counts import NEVER_MS
 from state.rules.ruleset import RuleSet
 
 SCHEMA_VERSION = 1
@@ -69,7 +71,7 @@ def run(plan: RunPlan, folder: Path, progress: Progress) -> Summary:
     plan.out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     with _redis(plan, folder, progress) as (target, valkey), Gateway(folder / "java") as gateway:
-        progress.say(f"Java: {gateway.java}")
+        progress.say(f"Java {gateway.java.version}: {gateway.java.origin}")
         with ThreadPoolExecutor(1) as pool:
             ready = pool.submit(prepare, gateway)  # Java loads what it needs while the log is being read
             settings, intake, spool = _read(plan, folder, progress)
@@ -86,7 +88,7 @@ def run(plan: RunPlan, folder: Path, progress: Progress) -> Summary:
             redis=target,
             mode=plan.mode,
         )
-        progress.say(f"running as of {as_of_ms} ms: {intake.read:,} records, rules {plan.rules.version}")
+        progress.say(f"replaying {intake.read:,} records as of {format_ms(as_of_ms)}, rules {plan.rules.version}")
         result = run_job(gateway, spec, lambda done: progress.processing(done, intake.read))
         _write_meta(target, plan, as_of_ms)
         if valkey is not None:
@@ -105,9 +107,8 @@ def run(plan: RunPlan, folder: Path, progress: Progress) -> Summary:
 
 
 def bounded_settings(settings: Settings) -> Settings:
-    """Settings for a run that ends: nobody reads in between, so profiles are written when memberships change, once in
-    a day of event time while a customer is active, and all of them at the end."""
-    return msgspec.structs.replace(settings, profile_interval_ms=DAY_MS, profile_refresh_ms=0)
+    """Settings for a run that ends: profiles are written when memberships change, and all of them at the end."""
+    return msgspec.structs.replace(settings, profile_interval_ms=NEVER_MS, profile_refresh_ms=0)
 
 
 @contextmanager

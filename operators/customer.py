@@ -9,6 +9,7 @@ from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from operators.logic import Channel, CustomerFactory, Output
+from operators.plain_rows import take_plain_rows
 from operators.progress import Progress
 from operators.redis_shards import shard_of
 from operators.stores import FlinkKeyedStore
@@ -36,6 +37,7 @@ class CustomerOperator(KeyedProcessFunction):  # type: ignore[misc]
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Make the logic and register the state."""
+        take_plain_rows()
         binding = self._binding
         logic = self._factory()
         self._on_event, self._on_timer = logic.on_event, logic.on_timer

@@ -139,12 +139,16 @@ class Customer:
         self.newest = (now_ms, fact.event_id)
         if fact.kind == Kind.ERASE:
             self._erase(fact, store)
+            cause = _cause_of(fact)
         else:
             fold.apply(fact)
             self.journal.append(fact)
             if ORDER_FIRST <= fact.kind <= ORDER_LAST:
                 self.publication.bought_changed = True
-        self._evaluate(now_ms, cause or _cause_of(fact), self.program.flips_by_kind[fact.kind])
+            cause = cause or _cause_of(fact)
+        self._evaluate(now_ms, cause, self.program.flips_by_kind[fact.kind])
+        if fact.kind == Kind.ERASE:
+            self.undo = None  # whoever is in a segment after it, even in this millisecond, has entered it anew
 
     def _erase(self, fact: Fact, store: ChunkStore) -> None:
         """Forget the customer; the ids of what was erased stay known (hashed) until nothing can arrive late any more."""
@@ -191,7 +195,7 @@ class Customer:
             self.undo = None
             self.redo_from_ms = min(self.redo_from_ms, now_ms)
             self.correcting = cause
-            self.turns = [turn for turn in self.turns if turn.at_ms != now_ms]
+            self.turns = [turn for turn in self.turns if turn.at_ms != now_ms or turn.cause[0] == "erasure"]
         self.after = after = self.program.read(fold, now_ms)
         if fold.denied or fold.last_seen_ms is None:
             changes = membership.end_all(now_ms)
@@ -229,6 +233,9 @@ class Customer:
         self.turns = []
         self.redo_from_ms = NEVER_MS
         self.published = [*kept, *stand]
+        if self.ghosts:  # what was before an erasure, and the leaving at it, nobody can correct any more
+            erased_ms = self.ghosts.erased[0]
+            self.published = [t for t in self.published if (t.at_ms, t.entered) >= (erased_ms, True)]
         self.saved_published = None
         return said
 

@@ -14,6 +14,7 @@ from state.packing import part
 HALF_LIFE_MS = 30 * 86_400_000
 KEPT = 20
 SHOWN = 5
+CLOSE = 1e-8  # relative; scores closer than this are compared by nine digits
 
 
 class Interests:
@@ -35,18 +36,25 @@ class Interests:
     def trim(self, now_ms: int) -> None:
         """Keep the best 20; to be called after each event, so that the result does not depend on the lines' order."""
         while len(self.scores) > KEPT:
-            del self.scores[max(self.scores, key=lambda name: (-self._as_of(name, now_ms), name))]
-
-    def _as_of(self, category: str, now_ms: int) -> float:
-        score, at_ms = self.scores[category]
-        return score * exp2((at_ms - now_ms) / HALF_LIFE_MS)
+            del self.scores[self._ranked(now_ms)[-1]]
 
     def top(self) -> list[str]:
         """Names by score, best first, equal ones by name. Decay is the same for all, so no time is needed."""
-        if not self.scores:
-            return []
-        newest_ms = max(at_ms for _, at_ms in self.scores.values())
-        return sorted(self.scores, key=lambda name: (-self._as_of(name, newest_ms), name))[:SHOWN]
+        if len(self.scores) < 2:
+            return list(self.scores)
+        return self._ranked(max(at_ms for _, at_ms in self.scores.values()))[:SHOWN]
+
+    def _ranked(self, now_ms: int) -> list[str]:
+        """Names by score, best first. Scores that differ in the last digits only are equal: they are but rounded."""
+        as_of = {name: score * exp2((at_ms - now_ms) / HALF_LIFE_MS) for name, (score, at_ms) in self.scores.items()}
+        names = sorted(as_of, key=as_of.__getitem__, reverse=True)
+        above = as_of[names[0]]
+        for name in names[1:]:
+            score = as_of[name]
+            if above - score <= above * CLOSE:
+                return sorted(as_of, key=lambda name: (-float(f"{as_of[name]:.9e}"), name))
+            above = score
+        return names
 
     def packed(self) -> Raw:
         if self.saved is None:

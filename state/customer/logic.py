@@ -91,7 +91,7 @@ class CustomerLogic:
         if ends:
             return None, self._close(key, customer, said, store)
         customer.timer_ms = NEVER_MS
-        self._speak(key, customer, said, urgent=True)
+        self._speak(key, customer, said, urgent=self.as_of_ms is None)
         customer.settle(watermark_ms)
         wake_ms = self._wake_ms(customer, watermark_ms)
         store.save(customer.pack(store))

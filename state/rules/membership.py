@@ -79,6 +79,7 @@ class Membership:
 
     def take_back(self, changes: Sequence[Sequence[Any]]) -> None:
         """Undo the changes of the last `evaluate` or `end_all`: stand again as before it."""
+        self._packed = None
         for bit, entered, _, since_ms in changes:
             self.mask ^= 1 << bit
             if entered:

@@ -110,7 +110,7 @@ class TestSimulatedLogs:
 
 
 class TestOddStreams:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=25, deadline=None)
     @given(st.integers(0, 1 << 32), st.integers(1, 30), st.sampled_from(sorted(BOTH)), st.sampled_from([1, 20_000]))
     def test_any_order(self, seed: int, size: int, which: str, cached: int) -> None:
         """Ties within a millisecond, erasures, consents, late refunds: whatever the order of arrival."""

@@ -112,9 +112,7 @@ def bounded_settings(settings: Settings) -> Settings:
 
 
 @contextmanager
-def _redis(
-    plan: RunPlan, folder: Path, progress: Progress
-) -> Iterator[tuple[RedisTarget, EmbeddedValkey | None]]:
+def _redis(plan: RunPlan, folder: Path, progress: Progress) -> Iterator[tuple[RedisTarget, EmbeddedValkey | None]]:
     prefix = plan.settings.redis_prefix
     if plan.redis_url is not None:
         target = RedisTarget(plan.redis_url, prefix)

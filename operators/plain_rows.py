@@ -13,7 +13,7 @@ _CONVERTERS = ("_input_data_converter", "_input_data_converter1", "_input_data_c
 
 
 def take_plain_rows() -> None:
-    """To be called from an operator's `open`. Its inputs must be rows of strings and bytes, which need no conversion."""
+    """To be called from an operator's `open`. Its inputs must be rows of strings and bytes: they need no conversion."""
     frame = sys._getframe(1)
     for _ in range(_DEPTH):
         owner = frame.f_locals.get("self")

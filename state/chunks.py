@@ -14,7 +14,6 @@ Entries have absolute indices that never change: dropping old entries moves `fir
 from array import array
 from typing import Any, Generic, Protocol, TypeVar
 
-
 from state.packing import pack, unpack
 
 T = TypeVar("T")

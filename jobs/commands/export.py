@@ -13,8 +13,12 @@ from jobs.store import open_store
 
 
 @click.command("export")
-@click.option("--from", "left_in", type=click.Path(path_type=Path, file_okay=False),
-              help="Folder that `segmill run --out` left. Default: out.")
+@click.option(
+    "--from",
+    "left_in",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder that `segmill run --out` left. Default: out.",
+)
 @redis_option("Redis to read instead.")
 @click.option("--prefix", default="segmill:", show_default=True, help="Prefix of the Redis keys.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to.")
@@ -30,7 +34,10 @@ def export_command(left_in: Path | None, redis_url: str | None, prefix: str, out
     """
     if left_in is not None and redis_url is not None:
         raise click.UsageError("--from and --redis name two sources: give one")
-    with open_store(with_password(redis_url) if redis_url else None, left_in, prefix) as store, progress(counted=True) as bars:
+    with (
+        open_store(with_password(redis_url) if redis_url else None, left_in, prefix) as store,
+        progress(counted=True) as bars,
+    ):
         tasks: dict[str, Any] = {}
 
         def on_line(name: str) -> None:

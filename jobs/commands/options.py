@@ -75,7 +75,10 @@ def settings_options(command: F) -> F:
 
 
 def settings_from(
-    settings_file: Path | None, currency: str | None, rates: tuple[tuple[str, Decimal], ...], lateness_days: float | None
+    settings_file: Path | None,
+    currency: str | None,
+    rates: tuple[tuple[str, Decimal], ...],
+    lateness_days: float | None,
 ) -> tuple[Settings, bool]:
     """The settings that the options ask for, and whether they name a currency.
 

@@ -45,7 +45,9 @@ def check_command(file: Path, as_json: bool) -> None:
         raise click.exceptions.Exit(FAULTY) from None
     if as_json:
         waiting = dict(rules.waiting)
-        click.echo(json.dumps({"ok": True, "version": rules.version, "segments": rules.names, "waiting": waiting}, indent=2))
+        click.echo(
+            json.dumps({"ok": True, "version": rules.version, "segments": rules.names, "waiting": waiting}, indent=2)
+        )
         return
     click.echo(f"{file}: {len(rules.segments)} segments, version {rules.version}")
     for name, reason in rules.waiting:
@@ -55,7 +57,9 @@ def check_command(file: Path, as_json: bool) -> None:
 @rules_group.command("try")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("events", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--against", type=click.Path(path_type=Path), help="Rule file to compare with. Default: the shipped rules.")
+@click.option(
+    "--against", type=click.Path(path_type=Path), help="Rule file to compare with. Default: the shipped rules."
+)
 @click.option("--format", "log_format", type=click.Choice(FORMATS), default="auto", show_default=True)
 @click.option("--as-of", type=TimeParam(), help="Look as of this time. Default: the newest event.")
 @click.option("--limit", type=click.IntRange(0), default=5, show_default=True, help="Customers named for each segment.")
@@ -102,7 +106,9 @@ def try_command(
         if as_of is not None:
             records = [record for record in records if record[1] <= as_of]
         if not records:
-            raise click.ClickException("the log holds no valid event to try the rules on; look at it with `segmill run`")
+            raise click.ClickException(
+                "the log holds no valid event to try the rules on; look at it with `segmill run`"
+            )
         as_of_ms = as_of if as_of is not None else records[-1][1]
         outcomes = []
         for name, rules in (("now", current), ("tried", proposed)):

@@ -47,15 +47,31 @@ class _Shown(Progress):
 
 @click.command("run")
 @click.argument("events", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--format", "log_format", type=click.Choice(FORMATS), default="auto", show_default=True,
-              help="What the files hold; auto looks into each.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("out"), show_default=True,
-              help="Folder for segment-changes.jsonl, rejected.jsonl, summary.json and redis.rdb.")
+@click.option(
+    "--format",
+    "log_format",
+    type=click.Choice(FORMATS),
+    default="auto",
+    show_default=True,
+    help="What the files hold; auto looks into each.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("out"),
+    show_default=True,
+    help="Folder for segment-changes.jsonl, rejected.jsonl, summary.json and redis.rdb.",
+)
 @redis_option("Redis to write to (redis://, rediss://, unix://). Default: an embedded one, left in --out.")
 @click.option("--rules", "rules_file", type=click.Path(path_type=Path), help="Rule file. Default: the shipped rules.")
 @click.option("--as-of", type=TimeParam(), help="Stop time here: later events are left out. Default: the newest event.")
-@click.option("--mode", type=click.Choice(["thread", "process"]), default="thread", show_default=True,
-              help="How Flink runs Python: inside Java, or in processes beside it (slower; a fallback).")
+@click.option(
+    "--mode",
+    type=click.Choice(["thread", "process"]),
+    default="thread",
+    show_default=True,
+    help="How Flink runs Python: inside Java, or in processes beside it (slower; a fallback).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @settings_options
 def run_command(
@@ -86,7 +102,9 @@ def run_command(
     log = open_log(events or (ONLINE_RETAIL,), log_format)
     if not events:
         say("no EVENTS given: the Online Retail data set (Chen, 2015, UCI, CC BY 4.0; examples/README.md)")
-    plan = RunPlan(log, settings, currency_given, rules, out, as_of, with_password(redis_url) if redis_url else None, mode)
+    plan = RunPlan(
+        log, settings, currency_given, rules, out, as_of, with_password(redis_url) if redis_url else None, mode
+    )
     with workspace() as folder, progress(counted=False) as bars:
         try:
             summary = run(plan, folder, _Shown(bars))

@@ -112,7 +112,13 @@ def _readable(name: str, value: Any) -> str:
 @click.option("--limit", type=click.IntRange(1, 50), default=10, show_default=True)
 @_source
 def show_item(
-    item_id: str, relation: str | None, limit: int, left_in: Path | None, redis_url: str | None, prefix: str, as_json: bool
+    item_id: str,
+    relation: str | None,
+    limit: int,
+    left_in: Path | None,
+    redis_url: str | None,
+    prefix: str,
+    as_json: bool,
 ) -> None:
     """The products that go together with one."""
     with _opened(redis_url, left_in, prefix) as store:
@@ -166,5 +172,3 @@ def show_segment(
     results.print(f"[bold]{name}[/]  {len(members):,} members")
     for member, since_ms in newest:
         results.print(f"  {member} [dim]since {iso(since_ms)}[/]")
-
-

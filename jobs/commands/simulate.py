@@ -20,11 +20,15 @@ from jobs.simulation.settings import START_MS, SimulationSettings
 @click.option("--seed", type=int, default=1, show_default=True, help="The same options and seed give the same bytes.")
 @click.option("--start", type=TimeParam(), default=START_MS, help="Time of the first event. Default: 2025-03-01.")
 @click.option("--shift-at", type=float, metavar="SHARE", help="After this share of the days behaviour changes.")
-@click.option("--hot-share", type=float, default=0.0, metavar="SHARE", help="One customer has this share of all events.")
+@click.option(
+    "--hot-share", type=float, default=0.0, metavar="SHARE", help="One customer has this share of all events."
+)
 @click.option("--shuffle-ms", type=int, default=0, metavar="MS", help="Each event arrives up to this much late.")
 @click.option("--duplicates", type=float, default=0.0, metavar="SHARE", help="Events delivered a second time.")
 @click.option("--malformed", type=float, default=0.0, metavar="SHARE", help="Lines that have to be rejected.")
-@click.option("--refunds-first", is_flag=True, help="Some refunds arrive before their orders, or are dated before them.")
+@click.option(
+    "--refunds-first", is_flag=True, help="Some refunds arrive before their orders, or are dated before them."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what was made as JSON.")
 def simulate_command(path: Path, start: int, as_json: bool, **options: object) -> None:
     """Write a log to PATH (.jsonl; .gz or .zst packs it), and truth.json beside it.

@@ -14,7 +14,6 @@ from typing import Any
 
 from msgspec import Raw
 
-
 from schemas.facts import Fact, Kind
 from schemas.settings import Settings
 from state.chunks import ChunkStore
@@ -277,15 +276,20 @@ class Customer:
         self.pass_time(clock_ms)
         self.saved_members = None
         self.correcting = ("late-event", newest_late)
-        self.turns = [
-            replace(turn, cause=self.correcting) if turn.cause[0] == "time" else turn for turn in self.turns
-        ]
+        self.turns = [replace(turn, cause=self.correcting) if turn.cause[0] == "time" else turn for turn in self.turns]
 
     def _snapshot(self) -> None:
         self.journal.take(self.fold.clock_ms, self._snapshot_packed())
 
     def _snapshot_packed(self) -> bytes:
-        parts = [self.fold.snapshot(), self.membership.to_packed(), self.undo, self.evaluated_ms, self.flip_ms, self.newest]
+        parts = [
+            self.fold.snapshot(),
+            self.membership.to_packed(),
+            self.undo,
+            self.evaluated_ms,
+            self.flip_ms,
+            self.newest,
+        ]
         return pack(parts)
 
     def _snapshot_empty(self) -> bytes:

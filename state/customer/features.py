@@ -93,7 +93,9 @@ def reader(names: Sequence[str]) -> Reader:
 
 FEATURE_NAMES = tuple(FEATURES)
 read_all = reader(FEATURE_NAMES)
-Features: Any = msgspec.defstruct("Features", [(name, Any, None) for name in FEATURE_NAMES], omit_defaults=True, gc=False)
+Features: Any = msgspec.defstruct(
+    "Features", [(name, Any, None) for name in FEATURE_NAMES], omit_defaults=True, gc=False
+)
 """All features, encoded as a map without the absent ones."""
 
 

@@ -83,7 +83,9 @@ class Fold:
             self.channel = fact.channel
         weight = ENGAGEMENT_WEIGHTS[kind]
         if weight:
-            self.engagement = weight + self.engagement * exp2((self.engagement_at_ms - time_ms) / ENGAGEMENT_HALF_LIFE_MS)
+            self.engagement = weight + self.engagement * exp2(
+                (self.engagement_at_ms - time_ms) / ENGAGEMENT_HALF_LIFE_MS
+            )
             self.engagement_at_ms = time_ms
         if kind == _VIEWED:
             self.views.column.append(time_ms)

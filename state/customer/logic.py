@@ -52,6 +52,7 @@ class CustomerLogic:
         self.program = Program.of(settings, rules)
         self.similar = similar
         self.as_of_ms = as_of_ms
+        self._live = as_of_ms is None
         self.decoder = Decoder(settings, now_ms) if now_ms else Decoder(settings)
         self._cache: OrderedDict[str, Customer] = OrderedDict()
         self._cached_customers = cached_customers
@@ -91,7 +92,7 @@ class CustomerLogic:
         if ends:
             return None, self._close(key, customer, said, store)
         customer.timer_ms = NEVER_MS
-        self._speak(key, customer, said, urgent=self.as_of_ms is None)
+        self._speak(key, customer, said, urgent=self._live)
         customer.settle(watermark_ms)
         wake_ms = self._wake_ms(customer, watermark_ms)
         store.save(customer.pack(store))
@@ -107,15 +108,15 @@ class CustomerLogic:
         store.save(customer.pack(store))
         return said
 
-    def _speak(
-        self, key: str, customer: Customer, said: list[Output], *, urgent: bool, closing: bool = False
-    ) -> None:
+    def _speak(self, key: str, customer: Customer, said: list[Output], *, urgent: bool, closing: bool = False) -> None:
         """Add what has to be said now. `urgent`: a profile that is due at all is written now."""
         turns = customer.say()
         if turns:
             said += outputs.change_records(key, customer, turns)
         publication, now_ms = customer.publication, customer.fold.clock_ms
-        if publication.erased or closing or now_ms >= publication.due_ms(customer.fold):
+        # a bounded run tells the items once, at its end: what they are told is a function of the ledgers alone, so the
+        # sums are the same, without the steps in between that nobody would read
+        if publication.erased or closing or (self._live and now_ms >= publication.due_ms(customer.fold)):
             said += outputs.item_messages(customer, self.similar)
         if (
             turns
@@ -131,9 +132,11 @@ class CustomerLogic:
     def _wake_ms(self, customer: Customer, watermark_ms: int) -> int | None:
         """The time of a timer that is needed and not yet registered, if any."""
         fold, publication, settings = customer.fold, customer.publication, self.settings
-        wake_ms = min(customer.flip_ms, publication.due_ms(fold))
-        if publication.profile_ms < fold.clock_ms and self.as_of_ms is None:  # a bounded run ends with all profiles
-            wake_ms = min(wake_ms, publication.profile_ms + settings.profile_interval_ms)
+        wake_ms = customer.flip_ms
+        if self._live:
+            wake_ms = min(wake_ms, publication.due_ms(fold))
+            if publication.profile_ms < fold.clock_ms:
+                wake_ms = min(wake_ms, publication.profile_ms + settings.profile_interval_ms)
         if settings.profile_refresh_ms and publication.profile_shown:
             refresh_ms = settings.profile_refresh_ms
             wake_ms = min(wake_ms, -(-fold.expires_ms // refresh_ms) * refresh_ms)

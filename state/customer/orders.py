@@ -240,7 +240,9 @@ class OrderBook:
             return None
         oldest_ms = self.dropped_oldest_ms
         if oldest_ms is None:
-            oldest_ms = next(order[TIME] for order, s in zip(self.column.values, self.standings, strict=True) if not s.whole)
+            oldest_ms = next(
+                order[TIME] for order, s in zip(self.column.values, self.standings, strict=True) if not s.whole
+            )
         return int(self.newest_ms - oldest_ms) // (self.total_count - 1)
 
     def newest_products(self, limit: int) -> list[tuple[int, int, str, bool]]:

@@ -60,7 +60,7 @@ leave = "not cart_open"
 minimum_stay = "1d"
 """
 
-TEST_RULES = parse_rules(RULES_TEXT.replace("]\n", "]\ndescription = \"For tests.\"\n"))
+TEST_RULES = parse_rules(RULES_TEXT.replace("]\n", ']\ndescription = "For tests."\n'))
 
 
 def _known(value: Any, test: Callable[[Any], bool]) -> bool:

@@ -94,7 +94,10 @@ class TestSimulatedLogs:
         """With one customer in the cache, each event finds its customer in the store."""
         fed, _, as_of_ms = up_to(log(name), 0.6)
         settings = Settings()
-        cached, uncached = run(fed, as_of_ms, settings=settings), run(fed, as_of_ms, settings=settings, cached_customers=1)
+        cached, uncached = (
+            run(fed, as_of_ms, settings=settings),
+            run(fed, as_of_ms, settings=settings, cached_customers=1),
+        )
         assert uncached.features() == cached.features()
         assert uncached.memberships() == cached.memberships()
         assert uncached.counts == cached.counts

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ def export(store: Store, out: Path, on_line: Callable[[str], None]) -> dict[str,
     """Write profiles.jsonl, similar.jsonl and segments.jsonl; returns the number of lines of each."""
     out.mkdir(parents=True, exist_ok=True)
     return {
-        name: _write(out / name, lines, lambda name=name: on_line(name))
+        name: _write(out / name, lines, partial(on_line, name))
         for name, lines in (
             ("profiles.jsonl", _profiles(store)),
             ("similar.jsonl", _similar(store)),

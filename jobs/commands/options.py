@@ -20,7 +20,7 @@ FORMATS = ("auto", "canonical", "segment", "ga4", "online-retail")
 PASSWORD_VARIABLE = "SEGMILL_REDIS_PASSWORD"  # noqa: S105  (the name of it)
 
 
-class TimeParam(click.ParamType):
+class TimeParam(click.ParamType[int]):
     """Epoch milliseconds, or RFC 3339 with a zone."""
 
     name = "time"
@@ -34,7 +34,7 @@ class TimeParam(click.ParamType):
             self.fail(f"{value!r}: {error}; write 2011-12-09T12:50:00Z, or milliseconds since 1970", param, ctx)
 
 
-class RateParam(click.ParamType):
+class RateParam(click.ParamType[tuple[str, Decimal]]):
     """CODE=RATE, such as EUR=1.08: units of the run's currency for one unit of that one."""
 
     name = "code=rate"

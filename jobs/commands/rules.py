@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -113,7 +114,7 @@ def try_command(
         outcomes = []
         for name, rules in (("now", current), ("tried", proposed)):
             replay = bars.add_task(f"replaying: {name}", total=len(records), note=rules.version)
-            outcomes.append(rehearse(records, rules, settings, as_of_ms, lambda replay=replay: bars.advance(replay)))
+            outcomes.append(rehearse(records, rules, settings, as_of_ms, partial(bars.advance, replay)))
     before, after = outcomes
     comparison = compare(before, after)
     if as_json:

@@ -140,8 +140,10 @@ def show_summary(summary: Summary, out: Path) -> None:
     for name, reason in summary.waiting.items():
         segments.add_row("-", f"{name} [dim]({reason})[/]")
     results.print(segments)
-    results.print(f"\n{summary.wall_s:.1f} s in all, {summary.events_per_s:,.0f} events/s in the job. Results in {out}/; "
-                  f"look at them with `segmill show --from {out} ...`")  # fmt: skip
+    results.print(
+        f"\n{summary.wall_s:.1f} s in all, {summary.events_per_s:,.0f} events/s in the job. "
+        f"Results in {out}/; look at them with `segmill show --from {out} ...`"
+    )
 
 
 def _detail(summary: Summary, name: str) -> str:

@@ -59,9 +59,9 @@ class Customer:
     """State and behaviour of one customer. Nothing here knows its id, or an engine."""
 
     __slots__ = (
-        "after", "before", "correcting", "duplicates", "evaluated_ms", "flip_ms", "fold", "ghosts", "journal", "late", "membership",
-        "newest", "pending", "program", "publication", "published", "redo_from_ms", "revision", "saved_members",
-        "saved_published", "timer_ms", "turns", "undo",
+        "after", "before", "correcting", "duplicates", "evaluated_ms", "flip_ms", "fold", "ghosts", "journal", "late",
+        "membership", "newest", "pending", "program", "publication", "published", "redo_from_ms", "revision",
+        "saved_members", "saved_published", "timer_ms", "turns", "undo",
     )  # fmt: skip
 
     def __init__(self, program: Program) -> None:
@@ -150,7 +150,7 @@ class Customer:
             self.undo = None  # whoever is in a segment after it, even in this millisecond, has entered it anew
 
     def _erase(self, fact: Fact, store: ChunkStore) -> None:
-        """Forget the customer; the ids of what was erased stay known (hashed) until nothing can arrive late any more."""
+        """Forget the customer; the ids of what was erased stay known, hashed, until nothing can arrive late."""
         now_ms = fact.time_ms
         self.fold.applied += 1
         self.publication.before_rewind(self.fold)

@@ -12,8 +12,8 @@ from schemas.facts import Kind
 from state.customer.counts import NEVER_MS, WINDOW_DAYS, WINDOWS_MS
 from state.customer.features import engagement
 from state.customer.fold import ENGAGEMENT_HALF_LIFE_MS, KIND_NUMBERS, Fold
+from state.rules.atoms import Atom
 from state.rules.features import FEATURES
-from state.rules.ruleset import Atom
 
 Flip = Callable[[Fold, int], int]
 
@@ -87,7 +87,7 @@ def _window_flip(metric: str, window: int, threshold: int | None) -> Flip:
         return lambda fold, now_ms: fold.sessions.length_falls_below(threshold, window)
     if metric == "sessions":
         return lambda fold, now_ms: fold.sessions.falls_below(threshold, window)
-    return lambda fold, now_ms: getattr(fold, metric).falls_below(threshold, window)  # type: ignore[no-any-return]
+    return lambda fold, now_ms: getattr(fold, metric).falls_below(threshold, window)
 
 
 def _leaving(metric: str, window: int) -> Flip:

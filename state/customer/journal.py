@@ -28,10 +28,10 @@ _decode = msgspec.msgpack.Decoder(Fact).decode
 
 
 class Snapshot(NamedTuple):
-    """The customer as of `clock_ms`, before the fact with index `index`."""
+    """The customer as of `clock_ms`, before the fact at `facts_end` of the facts' column."""
 
     clock_ms: int
-    index: int
+    facts_end: int
     packed: bytes
 
 
@@ -58,8 +58,8 @@ class Journal:
         if not self.snapshots:
             return False
         newest = self.snapshots[-1]
-        return self.facts.end - newest.index >= FACTS_PER_SNAPSHOT or (
-            now_ms - newest.clock_ms >= span_ms and self.facts.end > newest.index
+        return self.facts.end - newest.facts_end >= FACTS_PER_SNAPSHOT or (
+            now_ms - newest.clock_ms >= span_ms and self.facts.end > newest.facts_end
         )
 
     def take(self, clock_ms: int, packed: bytes) -> None:
@@ -78,13 +78,13 @@ class Journal:
         while len(snapshots) > SNAPSHOTS_MAX:
             end = self.facts.end
             gaps = [
-                (snapshots[at + 1].index - snapshots[at - 1].index) / (end - snapshots[at].index + 1)
+                (snapshots[at + 1].facts_end - snapshots[at - 1].facts_end) / (end - snapshots[at].facts_end + 1)
                 for at in range(1, len(snapshots) - 1)
             ]
             del snapshots[1 + gaps.index(min(gaps))]
         if not needless:
             return False
-        self._drop_before(snapshots[0].index)
+        self._drop_before(snapshots[0].facts_end)
         return True
 
     def _drop_before(self, index: int) -> None:
@@ -98,10 +98,10 @@ class Journal:
 
     def cut(self, snapshot: Snapshot) -> list[Fact]:
         """Take the facts after `snapshot` out, and the snapshots after it; returns the facts."""
-        packed = self.facts.values[snapshot.index - self.facts.first :]
-        self.facts.truncate(snapshot.index)
+        packed = self.facts.values[snapshot.facts_end - self.facts.first :]
+        self.facts.truncate(snapshot.facts_end)
         self.saved = None
-        while self.snapshots[-1].index > snapshot.index or self.snapshots[-1].clock_ms > snapshot.clock_ms:
+        while self.snapshots[-1].facts_end > snapshot.facts_end or self.snapshots[-1].clock_ms > snapshot.clock_ms:
             self.snapshots.pop()
         return [_decode(one) for one in packed]
 

@@ -3,7 +3,8 @@
 A refund is the order undone: it changes the order's entry, so every window that holds the order sees it at the order's
 time. A refund of an order that is not known (an orphan) counts at its own time until the order appears.
 
-Order record:  [time_ms, order_id, amount_cents, lines, refunds], lines: [[product_id, quantity, price_cents | None], ...]
+Order record:  [time_ms, order_id, amount_cents, lines, refunds]
+Order line:    [product_id, quantity, price_cents | None]
 Refund record: [time_ms, event_id, amount_cents | None, lines | None]; None and None: all that is left
 """
 
@@ -76,7 +77,7 @@ class Standing:
             return False
         if self.returned is None or product not in self.returned:
             return True
-        return self.returned[product] < sum(quantity for name, quantity, _ in order[LINES] if name == product)
+        return bool(self.returned[product] < sum(quantity for name, quantity, _ in order[LINES] if name == product))
 
 
 class OrderBook:
@@ -209,9 +210,9 @@ class OrderBook:
 
     def revenue_crosses(self, threshold_cents: int, window: int, now_ms: int) -> int:
         """When passing time alone changes whether the window's revenue is at least `threshold_cents`."""
-        width_ms = WINDOWS_MS[window]
+        width_ms, first = WINDOWS_MS[window], self.column.first
         steps = [
-            (int(self.column.values[index - self.column.first][TIME]), self.standings[index - self.column.first].left_cents)
+            (int(self.column.values[index - first][TIME]), self.standings[index - first].left_cents)
             for index in range(self.heads[window], self.column.end)
         ]  # fmt: skip
         if self.orphans:

@@ -1,4 +1,4 @@
-"""What leaves a customer: segment changes, profile writes, messages to items, counts. Each as (channel, key, payload)."""
+"""What leaves a customer: segment changes, profile writes, messages to items, counts; as (channel, key, payload)."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Makes the oracles of tests/oracle importable as `oracle`, without tests/ itself on the path: it has a `state`, too."""
+"""Makes the oracles of tests/oracle importable as `oracle`, without tests/ itself on the path, which has a `state`."""
 
 import sys
 from importlib.util import module_from_spec, spec_from_file_location

@@ -55,7 +55,7 @@ class Finished:
         return [json.loads(payload) for channel, _, payload in self.outputs if channel == Channel.SEGMENT_CHANGE]
 
     def items(self) -> dict[str, dict[str, tuple[int, int]]]:
-        """What the items were told in all: relation|item to partner ("": itself) to (value, support), zeros left out."""
+        """What the items were told in all: relation|item to partner ("": itself) to (value, support), no zeros."""
         sums: dict[str, dict[str, tuple[int, int]]] = {}
         for channel, key, payload in self.outputs:
             if channel == Channel.ITEM:

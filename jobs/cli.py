@@ -4,53 +4,86 @@ Exit codes: 0 done; 1 it could not be done, the message says why; 2 wrong usage;
 faults, show found nothing); 130 interrupted.
 """
 
+import os
 import sys
+from importlib import import_module
 
 import click
 
-from jobs.commands.export import export_command
-from jobs.commands.rules import rules_group
-from jobs.commands.run import run_command
-from jobs.commands.show import show_group
-from jobs.commands.simulate import simulate_command
-
-EXPLAINED = ("LogError", "RuleError", "RuntimeProblem", "RedisFailure", "SimulationError", "StoreError",
+EXPLAINED = ("LogError", "RuleError", "RuntimeProblem", "RedisFailure", "SimulationError", "StoreError", "OutputError",
              "ConservationError")  # fmt: skip
 """Errors whose message says all that a user needs; anything else is a fault of the program and shows its trace."""
 
+COMMANDS = {
+    "run": ("jobs.commands.run", "run_command", "Replay event logs: profiles, segments, similar items."),
+    "export": ("jobs.commands.export", "export_command", "Write what a run left to JSON lines."),
+    "show": ("jobs.commands.show", "show_group", "Look at one customer, item or segment."),
+    "rules": ("jobs.commands.rules", "rules_group", "Check rule files, and try them on a log."),
+    "simulate": ("jobs.commands.simulate", "simulate_command", "Write an event log whose truth is known."),
+}
+"""Name: module, function in it, and one line of help."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+
+class Commands(click.Group):
+    """Loads a command's module only when the command is called: `--help` is there at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, _, about) in COMMANDS.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="segmill", prog_name="segmill")
 def segmill() -> None:
     """Live customer segments and similar products from a shop's events.
 
     \b
-    Start here:   segmill run                       replay the shipped data set
-                  segmill show customer 14911 --from out
-                  segmill rules try my.toml EVENTS  who would move under other rules
+    Start here:
+      segmill run                               replay the shipped data set into ./out
+      segmill show customer 14911               what is known of one customer now
+      segmill export --out export               everything, as JSON lines
+      segmill rules try my.toml events.jsonl    who would move under other rules
+
+    `segmill COMMAND --help` tells more.
     """
-
-
-for command in (run_command, export_command, show_group, rules_group, simulate_command):
-    segmill.add_command(command)
 
 
 def main() -> None:
     """Run the command line; known errors become one line on standard error."""
+    sys.exit(_code())
+
+
+def _code() -> int:
     try:
         code = segmill.main(standalone_mode=False)
-    except click.exceptions.Abort:
+        sys.stdout.flush()
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
-        sys.exit(130)
-    except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        sys.exit(130)
+        return 130
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
+    except BrokenPipeError:  # `segmill ... | head`: whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        click.echo(f"Error: {os.fsdecode(error.filename)}: {error.strerror}", err=True)
+        return 1
     except Exception as error:
         if not any(kind.__name__ in EXPLAINED for kind in type(error).__mro__):
             raise
         click.echo(f"Error: {error}", err=True)
-        sys.exit(1)
-    sys.exit(code if isinstance(code, int) else 0)
+        return 1
+    return code if isinstance(code, int) else 0

@@ -41,11 +41,17 @@ class LocalRun:
 
     def feed(self, key: str, time_ms: int | None, payload: bytes) -> list[Output]:
         """One record. `time_ms` None: a record without a usable time; the watermark stays."""
-        said = list(self._event(key, payload))
+        store = self.stores.get(key)
+        if store is None:
+            store = self.stores[key] = DictStore()
+        wake_ms, outputs = self.logic.on_event(key, payload, self.watermark_ms, store)
+        if wake_ms is not None:
+            heapq.heappush(self._timers, (wake_ms, key))
         if time_ms is not None and time_ms - self._out_of_orderness_ms > self.watermark_ms:
             self.watermark_ms = time_ms - self._out_of_orderness_ms
-            said += self._fire()
-        return said
+            if self._timers and self._timers[0][0] <= self.watermark_ms:
+                return [*outputs, *self._fire()]
+        return list(outputs)
 
     def close(self) -> Iterator[Output]:
         """The end of the input: every timer that is left, then the last one of every key."""
@@ -53,15 +59,6 @@ class LocalRun:
         yield from self._fire()
         for key in self.stores:
             yield from self.logic.on_timer(key, NEVER_MS, self.watermark_ms, self.stores[key])[1]
-
-    def _event(self, key: str, payload: bytes) -> Iterator[Output]:
-        store = self.stores.get(key)
-        if store is None:
-            store = self.stores[key] = DictStore()
-        wake_ms, said = self.logic.on_event(key, payload, self.watermark_ms, store)
-        if wake_ms is not None:
-            heapq.heappush(self._timers, (wake_ms, key))
-        yield from said
 
     def _fire(self) -> list[Output]:
         said: list[Output] = []

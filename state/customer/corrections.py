@@ -11,13 +11,13 @@ The last line of the example restates what stays true, so that a subscriber who 
 with the exact memberships.
 """
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from schemas.changes import ENTERED, LEFT
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True, gc=False):
     """A customer's turn into or out of a segment. `change_id` once it has been published."""
 
     segment: str
@@ -76,7 +76,8 @@ def _correct_segment(old: list[Turn], new: list[Turn], cause: Cause) -> tuple[li
     ]
     taken_back = sorted([*spare[True], *spare[False]], key=lambda turn: turn.at_ms, reverse=True)
     say = [_undo(turn, cause) for turn in taken_back] + replacing
-    standing = sorted([*(turn for turn in old if _key(turn) in wanted), *replacing], key=lambda turn: turn.at_ms)
+    stands = {_key(turn): turn for turn in (*old, *replacing)}
+    standing = [stands[_key(turn)] for turn in new]  # as lived: within a millisecond an erasure comes before an entry
     if standing and standing[-1].change_id and not _leaves_right(say[-1], standing[-1]):
         again = replace(standing[-1], supersedes=standing[-1].change_id, change_id="", cause=cause)
         standing[-1] = again

@@ -58,8 +58,12 @@ class SlidingCount:
         column.truncate(bisect_right(column.values, now_ms) + column.first)
         self.heads = [bisect_right(column.values, now_ms - width) + column.first for width in WINDOWS_MS]
 
-    def forget(self, before_ms: int) -> None:
-        """Drop what no window can ask for again, `before_ms` being the oldest moment to which one may rewind."""
+    def forget(self, before_ms: int, kept_from: int = NEVER_MS) -> None:
+        """Drop what no window can ask for again, `before_ms` being the oldest moment to which one may rewind.
+
+        Entries from index `kept_from` on are kept all the same.
+        """
         values = self.column.values
         if values and values[0] <= before_ms - WINDOWS_MS[-1]:
-            self.column.drop_before(bisect_right(values, before_ms - WINDOWS_MS[-1]) + self.column.first)
+            settled = bisect_right(values, before_ms - WINDOWS_MS[-1]) + self.column.first
+            self.column.drop_before(min(settled, kept_from))

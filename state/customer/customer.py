@@ -9,10 +9,11 @@ Between events time passes: `pass_time` steps through the exact milliseconds at 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from msgspec import Raw
+from msgspec.structs import replace
 
 from schemas.facts import Fact, Kind
 from schemas.settings import Settings
@@ -20,7 +21,7 @@ from state.chunks import ChunkStore
 from state.customer.corrections import Cause, Turn, corrections
 from state.customer.counts import NEVER_MS
 from state.customer.features import Reader, Values, reader
-from state.customer.flips import Flip, flips_by_kind, flips_of, next_flip
+from state.customer.flips import NextFlip, next_flip_of
 from state.customer.fold import Fold
 from state.customer.ghosts import Ghosts
 from state.customer.journal import Journal, pack_facts, unpack_facts
@@ -47,12 +48,11 @@ class Program:
     settings: Settings
     rules: RuleSet
     read: Reader
-    flips: list[Flip]
-    flips_by_kind: list[list[Flip]]
+    next_flip: NextFlip
 
     @classmethod
     def of(cls, settings: Settings, rules: RuleSet) -> "Program":
-        return cls(settings, rules, reader(rules.reads), flips_of(rules.atoms), flips_by_kind(rules.atoms))
+        return cls(settings, rules, reader(rules.reads), next_flip_of(rules.atoms, rules.reads))
 
 
 class Customer:
@@ -83,7 +83,7 @@ class Customer:
         self.newest: tuple[int, str] = (-1, "")  # newest fact, in event order
         self.revision = 0  # accepted facts; moves forward only
         self.duplicates = self.late = 0
-        self.timer_ms = NEVER_MS  # earliest timer that is registered
+        self.timer_ms = NEVER_MS  # earliest timer known to be registered; not kept: one too many does no harm
         self.saved_members: tuple[int | None, Raw] | None = None  # packed, until they change
         self.saved_published: Raw | None = None
         self.before: Values = ()
@@ -118,7 +118,7 @@ class Customer:
         horizon_ms = watermark_ms - self.program.settings.allowed_lateness_ms
         if self.journal.thin(horizon_ms):
             oldest_ms = self.journal.snapshots[0].clock_ms
-            self.fold.forget(oldest_ms, LEDGER_ENTRIES)
+            self.fold.forget(oldest_ms, LEDGER_ENTRIES, self.publication.views_from)
             self.published = [turn for turn in self.published if turn.at_ms > oldest_ms]
             self.saved_published = None
         if self.ghosts:
@@ -145,7 +145,7 @@ class Customer:
             if ORDER_FIRST <= fact.kind <= ORDER_LAST:
                 self.publication.bought_changed = True
             cause = cause or _cause_of(fact)
-        self._evaluate(now_ms, cause, self.program.flips_by_kind[fact.kind])
+        self._evaluate(now_ms, cause)
         if fact.kind == Kind.ERASE:
             self.undo = None  # whoever is in a segment after it, even in this millisecond, has entered it anew
 
@@ -174,15 +174,12 @@ class Customer:
 
     def _turn_of_time(self, now_ms: int) -> None:
         self.fold.advance(now_ms)
-        self._evaluate(now_ms, ("time", None), self.program.flips)
+        self._evaluate(now_ms, ("time", None))
 
     # -- memberships ----------------------------------------------------------------------------------------------
 
-    def _evaluate(self, now_ms: int, cause: Cause, flips: list[Flip]) -> None:
-        """Work out the memberships as of `now_ms`, once more if this millisecond was looked at before.
-
-        `flips`: those that what just happened can bring forward.
-        """
+    def _evaluate(self, now_ms: int, cause: Cause) -> None:
+        """Work out the memberships as of `now_ms`, once more if this millisecond was looked at before."""
         fold, membership = self.fold, self.membership
         if now_ms != self.evaluated_ms:
             self.evaluated_ms = now_ms
@@ -201,7 +198,10 @@ class Customer:
             self.flip_ms = NEVER_MS
         else:
             changes = membership.evaluate(after, now_ms)
-            self._bring_forward(now_ms, flips)
+            self.flip_ms = self.program.next_flip(fold, now_ms, after)
+            forced_ms = membership.next_forced_ms()
+            if forced_ms is not None and forced_ms < self.flip_ms:
+                self.flip_ms = forced_ms
         if changes:
             self.undo = changes
             self.saved_members = None
@@ -210,17 +210,6 @@ class Customer:
                 Turn(names[bit], entered, at_ms, since_ms, before=self.before, after=after, cause=cause)
                 for bit, entered, at_ms, since_ms in changes
             ]
-
-    def _bring_forward(self, now_ms: int, flips: list[Flip]) -> None:
-        """Keep `flip_ms` no later than the next change: it may be early (then nothing changes), never late."""
-        if self.flip_ms <= now_ms:
-            self.flip_ms, flips = NEVER_MS, self.program.flips
-        at_ms = next_flip(flips, self.fold, now_ms)
-        if at_ms < self.flip_ms:
-            self.flip_ms = at_ms
-        forced_ms = self.membership.next_forced_ms()
-        if forced_ms is not None and forced_ms < self.flip_ms:
-            self.flip_ms = forced_ms
 
     def say(self) -> list[Turn]:
         """The turns to publish now, those found since the last call, as corrections where something was untrue."""
@@ -318,15 +307,16 @@ class Customer:
             self.saved_members = forced_ms, part(self.membership.to_packed())
         if self.saved_published is None:
             self.saved_published = part(
-                [[turn.segment, turn.entered, turn.at_ms, turn.since_ms, turn.change_id] for turn in self.published]
+                [
+                    (t.segment, t.entered, t.at_ms, t.at_ms - t.since_ms, bytes.fromhex(t.change_id))
+                    for t in self.published
+                ]
             )
-        parts = [
-            VERSION, self.program.rules.version, self.fold.save(store), self.saved_members[1],
-            self.journal.save(store), self.ghosts.packed(), self.publication.packed(),
-            pack_facts(self.pending) if self.pending else (), self.saved_published, self.undo, self.evaluated_ms,
-            self.flip_ms, self.newest, self.revision, self.duplicates, self.late, self.timer_ms,
-        ]  # fmt: skip
-        return pack(parts)
+        return pack([
+            VERSION, self.fold.save(store), self.saved_members[1], self.journal.save(store), self.ghosts.packed(),
+            self.publication.packed(), pack_facts(self.pending) if self.pending else (), self.saved_published,
+            self.undo, self.evaluated_ms, self.flip_ms, self.newest, self.revision, self.duplicates, self.late,
+        ])  # fmt: skip
 
     @classmethod
     def unpack(cls, program: Program, packed: bytes, store: ChunkStore) -> "Customer":
@@ -339,8 +329,8 @@ class Customer:
         if parts[0] != VERSION:
             raise StateVersionError(f"customer state of version {parts[0]}; this program reads version {VERSION}")
         (
-            _, _, fold, membership, journal, ghosts, publication, pending, published, undo, evaluated_ms, flip_ms,
-            newest, revision, duplicates, late, timer_ms,
+            _, fold, membership, journal, ghosts, publication, pending, published, undo, evaluated_ms, flip_ms,
+            newest, revision, duplicates, late,
         ) = parts  # fmt: skip
         customer = cls(program)
         customer.fold.load(fold, store)
@@ -350,11 +340,13 @@ class Customer:
         customer.publication = Publication.unpacked(publication)
         customer.pending = unpack_facts(pending)
         customer.journal.ids.update(fact.event_id for fact in customer.pending)
-        customer.published = [Turn(*turn) for turn in published]
+        customer.published = [
+            Turn(segment, entered, at_ms, at_ms - stayed_ms, identity.hex())
+            for segment, entered, at_ms, stayed_ms, identity in published
+        ]
         customer.undo, customer.evaluated_ms, customer.flip_ms = undo, evaluated_ms, flip_ms
         customer.newest = (newest[0], newest[1])
         customer.revision, customer.duplicates, customer.late = revision, duplicates, late
-        customer.timer_ms = timer_ms
         customer.before = customer.after = program.read(customer.fold, customer.fold.clock_ms)
         return customer
 

@@ -4,9 +4,12 @@
 a snapshot and applies again). So each part below needs to know only "next" and "as of".
 """
 
+from bisect import bisect_right
 from collections.abc import Callable
 from math import exp2
 from typing import Any
+
+from msgspec import Raw
 
 from schemas.facts import Fact, Kind
 from schemas.settings import Settings
@@ -16,6 +19,7 @@ from state.customer.counts import DAY_MS, NEVER_MS, SlidingCount
 from state.customer.interests import Interests
 from state.customer.orders import OrderBook
 from state.customer.sessions import Sessions
+from state.packing import part
 
 ENGAGEMENT_HALF_LIFE_MS = 7 * DAY_MS
 VIEWS_PER_CHUNK = 256
@@ -32,7 +36,7 @@ class Fold:
     __slots__ = (
         "applied", "cart", "cart_adds", "channel", "clock_ms", "denied", "device", "engagement", "engagement_at_ms",
         "expires_ms", "first_seen_ms", "gap_ms", "interests", "last_seen_ms", "location", "orders", "orphan_refunds",
-        "searches", "sessions", "suppressed", "viewed", "views", "wishlist_adds",
+        "saved_rest", "searches", "sessions", "suppressed", "viewed", "views", "wishlist_adds",
     )  # fmt: skip
 
     def __init__(self, settings: Settings) -> None:
@@ -43,11 +47,14 @@ class Fold:
         self.wishlist_adds = SlidingCount(WISHLIST_ADDS)
         self.sessions = Sessions(SESSIONS, settings.session_gap_ms, settings.session_id_idle_ms)
         self.orders = OrderBook(ORDERS, settings.order_memory_ms)
-        self.viewed = RecordColumn(VIEWED, VIEWS_PER_CHUNK)  # [time_ms, session, product_id]: see ledgers.py
+        self.viewed = RecordColumn(
+            VIEWED, VIEWS_PER_CHUNK
+        )  # (session, product_id) of the entry of `views` of this index
         self.applied = self.suppressed = self.orphan_refunds = 0
         self._reset()
 
     def _reset(self) -> None:
+        self.saved_rest: Raw | None = None  # packed: what most events leave as it is, until one of them changes it
         self.clock_ms = 0
         self.expires_ms = NEVER_MS  # no window changes before this by passing of time
         self.first_seen_ms: int | None = None
@@ -68,19 +75,17 @@ class Fold:
         kind = fact.kind
         if self.denied and kind != _CONSENT:
             self.suppressed += 1
+            self.saved_rest = None
             return
         self.applied += 1
         time_ms = fact.time_ms
         session = self.sessions.see(time_ms, fact.session_id, self.last_seen_ms)
         if self.first_seen_ms is None:
             self.first_seen_ms = time_ms
+            self.saved_rest = None
         self.last_seen_ms = time_ms
-        if fact.device is not None:
-            self.device = fact.device
-        if fact.location is not None:
-            self.location = fact.location
-        if fact.channel is not None:
-            self.channel = fact.channel
+        if fact.device != self.device or fact.location != self.location or fact.channel != self.channel:
+            self._come_from(fact)
         weight = ENGAGEMENT_WEIGHTS[kind]
         if weight:
             self.engagement = weight + self.engagement * exp2(
@@ -89,10 +94,11 @@ class Fold:
             self.engagement_at_ms = time_ms
         if kind == _VIEWED:
             self.views.column.append(time_ms)
-            self.viewed.append([time_ms, session, fact.product_id])
+            self.viewed.append((session, fact.product_id))
         else:
             handler = HANDLERS[kind]
             if handler is not None:
+                self.saved_rest = None
                 handler(self, fact)
         if fact.category is not None:
             interest = INTEREST_WEIGHTS[kind]
@@ -101,6 +107,16 @@ class Fold:
                 self.interests.trim(time_ms)
         if time_ms + DAY_MS < self.expires_ms:
             self.expires_ms = time_ms + DAY_MS
+
+    def _come_from(self, fact: Fact) -> None:
+        """Take over what the fact says of where it came from; what it does not say stays."""
+        device, location, channel = fact.device, fact.location, fact.channel
+        if device is not None and device != self.device:
+            self.device, self.saved_rest = device, None
+        if location is not None and location != self.location:
+            self.location, self.saved_rest = location, None
+        if channel is not None and channel != self.channel:
+            self.channel, self.saved_rest = channel, None
 
     def _cart_added(self, fact: Fact) -> None:
         self.cart_adds.add(fact.time_ms)
@@ -143,10 +159,11 @@ class Fold:
     def advance(self, now_ms: int) -> None:
         """Let time pass: entries that are too old leave their windows."""
         if now_ms >= self.expires_ms:
+            self.saved_rest = None
             next_ms = self.sessions.expire(now_ms)
-            for part in (self.views, self.cart_adds, self.searches, self.wishlist_adds):
-                if part.column.values:
-                    next_ms = min(next_ms, part.expire(now_ms))
+            for one in (self.views, self.cart_adds, self.searches, self.wishlist_adds):
+                if one.column.values:
+                    next_ms = min(next_ms, one.expire(now_ms))
             if self.orders.column.values or self.orders.orphans:
                 next_ms = min(next_ms, self.orders.expire(now_ms))
             self.expires_ms = next_ms
@@ -156,86 +173,132 @@ class Fold:
 
     def snapshot(self) -> list[Any]:
         """What is needed, beside the columns, to stand again as of `clock_ms`."""
-        return [*self._scalars(), self.sessions.snapshot(), self.orders.snapshot()]
+        return [
+            *self._scalars(),
+            self.interests.scores,
+            *self._rest(),
+            self.sessions.snapshot(),
+            self.orders.snapshot(),
+        ]
 
     def rewind(self, snapshot: list[Any]) -> None:
         """Stand again as the customer stood when `snapshot` was taken."""
-        *scalars, sessions, orders = snapshot
+        scalars, interests, rest = snapshot[:_SCALARS], snapshot[_SCALARS], snapshot[_SCALARS + 1 : -2]
         self._set_scalars(scalars)
+        self.interests = Interests(interests)
+        self._set_rest(rest)
         now_ms = self.clock_ms
-        for part in (self.views, self.cart_adds, self.searches, self.wishlist_adds):
-            part.rewind(now_ms)
-        self.sessions.rewind(now_ms, sessions)
+        for one in (self.views, self.cart_adds, self.searches, self.wishlist_adds):
+            one.rewind(now_ms)
+        self.viewed.truncate(self.views.column.end)
+        self.sessions.rewind(now_ms, snapshot[-2])
         self.orders.rewind(now_ms)
-        self.orders.restore_totals(orders)
-        viewed = self.viewed
-        keep = len(viewed.values)
-        while keep and viewed.values[keep - 1][0] > now_ms:
-            keep -= 1
-        viewed.truncate(viewed.first + keep)
+        self.orders.restore_totals(snapshot[-1])
         self.expires_ms = now_ms  # worked out anew at the next `advance`
 
-    def forget(self, before_ms: int, views_kept: int) -> None:
-        """Drop what nothing can ask for again, `before_ms` being the oldest moment to which one may rewind."""
-        for part in (self.views, self.cart_adds, self.searches, self.wishlist_adds, self.sessions, self.orders):
-            part.forget(before_ms)
-        viewed = self.viewed.values
-        if len(viewed) > views_kept:
-            settled = len(viewed)
-            while settled and viewed[settled - 1][0] > before_ms:
-                settled -= 1
-            if settled > views_kept:
-                self.viewed.drop_before(self.viewed.first + settled - views_kept)
+    def view_entries(self, start: int, end: int) -> list[tuple[int, int, str]]:
+        """The views with indices from `start` to `end` as (time_ms, session, product_id)."""
+        times, viewed = self.views.column, self.viewed
+        return [
+            (time_ms, session, product)
+            for time_ms, (session, product) in zip(
+                times.values[start - times.first : end - times.first],
+                viewed.values[start - viewed.first : end - viewed.first],
+                strict=True,
+            )
+        ]
+
+    def forget(self, before_ms: int, views_kept: int, views_from: int) -> None:
+        """Drop what nothing can ask for again, `before_ms` being the oldest moment to which one may rewind.
+
+        Of the views, what has been seen until then is kept from the newest `views_kept` on, and from index
+        `views_from` on, if that is more.
+        """
+        self.saved_rest = None
+        times = self.views.column
+        settled = bisect_right(times.values, before_ms) + times.first
+        self.viewed.drop_before(min(settled - views_kept, views_from))
+        self.views.forget(before_ms, self.viewed.first)
+        for one in (self.cart_adds, self.searches, self.wishlist_adds, self.sessions, self.orders):
+            one.forget(before_ms)
 
     def erase(self, store: ChunkStore) -> None:
         """Back to nothing, but for the counters of outcomes, which are not about the customer."""
-        for part in (self.views, self.cart_adds, self.searches, self.wishlist_adds):
-            part.column.clear(store)
-            part.heads = [0] * 5
+        for one in (self.views, self.cart_adds, self.searches, self.wishlist_adds):
+            one.column.clear(store)
+            one.heads = [0] * 5
         self.sessions.clear(store)
         self.orders.clear(store)
         self.viewed.clear(store)
         self._reset()
 
     def _scalars(self) -> list[Any]:
-        return [
-            self.clock_ms, self.applied, self.suppressed, self.orphan_refunds, self.first_seen_ms, self.last_seen_ms,
-            self.denied, self.engagement, self.engagement_at_ms, self.device, self.location, self.channel,
-            self.cart.packed(), self.interests.packed(),
-        ]  # fmt: skip
+        return [self.clock_ms, self.applied, self.last_seen_ms, self.engagement, self.engagement_at_ms, self.expires_ms]
 
     def _set_scalars(self, packed: list[Any]) -> None:
         (
-            self.clock_ms, self.applied, self.suppressed, self.orphan_refunds, self.first_seen_ms, self.last_seen_ms,
-            self.denied, self.engagement, self.engagement_at_ms, self.device, self.location, self.channel,
-            cart, interests,
+            self.clock_ms, self.applied, self.last_seen_ms, self.engagement, self.engagement_at_ms, self.expires_ms,
         ) = packed  # fmt: skip
-        self.cart = Cart.unpacked(cart)
-        self.interests = Interests.unpacked(interests)
 
-    def save(self, store: ChunkStore) -> list[Any]:
-        counts = [
-            [part.column.save(store), part.heads] if part.column.end else None
-            for part in (self.views, self.cart_adds, self.searches, self.wishlist_adds)
-        ]
-        orders = self.orders
-        has_orders = orders.column.end or orders.orphans
+    def _rest(self) -> list[Any]:
         return [
-            self._scalars(), self.expires_ms, counts, self.sessions.save(store),
-            orders.save(store) if has_orders else None, self.viewed.save(store),
+            self.suppressed, self.orphan_refunds, self.first_seen_ms, self.denied, self.device, self.location,
+            self.channel, self.cart.packed(),
         ]  # fmt: skip
 
+    def _set_rest(self, packed: list[Any]) -> None:
+        (
+            self.suppressed, self.orphan_refunds, self.first_seen_ms, self.denied, self.device, self.location,
+            self.channel, cart,
+        ) = packed  # fmt: skip
+        self.cart = Cart.unpacked(cart)
+        self.saved_rest = None
+
+    def save(self, store: ChunkStore) -> list[Any]:
+        """What changes at nearly every event, and beside it, packed once for many events, the rest."""
+        sessions, views = self.sessions, self.views
+        if self.saved_rest is None:
+            self.saved_rest = self._save_rest(store)
+        return [
+            self.clock_ms, self.applied, self.last_seen_ms, self.engagement, self.engagement_at_ms, self.expires_ms,
+            self.interests.scores, views.column.saved or views.column.save(store),
+            self.viewed.saved or self.viewed.save(store), sessions.starts.saved or sessions.starts.save(store),
+            sessions.lasts.saved or sessions.lasts.save(store), sessions.length_ms, sessions.current, sessions.ids,
+            self.saved_rest,
+        ]  # fmt: skip
+
+    def _save_rest(self, store: ChunkStore) -> Raw:
+        counts = [
+            [one.column.save(store), one.heads] if one.column.end else None
+            for one in (self.cart_adds, self.searches, self.wishlist_adds)
+        ]
+        has_orders = self.orders.column.end or self.orders.orphans
+        orders = self.orders.save(store) if has_orders else None
+        return part([*self._rest(), self.views.heads, self.sessions.heads, counts, orders])
+
     def load(self, packed: list[Any], store: ChunkStore) -> None:
-        scalars, self.expires_ms, counts, sessions, orders, viewed = packed
-        self._set_scalars(scalars)
-        for part, saved in zip((self.views, self.cart_adds, self.searches, self.wishlist_adds), counts, strict=True):
+        """Take up what `save` returned, after packing."""
+        sessions = self.sessions
+        self._set_scalars(packed[:_SCALARS])
+        scores, views, viewed, starts, lasts, sessions.length_ms, sessions.current, sessions.ids, rest = packed[
+            _SCALARS:
+        ]
+        self.interests = Interests(scores)
+        self.views.column.load(views, store)
+        self.viewed.load(viewed, store)
+        sessions.starts.load(starts, store)
+        sessions.lasts.load(lasts, store)
+        *rest, self.views.heads, sessions.heads, counts, orders = rest
+        self._set_rest(rest)
+        for one, saved in zip((self.cart_adds, self.searches, self.wishlist_adds), counts, strict=True):
             if saved is not None:
-                part.column.load(saved[0], store)
-                part.heads = saved[1]
-        self.sessions.load(sessions, store)
+                one.column.load(saved[0], store)
+                one.heads = saved[1]
         if orders is not None:
             self.orders.load(orders, store)
-        self.viewed.load(viewed, store)
+
+
+_SCALARS = 6  # how many of them `_scalars` gives
 
 
 def _table(entries: dict[Kind, Any], default: Any) -> list[Any]:

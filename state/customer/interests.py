@@ -7,10 +7,6 @@ not on when somebody looked.
 from math import exp2
 from typing import Any
 
-from msgspec import Raw
-
-from state.packing import part
-
 HALF_LIFE_MS = 30 * 86_400_000
 KEPT = 20
 SHOWN = 5
@@ -20,14 +16,13 @@ CLOSE = 1e-8  # relative; scores closer than this are compared by nine digits
 class Interests:
     """Decayed score per category, the best 20."""
 
-    __slots__ = ("saved", "scores")
+    __slots__ = ("scores",)
 
-    def __init__(self) -> None:
-        self.scores: dict[str, tuple[float, int]] = {}
-        self.saved: Raw | None = None  # packed, until something changes
+    def __init__(self, scores: dict[str, list[Any]] | None = None) -> None:
+        self.scores: dict[str, Any] = scores or {}  # (score, as of ms), a list of the two once packed and unpacked
 
     def add(self, category: str, weight: float, time_ms: int) -> None:
-        self.saved = None
+        """Raise a category's score."""
         known = self.scores.get(category)
         if known is not None:
             weight += known[0] * exp2((known[1] - time_ms) / HALF_LIFE_MS)
@@ -55,15 +50,3 @@ class Interests:
                 return sorted(as_of, key=lambda name: (-float(f"{as_of[name]:.9e}"), name))
             above = score
         return names
-
-    def packed(self) -> Raw:
-        if self.saved is None:
-            self.saved = part([field for name, (score, at_ms) in self.scores.items() for field in (name, score, at_ms)])
-        return self.saved
-
-    @classmethod
-    def unpacked(cls, packed: list[Any]) -> "Interests":
-        interests = cls()
-        names, scores, times = packed[::3], packed[1::3], packed[2::3]
-        interests.scores = {n: (s, t) for n, s, t in zip(names, scores, times, strict=True)}
-        return interests

@@ -10,21 +10,25 @@ before it. How many there are is bounded: they thin out with distance.
 """
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from schemas.facts import Fact
+from schemas.facts import Fact, Kind
 from state.chunks import ChunkStore, RecordColumn
 from state.customer.fold import RECENT
-from state.packing import part
+from state.packing import pack, part, unpack
 
 FACTS_PER_CHUNK = 64
 FACTS_PER_SNAPSHOT = 64
 SNAPSHOTS_MAX = 10
+CONTEXTS_MAX = 64
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Fact).decode
+Context: TypeAlias = tuple[str | None, str | None, str | None]
+"""Device, location, channel."""
+
+_SIMPLE = frozenset(set(Kind) - {Kind.ORDER_COMPLETED, Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED, Kind.CONSENT})
+"""Kinds of which only the fields up to the quantity matter to the fold."""
 
 
 class Snapshot(NamedTuple):
@@ -38,20 +42,46 @@ class Snapshot(NamedTuple):
 class Journal:
     """Facts and snapshots; also knows every event id it holds, which is how duplicates are found."""
 
-    __slots__ = ("facts", "ids", "saved", "snapshots")
+    __slots__ = ("contexts", "facts", "ids", "saved", "snapshots")
 
     def __init__(self) -> None:
         self.facts = RecordColumn(RECENT, FACTS_PER_CHUNK)
         self.ids: set[str] = set()
         self.snapshots: list[Snapshot] = []
-        self.saved: msgspec.Raw | None = None  # the packed snapshots, until they change
+        self.contexts: dict[Context, int] = {}  # most events of a customer come from the same few places
+        self.saved: msgspec.Raw | None = None  # snapshots and contexts, packed, until they change
 
     def append(self, fact: Fact) -> None:
         """Add the newest fact; its id must have been put into `ids`."""
-        values: list[Any] = [*msgspec.structs.astuple(fact)]
-        while values[-1] is None or values[-1] == ():
-            values.pop()
-        self.facts.append(_encode(values))
+        context = (fact.device, fact.location, fact.channel)
+        place: int | Context | None = self.contexts.get(context)
+        if place is None:
+            place = self._place_of(context)
+        head = (fact.time_ms, fact.event_id, fact.kind, fact.product_id, fact.category, fact.session_id, place)
+        if fact.kind in _SIMPLE:
+            self.facts.append(pack(head if fact.quantity is None else (*head, fact.quantity)))
+        else:
+            rest = (fact.quantity, fact.order_id, fact.lines, fact.amount_cents, fact.personalization)
+            self.facts.append(pack(head + rest))
+
+    def _place_of(self, context: Context) -> int | Context:
+        """A new context's number; the context itself where there are too many of them."""
+        if len(self.contexts) >= CONTEXTS_MAX:
+            return context
+        self.saved = None
+        number = self.contexts[context] = len(self.contexts)
+        return number
+
+    def _facts(self, packed: list[bytes]) -> list[Fact]:
+        contexts = list(self.contexts)
+        facts = []
+        for one in packed:
+            time_ms, event_id, kind, product_id, category, session_id, place, *rest = unpack(one)
+            context = contexts[place] if isinstance(place, int) else place
+            if len(rest) > 2:
+                rest[2] = tuple(tuple(line) for line in rest[2])
+            facts.append(Fact(time_ms, event_id, kind, product_id, category, session_id, *context, *rest))
+        return facts
 
     def wants_snapshot(self, now_ms: int, span_ms: int) -> bool:
         """Whether enough happened, or enough time passed, since the newest snapshot."""
@@ -89,8 +119,10 @@ class Journal:
 
     def _drop_before(self, index: int) -> None:
         gone = self.facts.values[: index - self.facts.first]
-        self.ids.difference_update(_decode(packed).event_id for packed in gone)
+        self.ids.difference_update(_event_id(packed) for packed in gone)
         self.facts.drop_before(index)
+        if not self.facts.values:
+            self.contexts.clear()
 
     def before(self, time_ms: int) -> Snapshot:
         """The newest snapshot that was taken before `time_ms`."""
@@ -103,29 +135,39 @@ class Journal:
         self.saved = None
         while self.snapshots[-1].facts_end > snapshot.facts_end or self.snapshots[-1].clock_ms > snapshot.clock_ms:
             self.snapshots.pop()
-        return [_decode(one) for one in packed]
+        return self._facts(packed)
 
     def forget_facts(self) -> set[str]:
         """Drop all facts and snapshots (erasure); returns the ids, which stay known as seen."""
         self.facts.drop_before(self.facts.end)
         self.snapshots.clear()
+        self.contexts.clear()
         self.saved = None
         return self.ids
 
     def save(self, store: ChunkStore) -> list[Any]:
         if self.saved is None:
-            self.saved = part(self.snapshots)
-        return [self.facts.save(store), self.saved]
+            self.saved = part([self.snapshots, list(self.contexts)])
+        return [self.facts.saved or self.facts.save(store), self.saved]
 
     def load(self, packed: list[Any], store: ChunkStore) -> None:
-        facts, snapshots = packed
+        facts, (snapshots, contexts) = packed
         self.facts.load(facts, store)
         self.snapshots = [Snapshot(*parts) for parts in snapshots]
-        self.ids = {_decode(one).event_id for one in self.facts.values}
+        self.contexts = {tuple(context): number for number, context in enumerate(contexts)}
+        self.ids = {_event_id(one) for one in self.facts.values}
+
+
+def _event_id(packed: bytes) -> str:
+    return str(unpack(packed)[1])
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Fact).decode
 
 
 def pack_facts(facts: Iterable[Fact]) -> list[bytes]:
-    """Facts as they lie in packed state."""
+    """Facts as they wait in packed state, outside the journal."""
     return [_encode(fact) for fact in facts]
 
 

@@ -82,8 +82,12 @@ class CustomerLogic:
     def on_timer(self, key: str, time_ms: int, watermark_ms: int, store: KeyedStore) -> Step:
         """Let time pass for the customer `key`, or, after the as-of time of a bounded run, close the books."""
         customer = self._customer(key, store)
-        said: list[Output] = []
         ends = self.as_of_ms is not None and time_ms > self.as_of_ms
+        if not ends and time_ms >= customer.timer_ms:
+            customer.timer_ms = NEVER_MS
+        if not ends and time_ms < self._due_ms(customer):  # what it was set for has moved on since
+            return self._wake_ms(customer, watermark_ms), ()
+        said: list[Output] = []
         now_ms = self.as_of_ms if ends and self.as_of_ms is not None else time_ms
         if customer.pending:
             customer.repair(store)
@@ -91,7 +95,6 @@ class CustomerLogic:
             customer.pass_time(max(now_ms, customer.fold.clock_ms))
         if ends:
             return None, self._close(key, customer, said, store)
-        customer.timer_ms = NEVER_MS
         self._speak(key, customer, said, urgent=self._live)
         customer.settle(watermark_ms)
         wake_ms = self._wake_ms(customer, watermark_ms)
@@ -129,20 +132,30 @@ class CustomerLogic:
             if write is not None:
                 said.append(write)
 
-    def _wake_ms(self, customer: Customer, watermark_ms: int) -> int | None:
-        """The time of a timer that is needed and not yet registered, if any."""
+    def _due_ms(self, customer: Customer) -> int:
+        """When something has to be done for the customer although no event arrives.
+
+        In a bounded run nobody waits for what time alone changes: a customer lives through it at the next event, or
+        at the end, at the same exact milliseconds. Only what came out of order is put right without delay.
+        """
+        if customer.pending:
+            return 0
+        if not self._live:
+            return NEVER_MS
         fold, publication, settings = customer.fold, customer.publication, self.settings
-        wake_ms = customer.flip_ms
-        if self._live:
-            wake_ms = min(wake_ms, publication.due_ms(fold))
-            if publication.profile_ms < fold.clock_ms:
-                wake_ms = min(wake_ms, publication.profile_ms + settings.profile_interval_ms)
+        due_ms = min(customer.flip_ms, publication.due_ms(fold))
+        if publication.profile_ms < fold.clock_ms:
+            due_ms = min(due_ms, publication.profile_ms + settings.profile_interval_ms)
         if settings.profile_refresh_ms and publication.profile_shown:
             refresh_ms = settings.profile_refresh_ms
-            wake_ms = min(wake_ms, -(-fold.expires_ms // refresh_ms) * refresh_ms)
-        if customer.pending:
-            wake_ms = max(watermark_ms + 1, 0)
-        if wake_ms >= customer.timer_ms or (self.as_of_ms is not None and wake_ms > self.as_of_ms):
+            due_ms = min(due_ms, -(-fold.expires_ms // refresh_ms) * refresh_ms)
+        return due_ms
+
+    def _wake_ms(self, customer: Customer, watermark_ms: int) -> int | None:
+        """The time of a timer that is needed and not yet registered, if any."""
+        due_ms = self._due_ms(customer)
+        wake_ms = due_ms if due_ms > watermark_ms else watermark_ms + 1
+        if wake_ms >= customer.timer_ms:
             return None
         customer.timer_ms = wake_ms
         return wake_ms

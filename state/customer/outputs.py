@@ -85,8 +85,7 @@ def item_messages(customer: Customer, settings: SimilarSettings) -> list[Output]
     outputs: list[Output] = []
     start, end = viewed_ledger(fold)
     if publication.viewed_before is not None or publication.viewed != (start, end):
-        first = fold.viewed.first
-        new = [tuple(entry) for entry in fold.viewed.values[start - first : end - first]]
+        new = fold.view_entries(start, end)
         outputs += _messages(VIEWED_WITH, publication.told_viewed(fold), new, settings, publication.erased)
     bought = bought_ledger(fold) if publication.bought_changed else []
     if publication.bought_changed:

@@ -43,8 +43,7 @@ class Publication:
         """The viewed ledger that the items know of."""
         if self.viewed_before is not None:
             return self.viewed_before
-        first = fold.viewed.first
-        return [tuple(entry) for entry in fold.viewed.values[self.viewed[0] - first : self.viewed[1] - first]]
+        return list(fold.view_entries(*self.viewed))
 
     def told_bought(self) -> list[Bought]:
         """The bought ledger that the items know of."""
@@ -61,6 +60,11 @@ class Publication:
         self.viewed_before = None
         self.bought = pack_bought(bought) if bought else b""
         self.bought_changed = False
+
+    @property
+    def views_from(self) -> int:
+        """The first view that `told_viewed` still asks for."""
+        return self.viewed[0] if self.viewed_before is None and self.viewed[0] < self.viewed[1] else NEVER_MS
 
     def due_ms(self, fold: Fold) -> int:
         """When the items are to be told: once the session is over."""

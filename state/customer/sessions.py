@@ -140,14 +140,6 @@ class Sessions:
         self.starts.drop_before(index)
         self.lasts.drop_before(index)
 
-    def save(self, store: ChunkStore) -> list[Any]:
-        return [self.starts.save(store), self.lasts.save(store), self.heads, self.length_ms, self.current, self.ids]
-
-    def load(self, packed: list[Any], store: ChunkStore) -> None:
-        starts, lasts, self.heads, self.length_ms, self.current, self.ids = packed
-        self.starts.load(starts, store)
-        self.lasts.load(lasts, store)
-
     def clear(self, store: ChunkStore) -> None:
         self.starts.clear(store)
         self.lasts.clear(store)

@@ -275,10 +275,12 @@ def _add_cart(features: Features, applied: list[Event], as_of_ms: int) -> None:
 
 
 def engagement_at(applied: list[Event], as_of_ms: int) -> float:
+    """Decayed only at events that weigh something: a needless step would only add to the rounding."""
     score, at_ms = 0.0, 0
     for event in applied:
-        score = score * 0.5 ** ((event.time_ms - at_ms) / (7 * DAY)) + ENGAGEMENT.get(event.type, 0)
-        at_ms = event.time_ms
+        if weight := ENGAGEMENT.get(event.type, 0):
+            score = score * 0.5 ** ((event.time_ms - at_ms) / (7 * DAY)) + weight
+            at_ms = event.time_ms
     return float(score * 0.5 ** ((as_of_ms - at_ms) / (7 * DAY)))
 
 

@@ -12,8 +12,8 @@ from .plain import DAY, History, history_of, order_by_id, session_of_each
 
 VIEWED, BOUGHT = "viewed-with", "bought-with"
 HALF_LIFE = {VIEWED: 30 * DAY, BOUGHT: 90 * DAY}
-SHRINK = {VIEWED: 2, BOUGHT: 5}
-NEAR = (64, 48, 36, 28, 22, 17, 13, 10, 8, 6)
+SHRINK = {VIEWED: 10, BOUGHT: 10}
+NEAR = (64, 32, 21, 16, 13, 11, 9, 8, 7, 6)
 FULL, OTHER_ORDER = 64, 32
 SPAN = 30 * DAY
 LEDGER, CANDIDATES, NEIGHBOURS = 50, 200, 50

@@ -41,7 +41,7 @@ class TestScores:
 
 class TestViewed:
     def test_pairs_of_a_session_by_distance(self) -> None:
-        """a, b, a, c within a session: a-b 64 at b, b-c 64 at c, a-c 48 at c; a counts once, by its first view."""
+        """a, b, a, c within a session: a-b 64 at b, b-c 64 at c, a-c 32 at c; a counts once, by its first view."""
         lines = [view(n * MINUTE, product) for n, product in enumerate("abac")]
         sums = batch_sums(lines, NOW)[VIEWED]
         times = {name: weight(T0 + n * MINUTE, VIEWED) for name, n in (("a", 0), ("b", 1), ("c", 3))}
@@ -49,11 +49,11 @@ class TestViewed:
         assert dict(sums.values) == {
             ("a", "b"): 64 * times["b"],
             ("b", "c"): 64 * times["c"],
-            ("a", "c"): 48 * times["c"],
+            ("a", "c"): 32 * times["c"],
         }
-        # all weights are of the same 2,048th of 30 days: cosine 64/64 and 48/64; support 1 of 1 + 2
+        # all weights are of the same 2,048th of 30 days: cosine 64/64 and 32/64; support 1 of 1 + 10
         assert len(set(times.values())) == 1
-        assert batch_similar(lines, NOW)[VIEWED]["a"] == [("b", 0.333333, 1), ("c", 0.25, 1)]
+        assert batch_similar(lines, NOW)[VIEWED]["a"] == [("b", 0.090909, 1), ("c", 0.045455, 1)]
 
     def test_other_sessions_and_far_products_make_no_pairs(self) -> None:
         """Beyond ten places, and after a pause; the second session adds to support."""
@@ -87,7 +87,7 @@ class TestBought:
             ("b", "c"): 32 * late,
             ("c", "d"): 32 * weight(T0 + 30 * DAY + 1, BOUGHT),
         }
-        assert batch_similar(lines, NOW)[BOUGHT]["b"][0] == ("a", 0.166667, 1)  # 1 x 1/6
+        assert batch_similar(lines, NOW)[BOUGHT]["b"][0] == ("a", 0.090909, 1)  # 1 x 1/11
 
     def test_returned_products_make_no_pairs(self) -> None:
         """All units of b go back, or the whole order does; a part of the units changes nothing."""

@@ -23,6 +23,7 @@ from state.similar.settings import SimilarSettings
 PATIENT = Settings(allowed_lateness_ms=100_000 * DAY_MS)
 """No event is ever too late."""
 RULES = load_rules()
+SIMILAR = SimilarSettings()
 NOW_MS = 2_000_000_000_000  # the wall clock, 2033
 _decoder = Decoder(PATIENT, lambda: NOW_MS)
 
@@ -37,6 +38,7 @@ class Finished:
     read: int
     late: int = 0
     rejected: int = 0
+    until_ms: int | None = None  # of a live run: features are those of then
     counts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def customer(self, key: str) -> Customer:
@@ -44,8 +46,14 @@ class Finished:
 
     def features(self) -> dict[str, dict[str, Any]]:
         """All features of all customers of whom anything is known; absent ones are left out."""
-        found = {key: features_of(self.customer(key)) for key in self.local.stores if key}
+        found = {key: self._features(key) for key in self.local.stores if key}
         return {key: values for key, values in found.items() if "last_seen_ms" in values}
+
+    def _features(self, key: str) -> dict[str, Any]:
+        customer = self.customer(key)
+        if self.until_ms is not None and customer.fold.clock_ms > 0:
+            customer.pass_time(max(self.until_ms, customer.fold.clock_ms))
+        return features_of(customer)
 
     def memberships(self) -> dict[tuple[str, str], int]:
         keys = [key for key in self.local.stores if key]
@@ -94,31 +102,60 @@ def run(
     rules: RuleSet = RULES,
     cached_customers: int = 20_000,
     out_of_orderness_ms: int = 5_000,
+    similar: SimilarSettings = SIMILAR,
 ) -> Finished:
-    """Feed the lines in the order given, then let time pass until `as_of_ms`."""
+    """A bounded run: feed the lines in the order given, then let time pass until `as_of_ms`."""
     logic = CustomerLogic(
-        settings,
-        rules,
-        SimilarSettings(),
-        as_of_ms=as_of_ms,
-        cached_customers=cached_customers,
-        now_ms=lambda: NOW_MS,
+        settings, rules, similar, as_of_ms=as_of_ms, cached_customers=cached_customers, now_ms=lambda: NOW_MS
     )
-    local = LocalRun(logic, out_of_orderness_ms)
-    outputs: list[Output] = []
-    read = 0
-    for line in lines:
-        read += 1
-        known = key_and_time(line)
-        key, time_ms = known or ("", None)
-        outputs += local.feed(key, time_ms, b"file:1\x1f" + line)
-    outputs += local.close()
-    finished = Finished(logic, local, outputs, read)
-    for channel, key, payload in outputs:
+    finished = _fed(LocalRun(logic, out_of_orderness_ms), lines)
+    finished.outputs += finished.local.close()
+    for channel, key, payload in finished.outputs:
         if channel == Channel.COUNTS and key:
             finished.counts[key] = json.loads(payload)
         finished.rejected += channel == Channel.REJECTED
     return finished
+
+
+def run_live(
+    lines: Iterable[bytes],
+    until_ms: int,
+    *,
+    settings: Settings = PATIENT,
+    rules: RuleSet = RULES,
+    cached_customers: int = 20_000,
+    out_of_orderness_ms: int = 5_000,
+    similar: SimilarSettings = SIMILAR,
+) -> Finished:
+    """A live job: feed the lines, then let the watermark reach `until_ms` (an event of nobody takes it there)."""
+    logic = CustomerLogic(settings, rules, similar, cached_customers=cached_customers, now_ms=lambda: NOW_MS)
+    finished = _fed(LocalRun(logic, out_of_orderness_ms), lines)
+    finished.outputs += finished.local.feed("", until_ms + out_of_orderness_ms, b"nobody\x1f{}")
+    finished.until_ms = until_ms
+    return finished
+
+
+def _fed(local: LocalRun, lines: Iterable[bytes]) -> Finished:
+    finished = Finished(local.logic, local, [], 0)
+    for line in lines:
+        finished.read += 1
+        key, time_ms = key_and_time(line) or ("", None)
+        finished.outputs += local.feed(key, time_ms, b"file:1\x1f" + line)
+    return finished
+
+
+def in_time(lines: Iterable[bytes], lateness_ms: int, out_of_orderness_ms: int = 5_000) -> list[bytes]:
+    """The events that are not too late, arriving in this order: the limit itself is still in time."""
+    kept: list[bytes] = []
+    watermark_ms = -1
+    for line in lines:
+        known = key_and_time(line)
+        if known is None:
+            continue
+        if known[1] >= watermark_ms - lateness_ms:
+            kept.append(line)
+        watermark_ms = max(watermark_ms, known[1] - out_of_orderness_ms)
+    return kept
 
 
 def order_of(line: bytes) -> tuple[int, str]:

@@ -2,30 +2,38 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
+import redis
 
 from jobs.currency import currency_of
 from jobs.file_results import joined
 from jobs.intake import Intake, fill_spool
-from jobs.runtime.flink import JobSpec, prepare, run_job
+from jobs.outputs import REJECTED, SEGMENT_CHANGES, SUMMARY, OutputFolder, output_folder
+from jobs.runtime.errors import RuntimeProblem
+from jobs.runtime.flink import JobResult, JobSpec, prepare, run_job
 from jobs.runtime.gateway import Gateway
 from jobs.runtime.valkey import SNAPSHOT, EmbeddedValkey
 from jobs.spool import SpoolWriter
 from jobs.summary import Summary
-from operators.redis_connection import RedisTarget
+from operators.redis_connection import RedisConnection, RedisTarget
 from schemas.changes import SegmentChange
+from schemas.keys import Keys
 from schemas.logs import Log
 from schemas.settings import Settings
 from schemas.timestamps import format_ms
 from schemas.writes import meta_write
 from state.customer.counts import NEVER_MS
 from state.rules.ruleset import RuleSet
+
+if TYPE_CHECKING:
+    from jobs.graph import Logics
 
 SCHEMA_VERSION = 1
 
@@ -50,6 +58,8 @@ class Progress:
 
     def say(self, text: str) -> None: ...
 
+    def warn(self, text: str) -> None: ...
+
     def reading(self, records: int, position_bytes: int, total_bytes: int) -> None: ...
 
     def processing(self, events: int, total: int) -> None: ...
@@ -65,21 +75,24 @@ def run(plan: RunPlan, folder: Path, progress: Progress) -> Summary:
     Raises:
         LogError: the log cannot be read.
         EmptyLogError: it holds no valid event.
-        RuntimeProblem: Java, Valkey or the job failed.
+        OutputError: `plan.out` cannot be used.
+        RuntimeProblem: Java, Valkey, Redis or the job failed.
         ConservationError: outcomes do not add up.
     """
-    plan.out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    with _redis(plan, folder, progress) as (target, valkey), Gateway(folder / "java") as gateway:
+    with (
+        output_folder(plan.out) as out,
+        _redis(plan, folder, progress) as (target, valkey),
+        Gateway(folder / "java") as gateway,
+    ):
         progress.say(f"Java {gateway.java.version}: {gateway.java.origin}")
         with ThreadPoolExecutor(1) as pool:
             ready = pool.submit(prepare, gateway)  # Java loads what it needs while the log is being read
             settings, intake, spool = _read(plan, folder, progress)
             ready.result()
-        as_of_ms = plan.as_of_ms if plan.as_of_ms is not None else intake.newest_ms
-        if as_of_ms is None:
-            raise EmptyLogError("the log holds no valid event; what was read is in no way lost: see --format, and try "
-                                "`segmill run --format canonical` on one file")  # fmt: skip
+        as_of_ms = _as_of_ms(plan, intake)
+        if valkey is None:
+            _warn_of_newer(target, as_of_ms, progress)
         spec = JobSpec(
             spool=spool,
             logics=_logics(settings, plan.rules, as_of_ms),
@@ -90,18 +103,15 @@ def run(plan: RunPlan, folder: Path, progress: Progress) -> Summary:
         )
         progress.say(f"replaying {intake.read:,} records as of {format_ms(as_of_ms)}, rules {plan.rules.version}")
         result = run_job(gateway, spec, lambda done: progress.processing(done, intake.read))
-        _write_meta(target, plan, as_of_ms)
+        _write_meta(target, plan, settings, as_of_ms)
         if valkey is not None:
-            valkey.save(plan.out / SNAPSHOT)
-    summary = _summary(plan, settings, intake, as_of_ms)
-    summary.add_counts(joined(result.counts))
-    summary.add_rejected(_kept(result.rejected, plan.out / "rejected.jsonl"))
-    summary.segment_changes = sum(1 for _ in _kept(result.segment_changes, plan.out / "segment-changes.jsonl"))
-    summary.members = _members(plan.out / "segment-changes.jsonl", plan.rules)
-    summary.wall_s = round(time.monotonic() - began, 3)
-    summary.events_per_s = round(result.processed / result.wall_s, 1) if result.wall_s else 0.0
-    text = json.dumps(summary.as_dict(), indent=2, ensure_ascii=False) + "\n"
-    (plan.out / "summary.json").write_text(text, encoding="utf-8")
+            valkey.save(out.part(SNAPSHOT))
+        summary = _summary(plan, settings, intake, as_of_ms)
+        _collect(summary, result, out, plan.rules)
+        summary.wall_s = round(time.monotonic() - began, 3)
+        text = json.dumps(summary.as_dict(), indent=2, ensure_ascii=False) + "\n"
+        out.part(SUMMARY).write_text(text, encoding="utf-8")
+        out.finish()
     summary.check()
     return summary
 
@@ -116,6 +126,7 @@ def _redis(plan: RunPlan, folder: Path, progress: Progress) -> Iterator[tuple[Re
     prefix = plan.settings.redis_prefix
     if plan.redis_url is not None:
         target = RedisTarget(plan.redis_url, prefix)
+        _try(target)
         progress.say(f"Redis: {target.address}")
         yield target, None
         return
@@ -124,58 +135,90 @@ def _redis(plan: RunPlan, folder: Path, progress: Progress) -> Iterator[tuple[Re
         yield RedisTarget(valkey.url, prefix), valkey
 
 
+def _try(target: RedisTarget) -> None:
+    """Ask once, before any work is done: later the job waits for a Redis that does not answer."""
+    try:
+        with target.connect() as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:  # ValueError: a port that is no number
+        raise RuntimeProblem(f"no Redis answers at {target.address}: {error}") from None
+
+
+def _warn_of_newer(target: RedisTarget, as_of_ms: int, progress: Progress) -> None:
+    with target.connect() as client:
+        there = client.hget(Keys(target.prefix).meta, "as_of_ms")
+    if there is not None and int(there) > as_of_ms:
+        progress.warn(
+            f"{target.address} holds results as of {format_ms(int(there))}: what is newer there stays. For this run "
+            "alone take an empty Redis or another redis_prefix (--settings)"
+        )
+
+
 def _read(plan: RunPlan, folder: Path, progress: Progress) -> tuple[Settings, Intake, Path]:
     log, settings = plan.log, bounded_settings(plan.settings)
     if not plan.currency_given:
         settings = msgspec.structs.replace(settings, currency=currency_of(log))
+
+    def on_progress(records: int, position_bytes: int) -> None:
+        progress.reading(records, position_bytes, log.total_bytes)
+
     with SpoolWriter(folder / "spool") as spool:
-        intake = fill_spool(
-            log,
-            settings,
-            spool,
-            plan.as_of_ms,
-            lambda records: progress.reading(records, log.position_bytes, log.total_bytes),
-        )
+        intake = fill_spool(log, settings, spool, plan.as_of_ms, on_progress)
     return settings, intake, spool.path
 
 
-def _logics(settings: Settings, rules: RuleSet, as_of_ms: int) -> "Logics":  # type: ignore[name-defined]  # noqa: F821
+def _as_of_ms(plan: RunPlan, intake: Intake) -> int:
+    if intake.newest_ms is not None:
+        return intake.newest_ms if plan.as_of_ms is None else plan.as_of_ms
+    if intake.after_as_of:
+        raise EmptyLogError(f"all {intake.after_as_of:,} events of the log are later than --as-of")
+    if not intake.read:
+        raise EmptyLogError("the log is empty: no record in it")
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in intake.refused.most_common(3))
+    raise EmptyLogError(
+        f"no valid event among {intake.read:,} records ({reasons}; the first: {intake.first_refused}). "
+        "Is --format right? docs/events.md says what an event needs"
+    )
+
+
+def _logics(settings: Settings, rules: RuleSet, as_of_ms: int) -> "Logics":
     from jobs.factories import logics  # imports PyFlink, which takes seconds: not before it is needed
 
     return logics(settings, rules.text, rules.source, as_of_ms)
 
 
-def _write_meta(target: RedisTarget, plan: RunPlan, as_of_ms: int) -> None:
-    from operators.redis_connection import RedisConnection
-
+def _write_meta(target: RedisTarget, plan: RunPlan, settings: Settings, as_of_ms: int) -> None:
     fields = {
         "schema_version": str(SCHEMA_VERSION),
         "rule_version": plan.rules.version,
         "watermark_ms": str(as_of_ms),
+        "currency": settings.currency,
     }
     RedisConnection(target).send([meta_write(as_of_ms, fields)])
 
 
-def _kept(results: Path, path: Path) -> Iterator[bytes]:
-    """The lines of a result, written to `path` on their way."""
-    with path.open("wb") as out:
-        for line in joined(results):
-            out.write(line)
-            yield line
+def _collect(summary: Summary, result: JobResult, out: OutputFolder, rules: RuleSet) -> None:
+    """Everything that the job left in its folder."""
+    summary.add_counts(joined(result.counts))
+    summary.add_rejected(out.write(REJECTED, joined(result.rejected)))
+    summary.members, summary.segment_changes = _members(
+        out.write(SEGMENT_CHANGES, joined(result.segment_changes)), rules
+    )
+    summary.events_per_s = round(result.processed / result.wall_s, 1) if result.wall_s else 0.0
 
 
-def _members(changes: Path, rules: RuleSet) -> dict[str, int]:
-    """How many customers each segment has in the end: the changes replayed, as any subscriber would."""
+def _members(changes: Iterable[bytes], rules: RuleSet) -> tuple[dict[str, int], int]:
+    """How many customers each segment has in the end, the changes replayed as any subscriber would; and the changes."""
     members: dict[str, set[str]] = {name: set() for name in rules.names}
     decode = msgspec.json.Decoder(SegmentChange).decode
-    with changes.open("rb") as lines:
-        for line in lines:
-            change = decode(line)
-            keep: Callable[[str], None] = (
-                members[change.segment].add if change.change == "entered" else members[change.segment].discard
-            )
-            keep(change.customer_id)
-    return {name: len(customers) for name, customers in members.items()}
+    count = 0
+    for line in changes:
+        change = decode(line)
+        segment = members[change.segment]
+        keep: Callable[[str], None] = segment.add if change.change == "entered" else segment.discard
+        keep(change.customer_id)
+        count += 1
+    return {name: len(customers) for name, customers in members.items()}, count
 
 
 def _summary(plan: RunPlan, settings: Settings, intake: Intake, as_of_ms: int) -> Summary:

@@ -84,12 +84,16 @@ def open_store(redis_url: str | None, left_in: Path | None, prefix: str) -> Iter
         StoreError: neither is named, or nothing is there.
     """
     if redis_url is not None:
-        client = RedisTarget(redis_url, prefix).connect()
+        target = RedisTarget(redis_url, prefix)
         try:
+            client = target.connect()
             client.ping()
-        except redis.RedisError as error:
-            raise StoreError(f"no Redis answers at {RedisTarget(redis_url).address}: {error}") from None
-        yield Store(client, Keys(prefix))
+        except (redis.RedisError, ValueError) as error:  # ValueError: a port that is no number
+            raise StoreError(f"no Redis answers at {target.address}: {error}") from None
+        store = Store(client, Keys(prefix))
+        if not store.meta():
+            raise StoreError(f"{target.address} holds nothing under the prefix {prefix!r}: see --prefix, or run first")
+        yield store
         return
     folder = left_in or Path("out")
     snapshot = folder / SNAPSHOT

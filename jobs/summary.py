@@ -24,6 +24,7 @@ class Summary:
     after_as_of: int = 0
     rows: int = 0
     customers: int = 0
+    """Those of whom at least one event was applied."""
     segment_changes: int = 0
     refunds_without_order: int = 0
     as_of_ms: int | None = None
@@ -41,7 +42,7 @@ class Summary:
         """Add the outcomes that each customer reported."""
         for line in lines:
             counts = json.loads(line)
-            self.customers += 1
+            self.customers += counts["applied"] > 0  # records without a subject report, too, under the empty key
             for name in ("applied", "duplicate", "late", "suppressed", "refunds_without_order"):
                 setattr(self, name, getattr(self, name) + counts[name])
 

@@ -50,16 +50,64 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Stands before every Redis key."""
 
 
+_AT_LEAST = {
+    "max_record_bytes": 1,
+    "session_gap_ms": 1,
+    "session_id_idle_ms": 1,
+    "viewed_half_life_ms": DAY_MS,
+    "bought_half_life_ms": DAY_MS,
+}
+"""The least values of integers where it is not 0."""
+_LARGEST = 1 << 53
+
+
 def load_settings(path: Path | None) -> Settings:
     """Read settings from a TOML file; without one, the defaults.
 
     Raises:
-        SettingsError: the file is missing, is not TOML, or holds a setting that does not exist or has the wrong type.
+        SettingsError: the file is missing, is not TOML, or holds a setting that does not exist, has the wrong type
+            or is out of its range.
     """
     if path is None:
         return Settings()
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-        return msgspec.convert(document, Settings, strict=False)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        settings = msgspec.convert(_document(path), Settings, strict=False)
+    except msgspec.ValidationError as error:
         raise SettingsError(f"{path}: {error}") from error
+    problem = _problem(settings)
+    if problem:
+        raise SettingsError(f"{path}: {problem}")
+    return settings
+
+
+def names_currency(path: Path) -> bool:
+    """Whether a settings file says which currency amounts are kept in.
+
+    Raises:
+        SettingsError: the file cannot be read.
+    """
+    return "currency" in _document(path)
+
+
+def _document(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path}: {error}") from error
+
+
+def _problem(settings: Settings) -> str | None:
+    """What is out of its range, or None."""
+    for name in settings.__struct_fields__:
+        value, least = getattr(settings, name), _AT_LEAST.get(name, 0)
+        if isinstance(value, int) and not least <= value <= _LARGEST:
+            return f"{name} = {value}: must be between {least} and {_LARGEST}"
+    for currency in (settings.currency, *settings.rates):
+        if not (len(currency) == 3 and currency.isascii() and currency.isalpha() and currency.isupper()):
+            return f"{currency!r} is not a currency code of three capital letters"
+    for currency, rate in settings.rates.items():
+        if not rate.is_finite() or rate <= 0:
+            return f"rates.{currency} = {rate}: must be a positive number"
+    return None

@@ -35,7 +35,7 @@ class ChunkStore(Protocol):
 class Column(Generic[T]):
     """The entries [first, end) of one column, all of them in memory while the customer is."""
 
-    __slots__ = ("chunk", "dirty", "dropped", "first", "number", "saved", "sealed", "values")
+    __slots__ = ("chunk", "dirty", "dropped", "first", "number", "saved", "sealed", "stored", "values")
     values: Any  # a list, or an array of the same behaviour
 
     def __init__(self, number: int, chunk: int = CHUNK_ENTRIES) -> None:
@@ -45,6 +45,7 @@ class Column(Generic[T]):
         self.first = 0
         self.sealed = 0
         self.dropped = 0  # chunks below this number no longer exist
+        self.stored = 0  # nor do those from this number on
         self.dirty: set[int] = set()
         self.saved: list[Any] | None = None  # what the last `save` returned, until something changes
 
@@ -98,6 +99,8 @@ class Column(Generic[T]):
                 if chunk * self.chunk < self.sealed:
                     self._put(store, chunk)
             self.dirty.clear()
+        if self.stored * self.chunk > self.sealed:  # sealed once, and truncated since
+            self._drop_stored(store, max(self.dropped, self.sealed // self.chunk))
         if self.first // self.chunk > self.dropped:
             self._drop_chunks(store, self.first // self.chunk)
         inline = self.values if self.sealed <= self.first else self.values[self.sealed - self.first :]
@@ -115,17 +118,24 @@ class Column(Generic[T]):
         stop = (chunk + 1) * self.chunk - self.first
         if stop > 0:
             store.put_chunk(self.number | chunk, self._encode(self.values[start:stop]))
+            self.stored = max(self.stored, chunk + 1)
 
     def _drop_chunks(self, store: ChunkStore, before: int) -> None:
         for chunk in range(self.dropped, min(before, self.sealed // self.chunk)):
             store.drop_chunk(self.number | chunk)
         self.dropped = before
 
+    def _drop_stored(self, store: ChunkStore, start: int) -> None:
+        for chunk in range(start, self.stored):
+            store.drop_chunk(self.number | chunk)
+        self.stored = start
+
     def load(self, packed: list[Any], store: ChunkStore) -> None:
         """Take up what `save` returned, reading the sealed chunks from `store`."""
         self.saved = None
         self.first, self.sealed, inline = packed
         self.dropped = self.first // self.chunk
+        self.stored = self.sealed // self.chunk
         self.values = self._empty()
         for chunk in range(self.dropped, self.sealed // self.chunk):
             content = store.get_chunk(self.number | chunk)
@@ -139,10 +149,9 @@ class Column(Generic[T]):
 
     def clear(self, store: ChunkStore) -> None:
         """Forget everything, sealed chunks too, and start again at index 0."""
-        for chunk in range(self.dropped, self.sealed // self.chunk):
-            store.drop_chunk(self.number | chunk)
+        self._drop_stored(store, self.dropped)
         self.values = self._empty()
-        self.first = self.sealed = self.dropped = 0
+        self.first = self.sealed = self.dropped = self.stored = 0
         self.dirty.clear()
         self.saved = None
 

@@ -54,9 +54,11 @@ class LocalRun:
         return list(outputs)
 
     def close(self) -> Iterator[Output]:
-        """The end of the input: every timer that is left, then the last one of every key."""
+        """The end of the input: every timer that is left, then, in a bounded run, the last one of every key."""
         self.watermark_ms = NEVER_MS
         yield from self._fire()
+        if self.logic.as_of_ms is None:
+            return
         for key in self.stores:
             yield from self.logic.on_timer(key, NEVER_MS, self.watermark_ms, self.stores[key])[1]
 

@@ -42,17 +42,17 @@ def _console(*, stderr: bool) -> Console:
 
 def say(text: str) -> None:
     """A line about what is going on."""
-    words().print(text, style="dim", markup=False)
+    words().print(text, style="dim", markup=False, soft_wrap=not words().is_terminal)
 
 
 def warn(text: str) -> None:
     """A line that should not be overlooked."""
-    words().print(text, style="yellow", markup=False)
+    words().print(text, style="yellow", markup=False, soft_wrap=not words().is_terminal)
 
 
 def show(markup: str = "") -> None:
     """A line of the result, with rich markup: what comes from outside goes through `plain` first."""
-    results().print(markup)
+    results().print(markup, soft_wrap=not results().is_terminal)
 
 
 def plain(text: object) -> str:

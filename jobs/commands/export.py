@@ -49,4 +49,5 @@ def export_command(left_in: Path | None, redis_url: str | None, prefix: str, out
     if as_json:
         click.echo(json.dumps(lines))
     else:
-        say(", ".join(f"{out / name}: {count:,} lines" for name, count in lines.items()))
+        for name, count in lines.items():
+            say(f"{out / name}: {count:,} lines")

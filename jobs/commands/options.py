@@ -11,12 +11,15 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import click
 import msgspec
 
-from schemas.settings import Settings, SettingsError, load_settings
-from schemas.timestamps import parse_rfc3339
+from schemas.settings import DAY_MS, Settings, SettingsError, load_settings, names_currency
+from schemas.timestamps import EARLIEST_MS, parse_rfc3339
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+MOST_DAYS = 36_500
 FORMATS = ("auto", "canonical", "segment", "ga4", "online-retail")
+LATEST_MS = 7_258_118_400_000
+"""2200-01-01T00:00:00Z"""
 PASSWORD_VARIABLE = "SEGMILL_REDIS_PASSWORD"  # noqa: S105  (the name of it)
 
 
@@ -29,9 +32,13 @@ class TimeParam(click.ParamType[int]):
         if isinstance(value, int):
             return value
         try:
-            return int(value) if value.isdigit() else parse_rfc3339(value)
-        except ValueError as error:
-            self.fail(f"{value!r}: {error}; write 2011-12-09T12:50:00Z, or milliseconds since 1970", param, ctx)
+            time_ms = int(value) if value.isdecimal() else parse_rfc3339(value)
+        except ValueError:
+            self.fail(f"{value!r}: write 2011-12-09T12:50:00Z (with a zone), or milliseconds since 1970", param, ctx)
+        if not EARLIEST_MS <= time_ms <= LATEST_MS:
+            hint = "; milliseconds are needed, not seconds" if 10**8 <= time_ms < 10**11 else ""
+            self.fail(f"{value!r}: not between 1990 and 2200{hint}", param, ctx)
+        return time_ms
 
 
 class RateParam(click.ParamType[tuple[str, Decimal]]):
@@ -52,6 +59,17 @@ class RateParam(click.ParamType[tuple[str, Decimal]]):
         return code.upper(), amount
 
 
+class CurrencyParam(click.ParamType[str]):
+    """Three letters of ISO 4217."""
+
+    name = "code"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if len(value) != 3 or not (value.isascii() and value.isalpha()):
+            self.fail(f"{value!r} is not a currency code of three letters, such as EUR", param, ctx)
+        return str(value).upper()
+
+
 def redis_option(help_text: str) -> Callable[[F], F]:
     """--redis URL; a password comes from the environment, so that it is in no process list."""
     return click.option("--redis", "redis_url", metavar="URL", envvar="SEGMILL_REDIS_URL", help=help_text)
@@ -63,10 +81,11 @@ def settings_options(command: F) -> F:
         [
             click.option("--settings", "settings_file", type=click.Path(path_type=Path, exists=True, dir_okay=False),
                          help="TOML file of settings (docs/settings.md)."),
-            click.option("--currency", metavar="CODE", help="Currency that amounts are kept in. Default: the log's."),
+            click.option("--currency", metavar="CODE", type=CurrencyParam(),
+                         help="Currency that amounts are kept in. Default: the log's."),
             click.option("--rate", "rates", type=RateParam(), multiple=True,
                          help="Convert another currency, such as EUR=1.08. May be repeated."),
-            click.option("--allowed-lateness", "lateness_days", type=click.FloatRange(min=0), metavar="DAYS",
+            click.option("--allowed-lateness", "lateness_days", type=click.FloatRange(0, MOST_DAYS), metavar="DAYS",
                          help="How late an event may be and still be applied. Default: 7."),
         ]
     ):  # fmt: skip
@@ -85,18 +104,19 @@ def settings_from(
     Raises:
         click.ClickException: the settings file cannot be used.
     """
-    try:
-        settings = load_settings(settings_file)
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from error
     changes: dict[str, Any] = {}
     if currency is not None:
-        changes["currency"] = currency.upper()
-    if rates:
-        changes["rates"] = {**settings.rates, **dict(rates)}
+        changes["currency"] = currency
     if lateness_days is not None:
-        changes["allowed_lateness_ms"] = round(lateness_days * 86_400_000)
-    return msgspec.structs.replace(settings, **changes), currency is not None or settings_file is not None
+        changes["allowed_lateness_ms"] = round(lateness_days * DAY_MS)
+    try:
+        settings = load_settings(settings_file)
+        if rates:
+            changes["rates"] = {**settings.rates, **dict(rates)}
+        settings = msgspec.structs.replace(settings, **changes)
+        return settings, currency is not None or (settings_file is not None and names_currency(settings_file))
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def with_password(url: str) -> str:

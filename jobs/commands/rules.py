@@ -1,6 +1,7 @@
 """`segmill rules`: check a rule file, and try it on a log before it goes live."""
 
 import json
+from collections import Counter
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -9,9 +10,8 @@ from typing import Any
 
 import click
 import msgspec
-from rich.table import Table
 
-from jobs.commands.console import progress, results, say
+from jobs.commands.console import grid, plain, progress, say, show, show_table
 from jobs.commands.options import FORMATS, TimeParam, iso, settings_from, settings_options
 from jobs.currency import currency_of
 from jobs.examples import ONLINE_RETAIL
@@ -35,6 +35,8 @@ def rules_group() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def check_command(file: Path, as_json: bool) -> None:
     """Check FILE: names, types, circles. Prints every fault with its line; exits with 3 if there is one."""
+    if not file.is_file():
+        raise click.ClickException(f"{file}: no such file")
     try:
         rules = load_rules(file)
     except RuleError as error:
@@ -103,13 +105,11 @@ def try_command(
                 if record.rejected is None:
                     yield record.raw
 
-        records, _ = accepted(raws(), settings)
+        records, rejected = accepted(raws(), settings)
         if as_of is not None:
             records = [record for record in records if record[1] <= as_of]
         if not records:
-            raise click.ClickException(
-                "the log holds no valid event to try the rules on; look at it with `segmill run`"
-            )
+            raise click.ClickException(_nothing(rejected, as_of))
         as_of_ms = as_of if as_of is not None else records[-1][1]
         outcomes = []
         for name, rules in (("now", current), ("tried", proposed)):
@@ -123,7 +123,13 @@ def try_command(
     say(f"{len(records):,} events of {after.customers:,} customers, as of {iso(as_of_ms)}")
     _show(comparison, limit)
     for name, reason in proposed.waiting:
-        results.print(f"[dim]{name}: {reason}[/]")
+        show(f"[dim]{plain(name)}: {plain(reason)}[/]")
+
+
+def _nothing(rejected: Counter[str], as_of: int | None) -> str:
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in rejected.most_common(3))
+    until = "" if as_of is None else f" up to {iso(as_of)}"
+    return f"the log holds no valid event{until} to try the rules on" + (f" (rejected: {reasons})" if reasons else "")
 
 
 def compare(before: Rehearsal, after: Rehearsal) -> dict[str, Any]:
@@ -155,27 +161,25 @@ def _figures(record: SegmentRecord | None) -> dict[str, Any] | None:
 
 
 def _show(comparison: dict[str, Any], limit: int) -> None:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("segment")
-    for column in ("members", "join", "go", "turns", "flaps", "median stay"):
-        table.add_column(column, justify="right")
+    figures = ("members", "join", "go", "turns", "flaps", "median stay")
+    table = grid("segment", *figures, right=figures)
     for name, segment in comparison["segments"].items():
         old, new = segment["now"], segment["tried"]
         table.add_row(
-            name,
+            plain(name),
             _pair(old, new, "members"),
-            str(len(segment["joins"])),
-            str(len(segment["goes"])),
+            f"{len(segment['joins']):,}",
+            f"{len(segment['goes']):,}",
             _turns(old, new),
             _pair(old, new, "flaps"),
             _stays(old, new),
         )
-    results.print(table)
+    show_table(table)
     for name, segment in comparison["segments"].items():
         for word, customers in (("joins", segment["joins"]), ("goes", segment["goes"])):
             if customers and limit:
                 more = f" and {len(customers) - limit:,} more" if len(customers) > limit else ""
-                results.print(f"[dim]{word}[/] {name}: {', '.join(customers[:limit])}{more}")
+                show(f"[dim]{word}[/] {plain(name)}: {plain(', '.join(customers[:limit]))}{more}")
 
 
 def _pair(old: Any, new: Any, figure: str) -> str:

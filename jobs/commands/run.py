@@ -3,18 +3,20 @@
 import json
 from decimal import Decimal
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
-from rich.table import Table
 
-from jobs.commands.console import progress, results, say, words
+from jobs.commands.console import grid, plain, progress, say, show, show_table, warn
 from jobs.commands.options import FORMATS, TimeParam, iso, redis_option, settings_from, settings_options, with_password
 from jobs.examples import ONLINE_RETAIL
 from jobs.run import EmptyLogError, Progress, RunPlan, run
 from jobs.runtime.workspace import workspace
 from jobs.summary import Summary
+from operators.redis_connection import RedisTarget
 from schemas.logs import open_log
+from schemas.settings import DAY_MS
 from state.rules.ruleset import load_rules
 
 
@@ -28,6 +30,9 @@ class _Shown(Progress):
 
     def say(self, text: str) -> None:
         say(text)
+
+    def warn(self, text: str) -> None:
+        warn(text)
 
     def reading(self, records: int, position_bytes: int, total_bytes: int) -> None:
         self._show("reading", position_bytes, total_bytes, f"{records:,} records")
@@ -113,43 +118,55 @@ def run_command(
     if as_json:
         click.echo(json.dumps(summary.as_dict(), indent=2, ensure_ascii=False))
     else:
-        show_summary(summary, out)
+        show_summary(summary, out, None if redis_url is None else RedisTarget(redis_url).address)
     if summary.late:
-        words.print(
-            f"[yellow]{summary.late:,} events came too late to be applied[/] (more than "
-            f"{settings.allowed_lateness_ms / 86_400_000:g} days behind the newest one before them): "
-            "raise --allowed-lateness to have them."
+        warn(
+            f"{summary.late:,} events came too late to be applied (more than "
+            f"{settings.allowed_lateness_ms / DAY_MS:g} days behind the newest one before them): "
+            "raise --allowed-lateness to have them"
         )
 
 
-def show_summary(summary: Summary, out: Path) -> None:
-    """The summary for people."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(justify="right")
-    table.add_column()
+def show_summary(summary: Summary, out: Path, redis: str | None) -> None:
+    """The summary for people; `redis`: the address of the server, if it was not an embedded one."""
+    table = grid(" count", " outcome", right=(" count",))
     for name in ("read", "applied", "duplicate", "rejected", "late", "suppressed"):
-        table.add_row(f"{getattr(summary, name):,}", name + _detail(summary, name))
-    results.print(table)
-    results.print(f"\n{summary.customers:,} customers as of {iso(summary.as_of_ms)}; "
-                  f"{summary.segment_changes:,} segment changes; amounts in {summary.currency}")  # fmt: skip
-    segments = Table(box=None, pad_edge=False)
-    segments.add_column("members", justify="right")
-    segments.add_column("segment")
-    for name, members in sorted(summary.members.items(), key=lambda item: (-item[1], item[0])):
-        segments.add_row(f"{members:,}", name)
-    for name, reason in summary.waiting.items():
-        segments.add_row("-", f"{name} [dim]({reason})[/]")
-    results.print(segments)
-    results.print(
-        f"\n{summary.wall_s:.1f} s in all, {summary.events_per_s:,.0f} events/s in the job. "
-        f"Results in {out}/; look at them with `segmill show --from {out} ...`"
+        table.add_row(f"{getattr(summary, name):,}", f"{name}{_detail(summary, name)}")
+    show_table(table)
+    show(
+        f"\n{summary.customers:,} customers as of {iso(summary.as_of_ms)}; "
+        f"{summary.segment_changes:,} segment changes; amounts in {plain(summary.currency)}"
     )
+    if summary.after_as_of:
+        show(f"{summary.after_as_of:,} later records were left out")
+    if summary.refunds_without_order:
+        show(f"{summary.refunds_without_order:,} refunds name an order that is not known: they count at their own time")
+    segments = grid("members", "segment", right=("members",))
+    for name, members in sorted(summary.members.items(), key=lambda item: (-item[1], item[0])):
+        segments.add_row(f"{members:,}", plain(name))
+    for name, reason in summary.waiting.items():
+        segments.add_row("-", f"{plain(name)} [dim]({plain(reason)})[/]")
+    show()
+    show_table(segments)
+    show(f"\n{summary.wall_s:.1f} s in all, {summary.events_per_s:,.0f} events/s in the job")
+    source = f"--from {quote(str(out))}" if redis is None else f"--redis {redis}"
+    show(plain(f"changes, rejects and summary: {out}/   look at the rest: segmill show customer ID {source}"))
+
+
+_MEANINGS = {
+    "applied": "changed what is known",
+    "duplicate": "came before under the same event_id",
+    "late": "came after everything they would change was closed",
+    "suppressed": "of customers who withdrew their consent",
+}
 
 
 def _detail(summary: Summary, name: str) -> str:
-    if name == "rejected" and summary.rejected_by_reason:
+    if name == "rejected":
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in summary.rejected_by_reason.items())
-        return f" [dim]({reasons})[/]"
-    if name == "read":
-        return f" [dim](= the sum of the following; from {summary.rows:,} rows)[/]"
-    return ""
+        text = reasons and f"{reasons}; see rejected.jsonl"
+    elif name == "read":
+        text = "= the sum of the following" + (f"; from {summary.rows:,} rows" if summary.rows != summary.read else "")
+    else:
+        text = _MEANINGS[name] if getattr(summary, name) else ""
+    return f" [dim]({plain(text)})[/]" if text else ""

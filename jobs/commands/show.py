@@ -2,22 +2,24 @@
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from rich.table import Table
 
-from jobs.commands.console import results
+from jobs.commands.console import grid, plain, show, show_table
 from jobs.commands.options import iso, redis_option, with_password
 from jobs.examples import ONLINE_RETAIL
 from jobs.store import RELATIONS, open_store
 from schemas.adapters.online_retail import product_names
-from state.rules.features import FEATURES, METRICS, WINDOW_DAYS, window_feature
+from schemas.money import exponent_of
+from schemas.settings import DAY_MS, MINUTE_MS
+from state.rules.features import FEATURES, METRICS, WINDOW_DAYS, FeatureSpec, window_feature
 
 F = TypeVar("F", bound=Callable[..., Any])
 NOT_FOUND = 3
-DAY_MS = 86_400_000
 
 
 def _source(command: F) -> F:
@@ -61,6 +63,7 @@ def show_customer(customer_id: str, left_in: Path | None, redis_url: str | None,
     """A customer's features and segments."""
     with _opened(redis_url, left_in, prefix) as store:
         profile = store.profile(customer_id)
+        currency = store.meta().get("currency", "")
     if profile is None:
         _missing(f"customer {customer_id}", "Was it erased, or did it withdraw consent? Ids are case-sensitive.")
         return
@@ -68,42 +71,52 @@ def show_customer(customer_id: str, left_in: Path | None, redis_url: str | None,
         click.echo(json.dumps(profile, ensure_ascii=False, indent=2, sort_keys=True))
         return
     features = profile["features"]
-    results.print(f"[bold]customer {customer_id}[/]  as of {iso(profile['as_of_ms'])}\n")
-    results.print(_windows(features))
-    rest = Table(box=None, pad_edge=False, show_header=False)
+    show(f"[bold]customer {plain(customer_id)}[/]  as of {iso(profile['as_of_ms'])}\n")
+    exponent = exponent_of(currency)
+    show_table(_windows(features, exponent))
+    rest = grid(" feature", " value")
     for name, spec in FEATURES.items():
         if spec.metric is None and name in features:
-            rest.add_row(name, _readable(name, features[name]))
-    results.print(rest)
-    segments = sorted(profile["segments"].items(), key=lambda item: item[1])
-    results.print("\n[bold]segments[/]" if segments else "\nin no segment")
+            unit = f" {plain(currency)}" if spec.unit == "cents" else ""
+            rest.add_row(name.removesuffix("_cents"), plain(_readable(spec, features[name], exponent)) + unit)
+    show()
+    show_table(rest)
+    segments = sorted(profile["segments"].items(), key=lambda item: (item[1], item[0]))
+    show("\n[bold]segments[/]" if segments else "\nin no segment")
     for name, since_ms in segments:
-        results.print(f"  {name} [dim]since {iso(since_ms)}[/]")
+        show(f"  {plain(name)} [dim]since {iso(since_ms)}[/]")
 
 
-def _windows(features: dict[str, Any]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("")
-    for days in WINDOW_DAYS:
-        table.add_column(f"{days} d", justify="right")
+def _windows(features: dict[str, Any], exponent: int) -> Table:
+    days = [f"{days} d" for days in WINDOW_DAYS]
+    table = grid(" metric", *days, right=tuple(days))
     for metric in METRICS:
-        values = [features.get(window_feature(metric, days)) for days in WINDOW_DAYS]
-        shown = [_readable(window_feature(metric, 1), value) if value else "-" for value in values]
-        table.add_row("revenue" if metric == "revenue" else metric, *shown)
+        specs = [FEATURES[window_feature(metric, days)] for days in WINDOW_DAYS]
+        values = [(spec, features.get(spec.name)) for spec in specs]
+        table.add_row(metric, *(_readable(spec, value, exponent) if value else "-" for spec, value in values))
     return table
 
 
-def _readable(name: str, value: Any) -> str:
-    unit = FEATURES[name].unit
-    if unit == "cents":
-        return f"{value / 100:,.2f}"
-    if unit == "epoch_ms":
+def _readable(spec: FeatureSpec, value: Any, exponent: int) -> str:
+    if value is None:
+        return "-"
+    if spec.unit == "cents":
+        return f"{Decimal(value).scaleb(-exponent):,.{exponent}f}"
+    if spec.unit == "epoch_ms":
         return iso(value)
-    if unit == "ms":
-        return f"{value / DAY_MS:.1f} d" if value >= DAY_MS else f"{value / 60_000:.0f} min"
+    if spec.unit == "ms":
+        return _duration(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.3f}"
     return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _duration(value_ms: int) -> str:
+    if value_ms >= DAY_MS:
+        return f"{value_ms / DAY_MS:.1f} d"
+    return f"{value_ms / MINUTE_MS:.0f} min" if value_ms >= MINUTE_MS else f"{value_ms / 1000:g} s"
 
 
 @show_group.command("item")
@@ -134,14 +147,13 @@ def show_item(
         click.echo(json.dumps({"item_id": item_id, **shown}, ensure_ascii=False, indent=2))
         return
     names = _names(item_id, lists)
-    results.print(f"[bold]{item_id}[/] {names.get(item_id, '')}")
+    show(f"[bold]{plain(item_id)}[/]  {plain(names.get(item_id, ''))}".rstrip())
     for name, neighbours in lists.items():
-        table = Table(box=None, pad_edge=False, title=name, title_justify="left")
-        for column in ("score", "support", "item", ""):
-            table.add_column(column, justify="right" if column in ("score", "support") else "left")
+        table = grid("score", "support", "item", " description", right=("score", "support"))
         for neighbour, score, support in neighbours:
-            table.add_row(f"{score:.3f}", str(support), neighbour, names.get(neighbour, ""))
-        results.print(table)
+            table.add_row(f"{score:.3f}", str(support), plain(neighbour), plain(names.get(neighbour, "")))
+        show(f"\n{name}")
+        show_table(table)
 
 
 def _names(item_id: str, lists: dict[str, Any]) -> dict[str, str]:
@@ -167,8 +179,10 @@ def show_segment(
     newest = sorted(members, key=lambda member: (-member[1], member[0]))[:limit]
     if as_json:
         shown = [{"customer_id": member, "since_ms": since_ms} for member, since_ms in newest]
-        click.echo(json.dumps({"segment": name, "count": len(members), "members": shown}, indent=2))
+        click.echo(json.dumps({"segment": name, "count": len(members), "members": shown}, ensure_ascii=False, indent=2))
         return
-    results.print(f"[bold]{name}[/]  {len(members):,} members")
+    show(f"[bold]{plain(name)}[/]  {len(members):,} members")
     for member, since_ms in newest:
-        results.print(f"  {member} [dim]since {iso(since_ms)}[/]")
+        show(f"  {plain(member)} [dim]since {iso(since_ms)}[/]")
+    if len(members) > limit:
+        show(f"  [dim]and {len(members) - limit:,} more: raise --limit[/]")

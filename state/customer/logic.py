@@ -154,8 +154,8 @@ class CustomerLogic:
     def _wake_ms(self, customer: Customer, watermark_ms: int) -> int | None:
         """The time of a timer that is needed and not yet registered, if any."""
         due_ms = self._due_ms(customer)
-        wake_ms = due_ms if due_ms > watermark_ms else watermark_ms + 1
-        if wake_ms >= customer.timer_ms:
+        wake_ms = due_ms or watermark_ms + 1
+        if wake_ms >= customer.timer_ms or (self.as_of_ms is not None and wake_ms > self.as_of_ms):
             return None
         customer.timer_ms = wake_ms
         return wake_ms

@@ -84,7 +84,7 @@ class OrderBook:
     """All orders of a customer within the order memory, in event order."""
 
     __slots__ = (
-        "by_id", "column", "counts", "dropped_count", "dropped_oldest_ms", "heads", "memory_ms",
+        "by_id", "column", "counts", "dropped_count", "dropped_newest_ms", "dropped_oldest_ms", "heads", "memory_ms",
         "newest_ms", "orphans", "revenues", "saved", "standings", "total_cents", "total_count",
     )  # fmt: skip
 
@@ -105,6 +105,7 @@ class OrderBook:
         self.newest_ms: int | None = None  # newest order that is not wholly refunded
         self.dropped_count = 0  # live orders that fell out of the memory
         self.dropped_oldest_ms: int | None = None
+        self.dropped_newest_ms: int | None = None
         self.saved: Raw | None = None  # packed, until something changes
 
     # -- events ---------------------------------------------------------------------------------------------------
@@ -197,27 +198,27 @@ class OrderBook:
 
     def count_falls_below(self, threshold: int, window: int) -> int:
         """When passing time alone takes the number of orders below `threshold`."""
-        left = self.counts[window]
-        if threshold <= 0 or left < threshold:
+        if threshold <= 0 or self.counts[window] < threshold:
             return NEVER_MS
-        first = self.column.first
-        for index in range(self.heads[window], self.column.end):
-            if not self.standings[index - first].whole:
-                left -= 1
-                if left < threshold:
-                    return int(self.column.values[index - first][TIME]) + WINDOWS_MS[window]
+        missing = threshold  # from the newest on, so that the cost does not grow with the orders in the window
+        for at in range(len(self.standings) - 1, -1, -1):
+            if not self.standings[at].whole:
+                missing -= 1
+                if not missing:
+                    return int(self.column.values[at][TIME]) + WINDOWS_MS[window]
         return NEVER_MS
 
     def revenue_crosses(self, threshold_cents: int, window: int, now_ms: int) -> int:
         """When passing time alone changes whether the window's revenue is at least `threshold_cents`."""
         width_ms, first = WINDOWS_MS[window], self.column.first
+        if not self.orphans:
+            return self._revenue_falls_below(threshold_cents, window)
         steps = [
             (int(self.column.values[index - first][TIME]), self.standings[index - first].left_cents)
             for index in range(self.heads[window], self.column.end)
         ]  # fmt: skip
-        if self.orphans:
-            steps += [(o[0][REFUND_TIME], -orphan_cents(o[0])) for o in self.orphans]
-            steps = sorted(step for step in steps if step[0] > now_ms - width_ms)
+        steps += [(o[0][REFUND_TIME], -orphan_cents(o[0])) for o in self.orphans]
+        steps = sorted(step for step in steps if step[0] > now_ms - width_ms)
         left_cents = self.revenue_cents(window, now_ms)
         above = left_cents >= threshold_cents
         for at, (time_ms, cents) in enumerate(steps):
@@ -227,13 +228,24 @@ class OrderBook:
                 return time_ms + width_ms
         return NEVER_MS
 
+    def _revenue_falls_below(self, threshold_cents: int, window: int) -> int:
+        """The same without orphans: then revenue can only fall, and the newest orders say when."""
+        if threshold_cents <= 0 or self.revenues[window] < threshold_cents:
+            return NEVER_MS
+        missing_cents = threshold_cents
+        for at in range(len(self.standings) - 1, -1, -1):
+            missing_cents -= self.standings[at].left_cents
+            if missing_cents <= 0:
+                return int(self.column.values[at][TIME]) + WINDOWS_MS[window]
+        return NEVER_MS
+
     # -- lifetime -------------------------------------------------------------------------------------------------
 
     def _newest_live_ms(self) -> int | None:
         for at in range(len(self.standings) - 1, -1, -1):
             if not self.standings[at].whole:
                 return int(self.column.values[at][TIME])
-        return None
+        return self.dropped_newest_ms
 
     def interval_ms(self) -> int | None:
         """Mean time between orders that are not wholly refunded; None with fewer than two."""
@@ -308,6 +320,7 @@ class OrderBook:
                 if not standing.whole:
                     self.dropped_count += 1
                     self.dropped_oldest_ms = order[TIME] if self.dropped_oldest_ms is None else self.dropped_oldest_ms
+                    self.dropped_newest_ms = order[TIME]
             del self.standings[:gone]
             self.column.drop_before(self.column.first + gone)
         if self.orphans and self.orphans[0][0][REFUND_TIME] <= limit_ms:
@@ -317,14 +330,14 @@ class OrderBook:
         if self.saved is None:
             self.saved = part([
                 self.column.save(store), self.orphans, self.heads, self.counts, self.revenues, self.total_count,
-                self.total_cents, self.newest_ms, self.dropped_count, self.dropped_oldest_ms,
+                self.total_cents, self.newest_ms, self.dropped_count, self.dropped_oldest_ms, self.dropped_newest_ms,
             ])  # fmt: skip
         return self.saved
 
     def load(self, packed: list[Any], store: ChunkStore) -> None:
         (
             column, self.orphans, self.heads, self.counts, self.revenues, self.total_count,
-            self.total_cents, self.newest_ms, self.dropped_count, self.dropped_oldest_ms,
+            self.total_cents, self.newest_ms, self.dropped_count, self.dropped_oldest_ms, self.dropped_newest_ms,
         ) = packed  # fmt: skip
         self.column.load(column, store)
         self.standings = [Standing(order) for order in self.column.values]

@@ -94,15 +94,14 @@ class Sessions:
 
     def length_falls_below(self, threshold_ms: int, window: int) -> int:
         """When passing time alone takes the summed length below `threshold_ms`."""
-        left_ms = self.length_ms[window]
-        if left_ms < threshold_ms:
+        if threshold_ms <= 0 or self.length_ms[window] < threshold_ms:
             return NEVER_MS
-        first = self.starts.first
-        for index in range(self.heads[window], self.starts.end):
-            start_ms = self.starts.values[index - first]
-            left_ms -= self.lasts.values[index - first] - start_ms
-            if left_ms < threshold_ms:
-                return start_ms + WINDOWS_MS[window]
+        starts, lasts = self.starts.values, self.lasts.values
+        missing_ms = threshold_ms  # from the newest on, so that the cost does not grow with the sessions in the window
+        for at in range(len(starts) - 1, -1, -1):
+            missing_ms -= lasts[at] - starts[at]
+            if missing_ms <= 0:
+                return int(starts[at]) + WINDOWS_MS[window]
         return NEVER_MS
 
     def snapshot(self) -> list[Any]:

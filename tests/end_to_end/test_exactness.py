@@ -1,0 +1,80 @@
+"""What a run exports equals what SQL and a batch say of the same events."""
+
+import json
+from pathlib import Path
+
+import pytest
+from comparisons import check_memberships, differences
+from segmill_runs import CUSTOMER, Run, accepted, read, run
+
+from jobs.examples import ONLINE_RETAIL
+from tests.oracle.similar import batch_similar
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def retail_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return run(tmp_path_factory.mktemp("retail"))
+
+
+@pytest.fixture(scope="module")
+def retail_lines() -> list[bytes]:
+    return accepted(ONLINE_RETAIL, "GBP")
+
+
+class TestHardLog:
+    def test_features_of_every_customer(self, hard_run: Run, hard_log: Path) -> None:
+        """Shuffled, repeated, with refunds first."""
+        assert differences(hard_run, accepted(hard_log)) == []
+
+    def test_similar_items_of_every_product(self, hard_run: Run, hard_log: Path) -> None:
+        """Scores to the last digit."""
+        expected = batch_similar(accepted(hard_log), hard_run.summary["as_of_ms"])
+        assert hard_run.similar == expected
+        assert all(expected.values())
+
+    def test_changes_tell_the_memberships(self, hard_run: Run) -> None:
+        """To a subscriber who replays them into a map."""
+        check_memberships(hard_run)
+        assert hard_run.summary["segment_changes"] == len(read(hard_run.out / "segment-changes.jsonl"))
+
+    def test_outcomes_are_those_of_the_truth(self, hard_run: Run, hard_log: Path) -> None:
+        """And add up to what was read."""
+        summary, counts = hard_run.summary, json.loads(hard_log.with_name("truth.json").read_bytes())["counts"]
+        assert summary["read"] == summary["rows"] == counts["lines"]
+        assert summary["duplicate"] == counts["duplicates"]
+        assert summary["rejected_by_reason"] == counts["malformed"]
+        assert summary["rejected"] == sum(counts["malformed"].values()) == len(read(hard_run.out / "rejected.jsonl"))
+        assert summary["late"] == 0
+        assert summary["applied"] + summary["suppressed"] == counts["events"]
+        assert summary["as_of_ms"] == counts["last_ms"]
+
+    def test_nothing_personal_is_said(self, hard_run: Run) -> None:
+        """No customer's id on standard output or standard error."""
+        assert hard_run.said
+        assert not CUSTOMER.search(hard_run.said)
+
+
+class TestOnlineRetail:
+    def test_features_of_every_customer(self, retail_run: Run, retail_lines: list[bytes]) -> None:
+        """Of all 4,372."""
+        assert differences(retail_run, retail_lines) == []
+        assert len(retail_run.features) == retail_run.summary["customers"] == 4_372
+
+    def test_similar_items_of_every_product(self, retail_run: Run, retail_lines: list[bytes]) -> None:
+        """Scores to the last digit."""
+        assert retail_run.similar == batch_similar(retail_lines, retail_run.summary["as_of_ms"], "GBP")
+
+    def test_changes_tell_the_memberships(self, retail_run: Run) -> None:
+        """To a subscriber who replays them into a map."""
+        check_memberships(retail_run)
+
+    def test_every_row_is_accounted_for(self, retail_run: Run) -> None:
+        """541,909 lines: 18,536 orders, 3,654 refunds of unknown orders, 3,710 invoices without a customer."""
+        summary = retail_run.summary
+        assert summary["rows"] == 541_909
+        assert (summary["read"], summary["applied"], summary["rejected"]) == (25_900, 22_190, 3_710)
+        assert summary["rejected_by_reason"] == {"no_subject": 3_710}
+        assert summary["refunds_without_order"] == 3_654
+        assert summary["currency"] == "GBP"

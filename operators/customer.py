@@ -8,10 +8,11 @@ from typing import Any
 from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
+from operators.garbage import collect_seldom
 from operators.logic import Channel, CustomerFactory, Output
-from operators.plain_rows import take_plain_rows
 from operators.progress import Progress
 from operators.redis_shards import shard_of
+from operators.short_way import take_short_way
 from operators.stores import FlinkKeyedStore
 from operators.tags import COUNTS, REDIS, REJECTED, SEGMENT_CHANGES
 from operators.types import END_OF_TIME_MS
@@ -37,7 +38,8 @@ class CustomerOperator(KeyedProcessFunction):  # type: ignore[misc]
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Make the logic and register the state."""
-        take_plain_rows()
+        take_short_way()
+        collect_seldom()
         binding = self._binding
         logic = self._factory()
         self._on_event, self._on_timer = logic.on_event, logic.on_timer

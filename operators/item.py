@@ -7,8 +7,8 @@ from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from operators.logic import Channel, ItemFactory, Output
-from operators.plain_rows import take_plain_rows
 from operators.redis_shards import shard_of
+from operators.short_way import take_short_way
 from operators.stores import FlinkPendingStore
 from operators.tags import REDIS, TOTALS
 from operators.types import END_OF_TIME_MS
@@ -23,7 +23,7 @@ class ItemOperator(KeyedProcessFunction):  # type: ignore[misc]
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Make the logic and register the state."""
-        take_plain_rows()
+        take_short_way()
         self._logic = self._factory()
         self._store = FlinkPendingStore(runtime_context, "item")
         self._with_last_timer: set[str] = set()

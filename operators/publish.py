@@ -9,8 +9,8 @@ from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
 from operators.bytes_state import as_they_are, bytes_by_string
 from operators.logic import Output, PublishFactory
-from operators.plain_rows import take_plain_rows
 from operators.redis_shards import shard_of
+from operators.short_way import take_short_way
 from operators.stores import BroadcastTotals, FlinkValueStore
 from operators.types import END_OF_TIME_MS
 
@@ -24,7 +24,7 @@ class PublishOperator(KeyedBroadcastProcessFunction):  # type: ignore[misc]
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Make the logic and register the state."""
-        take_plain_rows()
+        take_short_way()
         self._logic = self._factory()
         self._store = FlinkValueStore(runtime_context, "published")
         self._descriptor = bytes_by_string()

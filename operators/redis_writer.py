@@ -6,8 +6,8 @@ from typing import Any
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from operators.bytes_state import bytes_list
-from operators.plain_rows import take_plain_rows
 from operators.redis_connection import RedisConnection, RedisTarget
+from operators.short_way import take_short_way
 from operators.types import END_OF_TIME_MS
 
 
@@ -33,7 +33,7 @@ class RedisWriter(KeyedProcessFunction):  # type: ignore[misc]
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Register the state; Redis is first spoken to with the first batch."""
-        take_plain_rows()
+        take_short_way()
         self._pending = bytes_list(runtime_context, "pending-writes")
         self._connection = RedisConnection(self._target)
         self._sizes: dict[str, tuple[int, int]] = {}

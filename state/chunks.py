@@ -92,7 +92,20 @@ class Column(Generic[T]):
         """Seal and drop what is due in `store`; returns what goes into the packed value (not to be changed)."""
         if self.saved is not None:
             return self.saved
-        if self.first + len(self.values) - self.sealed >= self.chunk:
+        first, chunk = self.first, self.chunk
+        if (
+            first + len(self.values) - self.sealed >= chunk
+            or self.dirty
+            or self.stored * chunk > self.sealed
+            or first // chunk > self.dropped
+        ):
+            self._tidy(store)
+        self.saved = [first, self.sealed, self._encode_from(self.sealed if self.sealed > first else first)]
+        return self.saved
+
+    def _tidy(self, store: ChunkStore) -> None:
+        """Bring the chunks in `store` up to date."""
+        if self.end - self.sealed >= self.chunk:
             self._seal(store)
         if self.dirty:
             for chunk in self.dirty:
@@ -103,9 +116,10 @@ class Column(Generic[T]):
             self._drop_stored(store, max(self.dropped, self.sealed // self.chunk))
         if self.first // self.chunk > self.dropped:
             self._drop_chunks(store, self.first // self.chunk)
-        inline = self.values if self.sealed <= self.first else self.values[self.sealed - self.first :]
-        self.saved = [self.first, self.sealed, self._encode(inline)]
-        return self.saved
+
+    def _encode_from(self, start: int) -> bytes:
+        """The entries from index `start` on, encoded."""
+        return self._encode(self.values[start - self.first :])
 
     def _seal(self, store: ChunkStore) -> None:
         self.sealed = max(self.sealed, self.first - self.first % self.chunk)
@@ -173,10 +187,53 @@ class Int64Column(Column[int]):
 
 
 class RecordColumn(Column[Any]):
-    """Plain values that MessagePack can hold (lists, strings, integers)."""
+    """Plain values that MessagePack can hold (lists, strings, integers).
 
-    __slots__ = ()
+    The unsealed tail is kept encoded beside the values and grows with them: to encode it anew at every save would fetch
+    every entry from memory, which takes longer than all else that is done for an event.
+    """
+
+    __slots__ = ("body", "body_end", "body_start")
     values: list[Any]
+
+    def __init__(self, number: int, chunk: int = CHUNK_ENTRIES) -> None:
+        super().__init__(number, chunk)
+        self.body = b""  # the entries [body_start, body_end), encoded one after the other
+        self.body_start = self.body_end = 0
+
+    def _encode_from(self, start: int) -> bytes:
+        end = self.first + len(self.values)
+        if start != self.body_start:
+            self.body, self.body_start, self.body_end = b"", start, start
+        if end > self.body_end:
+            self.body += b"".join(map(pack, self.values[self.body_end - self.first :]))
+            self.body_end = end
+        return _array_header(end - start) + self.body
+
+    def truncate(self, end: int) -> None:
+        """Forget the entries from `end` on."""
+        super().truncate(end)
+        if end < self.body_end:
+            self._forget_body()
+
+    def touch(self, index: int) -> None:
+        """Say that the entry at `index` was changed in place."""
+        super().touch(index)
+        if index < self.body_end:
+            self._forget_body()
+
+    def clear(self, store: ChunkStore) -> None:
+        """Forget everything, sealed chunks too, and start again at index 0."""
+        super().clear(store)
+        self._forget_body()
+
+    def load(self, packed: list[Any], store: ChunkStore) -> None:
+        """Take up what `save` returned, reading the sealed chunks from `store`."""
+        super().load(packed, store)
+        self._forget_body()
+
+    def _forget_body(self) -> None:
+        self.body, self.body_start, self.body_end = b"", -1, -1
 
     def _empty(self) -> list[Any]:
         return []
@@ -186,6 +243,14 @@ class RecordColumn(Column[Any]):
 
     def _decode(self, packed: bytes) -> list[Any]:
         return unpack(packed)  # type: ignore[no-any-return]
+
+
+def _array_header(length: int) -> bytes:
+    """What MessagePack puts before the elements of an array (at most 65,535 of them)."""
+    return _SHORT_HEADERS[length] if length < 16 else b"\xdc" + length.to_bytes(2, "big")
+
+
+_SHORT_HEADERS = [bytes([0x90 | length]) for length in range(16)]
 
 
 class DictChunkStore(dict[int, bytes]):

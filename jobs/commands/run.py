@@ -121,8 +121,8 @@ def run_command(
         show_summary(summary, out, None if redis_url is None else RedisTarget(redis_url).address)
     if summary.late:
         warn(
-            f"{summary.late:,} events came too late to be applied (more than "
-            f"{settings.allowed_lateness_ms / DAY_MS:g} days behind the newest one before them): "
+            f"{summary.late:,} event{'s' if summary.late != 1 else ''} came too late to be applied (more than "
+            f"{settings.allowed_lateness_ms / DAY_MS:.3g} days behind the newest one before): "
             "raise --allowed-lateness to have them"
         )
 

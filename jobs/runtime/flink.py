@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PROGRESS_EVERY_S = 0.2
 _POLL_S = 0.05
+_REDIS_WAIT_MS = 500
+"""Nobody looks at Redis during a run that ends, so batches may fill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ def _environment(spec: JobSpec, folders: dict[str, Path]) -> Any:
 
     from jobs.file_ends import lines_to_folder, spool_source
     from jobs.graph import Graph, GraphOptions, Outlets
+    from operators.redis_writer import RedisBatching
 
     environment = StreamExecutionEnvironment.get_execution_environment(_configuration(spec, folders["tmp"]))
     environment.set_parallelism(1)
@@ -106,7 +109,12 @@ def _environment(spec: JobSpec, folders: dict[str, Path]) -> Any:
         counts=lines_to_folder(folders["counts"]),
         redis=spec.redis,
     )
-    options = GraphOptions(bounded=True, one_subtask=True, progress_dir=folders["progress"])
+    options = GraphOptions(
+        bounded=True,
+        one_subtask=True,
+        redis_batching=RedisBatching(wait_ms=_REDIS_WAIT_MS),
+        progress_dir=folders["progress"],
+    )
     graph = Graph(StreamTableEnvironment.create(environment), outlets, options)
     graph.build(spool_source(spec.spool, spec.out_of_orderness_ms), spec.logics)
     return environment

@@ -19,6 +19,7 @@ _OPTIONS = (
     "-XX:+IgnoreUnrecognizedVMOptions",
     "--add-opens=jdk.proxy2/jdk.proxy2=ALL-UNNAMED",
     "-XX:+UseParallelGC",
+    "-Xmn96m",  # a young generation that is used again and again, not one that grows with the memory there is
     "-XX:TieredStopAtLevel=1",  # half the CPU of a start, and no slower after: the time goes into Python
     "-Xshare:auto",
     "-Duser.timezone=UTC",

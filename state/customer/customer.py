@@ -214,6 +214,8 @@ class Customer:
     def say(self) -> list[Turn]:
         """The turns to publish now, those found since the last call, as corrections where something was untrue."""
         if not self.turns and self.redo_from_ms == NEVER_MS:
+            if self.ghosts:
+                self._forget_erased()
             return []
         touched = [turn for turn in self.published if turn.at_ms >= self.redo_from_ms]
         kept = self.published[: len(self.published) - len(touched)]
@@ -221,11 +223,18 @@ class Customer:
         self.turns = []
         self.redo_from_ms = NEVER_MS
         self.published = [*kept, *stand]
-        if self.ghosts:  # what was before an erasure, and the leaving at it, nobody can correct any more
-            erased_ms = self.ghosts.erased[0]
-            self.published = [t for t in self.published if (t.at_ms, t.entered) >= (erased_ms, True)]
         self.saved_published = None
+        if self.ghosts:
+            self._forget_erased()
         return said
+
+    def _forget_erased(self) -> None:
+        """What was published of before an erasure, and the leaving at it, nobody can correct any more."""
+        since = (self.ghosts.erased[0], True)
+        kept = [turn for turn in self.published if (turn.at_ms, turn.entered) >= since]
+        if len(kept) < len(self.published):
+            self.published = kept
+            self.saved_published = None
 
     def publish_as(self, turn: Turn, change_id: str) -> None:
         """Remember under which id a turn that `say` returned was published."""

@@ -146,6 +146,8 @@ class CustomerLogic:
         due_ms = min(customer.flip_ms, publication.due_ms(fold))
         if publication.profile_ms < fold.clock_ms:
             due_ms = min(due_ms, publication.profile_ms + settings.profile_interval_ms)
+        if customer.ghosts:  # they fade then
+            due_ms = min(due_ms, customer.ghosts.erased[0] + settings.allowed_lateness_ms + 1)
         if settings.profile_refresh_ms and publication.profile_shown:
             refresh_ms = settings.profile_refresh_ms
             due_ms = min(due_ms, -(-fold.expires_ms // refresh_ms) * refresh_ms)

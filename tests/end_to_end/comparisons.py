@@ -30,6 +30,10 @@ def differences(run: Run, lines: list[bytes]) -> list[tuple[str, str, Any, Any]]
     return found
 
 
+def _close(one: Any, other: Any) -> bool:
+    return isinstance(one, float) and isinstance(other, float) and isclose(one, other, rel_tol=1e-9)
+
+
 def customers_without_consent(lines: list[bytes], as_of_ms: int, currency: str) -> set[str]:
     """Whose profiles are withdrawn."""
     events: dict[str, list[Any]] = {}

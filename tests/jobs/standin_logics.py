@@ -1,6 +1,7 @@
 """Logics for tests of the graph: importable where the operators run."""
 
 import json
+import traceback
 from base64 import b64encode
 from collections.abc import Iterable
 
@@ -82,3 +83,10 @@ class Failing(Recorder):
         if payload.startswith(b"log:3\x1f"):
             raise ValueError("the third event is bad")
         return super().on_event(key, payload, watermark_ms, store)
+
+
+class ShowingTheWay(Recorder):
+    """Breaks at the first event and names the files on the way to it."""
+
+    def on_event(self, key: str, payload: bytes, watermark_ms: int, store: KeyedStore) -> Step:
+        raise ValueError(" ".join(frame.filename.rpartition("/")[2] for frame in traceback.extract_stack()))

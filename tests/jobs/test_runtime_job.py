@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standin_logics import Failing, Recorder, Scoring, Summing
+from standin_logics import Failing, Recorder, Scoring, ShowingTheWay, Summing
 
 from jobs.file_results import joined
 from jobs.graph import Logics
@@ -138,6 +138,11 @@ class TestEmbeddedJob:
             shares = [unpack_versioned(client.get(keys.similar("viewed-with", f"i{n}"))) for n in range(7)]
             assert all(share is not None and share["neighbours"][0][2] == 7 for share in shares)
             assert sum(share["neighbours"][0][1] for share in shares if share) == pytest.approx(1)
+
+    def test_records_take_the_short_way(self, gateway: Gateway, folder: Path) -> None:
+        """This PyFlink is as `operators.short_way` expects it: no generator of PyFlink's stands in between."""
+        with pytest.raises(JobFailed, match=r"ValueError: short_way\.py customer\.py standin_logics\.py "):
+            run(gateway, folder / "job", spooled(folder, events(1)), logics=Logics(ShowingTheWay))
 
 
 class TestFailures:

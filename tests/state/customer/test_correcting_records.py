@@ -15,7 +15,7 @@ START_MS, END_MS = 100, 112  # few moments, so that old and new turns often meet
 
 
 def random_turns(random: Random, members: dict[str, int]) -> list[Turn]:
-    """Turns as they can be true: in and out by turns, at one moment once each way at most (out, then in: an erasure)."""
+    """Turns as they can be true: in and out by turns, both at one moment only as an erasure and a new entry."""
     found: list[Turn] = []
     erased_ms = random.choice((None, None, random.randrange(START_MS, END_MS)))
     for segment in SEGMENTS:

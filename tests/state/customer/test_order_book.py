@@ -93,9 +93,10 @@ class TestAgainstAllOrders:
             leaving_ms = book.expire(now_ms)
             if leaving_ms == NEVER_MS:
                 break
-            for now_ms in (max(now_ms, leaving_ms - 1), leaving_ms):
-                book.expire(now_ms)
-                assert found(book, now_ms) == expected(done, now_ms)
+            for at_ms in (max(now_ms, leaving_ms - 1), leaving_ms):
+                book.expire(at_ms)
+                assert found(book, at_ms) == expected(done, at_ms)
+            now_ms = leaving_ms
 
     @settings(max_examples=60, deadline=None, derandomize=True)
     @given(st.integers(0, 1 << 32), st.integers(2, 25), st.data())

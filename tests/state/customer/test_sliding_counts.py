@@ -86,7 +86,7 @@ class TestAgainstCounting:
         for number in range(events):
             counter.expire(number * 600_000)
             counter.add(number * 600_000)
-        # per event and window: one look that ends the walk, one for the next leaving time, and two for each entry passed
+        # per event and window: one look ends the walk, two find the next leaving time, one is for each entry passed
         assert passed <= events * len(WINDOWS_MS) * 5
 
     @pytest.mark.parametrize("entries", [5, 2_000])

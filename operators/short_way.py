@@ -1,0 +1,119 @@
+"""A shorter way for records in thread mode: from Java straight into the operator's function, and out again.
+
+PyFlink leads every record through four generators, and Java learns that a record has no (more) output by an exception
+with a stack trace, thrown across the border between the languages: together more than the work of most records. An
+operator that is being opened finds PyFlink's operation in the frames below and puts a function before its method: what
+goes to side outputs is handed over at once, and for a record without main output Java gets an empty iterator of its own
+kind. No other operator, job or process sees that, and where PyFlink is not as expected (in process mode, say) nothing
+changes: the functions of the operators are the same both ways, and so is the order within each output.
+"""
+
+import sys
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import Any
+
+from pyflink.datastream import OutputTag
+
+_DEPTH = 8
+_EMPTY_ITERATOR = "org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.MappingIterator"
+"""A public Java class whose empty iterator has no state and lets itself be closed any number of times."""
+_METHODS = {
+    "process_element": ("process_element", "_process_element_func", 1),
+    "process_element1": ("process_element", "_process_element_func1", 1),
+    "process_element2": ("process_broadcast_element", "_process_element_func2", None),
+    "on_timer": ("on_timer", "_on_timer_func", None),
+}
+"""PyFlink's method: the operator's own, where PyFlink keeps its way to it, and the field that it takes of a record."""
+
+
+def take_short_way() -> None:
+    """To be called from an operator's `open`. Its keyed inputs must be (key, payload) rows of strings and bytes."""
+    owner = _owner()
+    if owner is None or len(owner._operations) != 1:
+        return
+    try:
+        pemja: Any = import_module("pemja")  # installed everywhere, but it loads only inside the JVM
+        nothing = pemja.findClass(_EMPTY_ITERATOR).emptyIterator()
+        ways = {name: _way(owner, name, nothing) for name in _METHODS if hasattr(owner, name)}
+    except (ImportError, AttributeError, KeyError, StopIteration, TypeError):
+        return
+    for name, way in ways.items():
+        setattr(owner, name, way)
+
+
+def _owner() -> Any:
+    """PyFlink's operation, which Java calls: found below us while it opens the operator."""
+    frame: Any = sys._getframe(2)
+    for _ in range(_DEPTH):
+        owner = frame.f_locals.get("self")
+        if hasattr(owner, "_main_operation") and hasattr(owner, "_output_data_converter"):
+            return owner
+        frame = frame.f_back
+        if frame is None:
+            break
+    return None
+
+
+def _way(owner: Any, name: str, nothing: Any) -> Callable[[Any], Any]:
+    function_name, kept_as, field = _METHODS[name]
+    variables = _closure(getattr(owner._main_operation, kept_as))
+    function = variables[function_name]
+    context = next(value for key, value in variables.items() if key.endswith(("context", "ctx")))
+    collect, converters = _side_outputs(variables)
+    outwards = owner._output_data_converter.to_external
+
+    def sent(results: Iterable[Any] | None) -> Any:
+        if not results:
+            return nothing
+        main = []
+        for result in results:
+            if type(result) is tuple and type(result[0]) is OutputTag:
+                tag_id = result[0].tag_id
+                collect(tag_id, converters[tag_id].to_external(result[1]))
+            else:
+                main.append(outwards(result))
+        return (one for one in main) if main else nothing  # pemja knows generators, but no other iterators
+
+    if name == "on_timer":
+        return lambda timestamp: sent(function(timestamp, context))
+    if field is None:
+        return lambda value: sent(function(value[1], context))
+    if name == "process_element":
+        keyed = _Keyed(context)
+
+        def process(value: Any) -> Any:
+            keyed.key, payload = value[1]
+            return sent(function(payload, keyed))
+
+        return process
+    return lambda value: sent(function(value[1][1], context))
+
+
+class _Keyed:
+    """PyFlink's context for one record, whose key came with it: asking Java costs ten times as much."""
+
+    __slots__ = ("_timers", "key")
+
+    def __init__(self, context: Any) -> None:
+        self._timers = context.timer_service()
+        self.key = ""
+
+    def get_current_key(self) -> str:
+        return self.key
+
+    def timer_service(self) -> Any:
+        return self._timers
+
+
+def _side_outputs(variables: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """How to hand over to a side output, and what its records are converted with."""
+    context = _closure(variables["process_func"]).get("side_output_context") if "process_func" in variables else None
+    if context is None:
+        return None, {}
+    return context._j_side_output_context.collectSideOutputById, context._side_output_converters
+
+
+def _closure(function: Any) -> dict[str, Any]:
+    cells = function.__closure__ or ()
+    return {name: cell.cell_contents for name, cell in zip(function.__code__.co_freevars, cells, strict=True)}

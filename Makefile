@@ -36,5 +36,17 @@ lint: $(VENV)/.ready
 types: $(VENV)/.ready
 	@$(BIN)/mypy
 
+.bench-venv/.ready: requirements/bench.txt
+	@$(PYTHON) -m venv .bench-venv
+	@.bench-venv/bin/pip --disable-pip-version-check --quiet install --require-hashes -r requirements/bench.txt
+	@touch $@
+
+bench: $(VENV)/.ready .bench-venv/.ready ## all speed measurements, about 20 minutes; see benchmarks/README.md
+	@$(BIN)/python -m benchmarks.core --events 200000 --repeat 3
+	@$(BIN)/python -m benchmarks.embedded --events 500000 --repeat 3
+	@$(BIN)/python -m benchmarks.layers --events 150000 --repeat 3
+	@$(BIN)/python -m benchmarks.bytewax_peer --events 200000 --repeat 3
+	@$(BIN)/python -m benchmarks.readme
+
 clean: ## remove what the other commands made
 	rm -rf $(VENV) .bench-venv out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,16 +1,16 @@
-"""The pure core on one core: decode, dedup, sessions, windows, orders, all features, the default rules, outputs, packing.
+"""The pure core on one core: decode, dedup, sessions, windows, orders, features, the default rules, outputs, packing.
 
     python -m benchmarks.core [--events 200000] [--repeat 3]
 
 What Flink does is done by `state.local.LocalRun` (a dict of states, a heap of timers), so what is timed is the customer
-logic from bytes to bytes. Time is CPU time of this process; each figure stands beside the time of a calibration loop run
-just before and after it, and is also given as it would be on a machine where that loop takes 0.1 s.
+logic from bytes to bytes. Time is CPU time of this process; each figure stands beside the time of a calibration loop
+run just before and after it, and is also given as it would be on a machine where that loop takes 0.1 s.
 """
 
 import argparse
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.machine import calibration_s
@@ -78,7 +78,7 @@ def _mix(results: Results, made: Records, repeat: int) -> None:
         sizes: list[int] = []
         for _ in range(repeat):
             run = LocalRun(logic(live=live, as_of_ms=newest_ms), Settings().out_of_orderness_ms)
-            passes.append(_timed(len(made), lambda run=run: _feed(run, made)))  # type: ignore[misc]
+            passes.append(_timed(run, made))
             sizes = sorted(len(store.packed or b"") for store in run.stores.values())
             began = time.process_time()
             for _ in run.close():
@@ -100,9 +100,9 @@ def _windows(results: Results, repeat: int) -> None:
         for _ in range(repeat):
             run = LocalRun(logic(live=False, as_of_ms=made[-1][1]), Settings().out_of_orderness_ms)
             _feed(run, made[:window])
-            passes.append(_timed(HOT_TIMED, lambda run=run: _feed(run, made[window:])))  # type: ignore[misc]
+            passes.append(_timed(run, made[window:]))
             store = run.stores["hot"]
-            size, chunks = len(store.packed or b""), sum(map(len, _chunks(store)))
+            size, chunks = len(store.packed or b""), sum(map(len, store.values()))
         _add_passes(results, f"one customer with {window:,} events in 90 days", passes)
         results.add("  state read and written with every event", "bytes", size)
         results.add("  state in sealed chunks beside it", "bytes", chunks)
@@ -114,13 +114,13 @@ def _add_passes(results: Results, name: str, passes: Sequence[Timed]) -> None:
     results.add("  where the loop takes 0.1 s", "us/event", *(one.us_at_reference for one in passes))
 
 
-def _timed(events: int, work: Callable[[], None]) -> Timed:
+def _timed(run: LocalRun, made: Records) -> Timed:
     gc.collect()
     before_s = calibration_s()
     began = time.process_time()
-    work()
+    _feed(run, made)
     cpu_s = time.process_time() - began
-    return Timed(events, cpu_s, (before_s + calibration_s()) / 2)
+    return Timed(len(made), cpu_s, (before_s + calibration_s()) / 2)
 
 
 def _feed(run: LocalRun, made: Records) -> None:
@@ -144,11 +144,6 @@ def _hot_customer(window: int, timed: int) -> Records:
         made.append(("hot", time_ms, b"\x1f" + line.encode()))
     assert made[-1][1] < time.time() * 1_000, "events in the future would be rejected, at no cost"
     return made
-
-
-def _chunks(store: object) -> list[bytes]:
-    kept = getattr(store, "chunks", {})
-    return list(kept.values()) if isinstance(kept, dict) else []
 
 
 def _quantile(ordered: Sequence[int], share: float) -> int:

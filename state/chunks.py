@@ -100,7 +100,7 @@ class Column(Generic[T]):
             or first // chunk > self.dropped
         ):
             self._tidy(store)
-        self.saved = [first, self.sealed, self._encode_from(self.sealed if self.sealed > first else first)]
+        self.saved = [first, self.sealed, self._encode_from(max(first, self.sealed))]
         return self.saved
 
     def _tidy(self, store: ChunkStore) -> None:

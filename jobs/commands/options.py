@@ -1,5 +1,6 @@
 """Options that several commands share, and how their values are read."""
 
+import math
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -59,6 +60,16 @@ class RateParam(click.ParamType[tuple[str, Decimal]]):
         return code.upper(), amount
 
 
+class DaysParam(click.FloatRange):
+    """A length of time in days; click's own range lets `nan` pass."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        days = float(super().convert(value, param, ctx))
+        if math.isnan(days):
+            self.fail("nan is not in the range", param, ctx)
+        return days
+
+
 class CurrencyParam(click.ParamType[str]):
     """Three letters of ISO 4217."""
 
@@ -85,7 +96,7 @@ def settings_options(command: F) -> F:
                          help="Currency that amounts are kept in. Default: the log's."),
             click.option("--rate", "rates", type=RateParam(), multiple=True,
                          help="Convert another currency, such as EUR=1.08. May be repeated."),
-            click.option("--allowed-lateness", "lateness_days", type=click.FloatRange(0, MOST_DAYS), metavar="DAYS",
+            click.option("--allowed-lateness", "lateness_days", type=DaysParam(0, MOST_DAYS), metavar="DAYS",
                          help="How late an event may be and still be applied. Default: 7."),
         ]
     ):  # fmt: skip

@@ -52,7 +52,8 @@ def check_command(file: Path, as_json: bool) -> None:
             json.dumps({"ok": True, "version": rules.version, "segments": rules.names, "waiting": waiting}, indent=2)
         )
         return
-    click.echo(f"{file}: {len(rules.segments)} segments, version {rules.version}")
+    count = len(rules.segments)
+    click.echo(f"{file}: {count} segment{'s' if count != 1 else ''}, version {rules.version}")
     for name, reason in rules.waiting:
         click.echo(f"  {name}: {reason}")
 

@@ -75,7 +75,8 @@ class _Shown(Progress):
     type=click.Choice(["thread", "process"]),
     default="thread",
     show_default=True,
-    help="How Flink runs Python: inside Java, or in processes beside it (slower; a fallback).",
+    help="How Flink runs Python: inside Java, or in processes beside it (a fallback: slower, and Flink then listens "
+    "on all network interfaces).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @settings_options

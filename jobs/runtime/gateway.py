@@ -74,6 +74,8 @@ class Gateway:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeProblem(f"Java ({self.java.executable}) did not start: {self._last_words()}")
             time.sleep(_PAUSE_S)
+        # else PyFlink opens a server of its own in this process, on all interfaces, that starts workers for anybody
+        os.environ["_python_worker_execution_mode"] = "process"  # noqa: SIM112  (PyFlink's own name)
         os.environ["PYFLINK_GATEWAY_PORT"] = str(struct.unpack("!I", self._port_file.read_bytes()[:4])[0])
         from pyflink.java_gateway import get_gateway
 
@@ -84,7 +86,8 @@ class Gateway:
     ) -> None:
         """Stop Java and all that it started."""
         stop_child(self._process, patience_s=3.0)
-        os.environ.pop("PYFLINK_GATEWAY_PORT", None)
+        for name in ("PYFLINK_GATEWAY_PORT", "_python_worker_execution_mode"):
+            os.environ.pop(name, None)
         self._forget()
 
     def _forget(self) -> None:

@@ -22,7 +22,7 @@ from state.customer.corrections import Cause, Turn, corrections
 from state.customer.counts import NEVER_MS
 from state.customer.features import Reader, Values, reader
 from state.customer.flips import NextFlip, next_flip_of
-from state.customer.fold import Fold
+from state.customer.fold import KIND_NUMBERS, Fold
 from state.customer.ghosts import Ghosts
 from state.customer.journal import Journal, pack_facts, unpack_facts
 from state.customer.publication import LEDGER_ENTRIES, Publication
@@ -34,7 +34,7 @@ VERSION = 1
 PENDING_MAX = 1_000  # events put aside before the customer is repaired at once
 
 ORDER_FIRST, ORDER_LAST = int(Kind.ORDER_COMPLETED), int(Kind.ORDER_CANCELLED)  # these three change what was bought
-REFUNDS = (Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED)
+ERASE = int(Kind.ERASE)  # reading a member of an enumeration takes as long as a function call
 
 
 class StateVersionError(ValueError):
@@ -93,21 +93,27 @@ class Customer:
 
     def accept(self, fact: Fact, watermark_ms: int, store: ChunkStore) -> bool:
         """Take in an event that is not too late; False if it is a duplicate."""
-        journal = self.journal
-        if fact.event_id in journal.ids or (self.ghosts and self.ghosts.knows(fact)):
+        journal, fold = self.journal, self.fold
+        time_ms, event_id = fact.time_ms, fact.event_id
+        if event_id in journal.ids:
             self.duplicates += 1
             return False
+        if self.ghosts.hashes:
+            if self.ghosts.knows(fact):
+                self.duplicates += 1
+                return False
+            if self.ghosts.covers(fact):
+                self.revision += 1
+                return True
         self.revision += 1
-        if self.ghosts and self.ghosts.covers(fact):
-            return True
-        journal.ids.add(fact.event_id)
-        key = (fact.time_ms, fact.event_id)
-        if self.pending or fact.time_ms < self.fold.clock_ms or key < self.newest:
+        journal.ids.add(event_id)
+        clock_ms = fold.clock_ms
+        if self.pending or time_ms < clock_ms or (time_ms == self.newest[0] and event_id < self.newest[1]):
             self.pending.append(fact)
             if len(self.pending) >= PENDING_MAX:
                 self.repair(store)
             return True
-        if fact.time_ms > self.fold.clock_ms and journal.wants_snapshot(fact.time_ms, self._span_ms()):
+        if time_ms > clock_ms and journal.wants_snapshot(time_ms, self.program.settings.allowed_lateness_ms):
             self._snapshot()
             self.settle(watermark_ms)
         self._step(fact, store)
@@ -121,32 +127,28 @@ class Customer:
             self.fold.forget(oldest_ms, LEDGER_ENTRIES, self.publication.views_from)
             self.published = [turn for turn in self.published if turn.at_ms > oldest_ms]
             self.saved_published = None
-        if self.ghosts:
+        if self.ghosts.hashes:
             self.ghosts.fade(horizon_ms)
-
-    def _span_ms(self) -> int:
-        return self.program.settings.allowed_lateness_ms
 
     def _step(self, fact: Fact, store: ChunkStore, cause: Cause | None = None) -> None:
         """Apply the next fact in event order, and everything that happens until then by passing time."""
         fold = self.fold
-        now_ms = fact.time_ms
+        now_ms, kind = fact.time_ms, fact.kind
         if now_ms > fold.clock_ms:
             while self.flip_ms < now_ms:
                 self._turn_of_time(self.flip_ms)
             fold.advance(now_ms)
         self.newest = (now_ms, fact.event_id)
-        if fact.kind == Kind.ERASE:
+        if kind == ERASE:
             self._erase(fact, store)
-            cause = _cause_of(fact)
+            cause = None
         else:
             fold.apply(fact)
             self.journal.append(fact)
-            if ORDER_FIRST <= fact.kind <= ORDER_LAST:
+            if ORDER_FIRST <= kind <= ORDER_LAST:
                 self.publication.bought_changed = True
-            cause = cause or _cause_of(fact)
-        self._evaluate(now_ms, cause)
-        if fact.kind == Kind.ERASE:
+        self._evaluate(now_ms, cause or (CAUSES[kind], fact.event_id))
+        if kind == ERASE:
             self.undo = None  # whoever is in a segment after it, even in this millisecond, has entered it anew
 
     def _erase(self, fact: Fact, store: ChunkStore) -> None:
@@ -214,7 +216,7 @@ class Customer:
     def say(self) -> list[Turn]:
         """The turns to publish now, those found since the last call, as corrections where something was untrue."""
         if not self.turns and self.redo_from_ms == NEVER_MS:
-            if self.ghosts:
+            if self.ghosts.hashes:
                 self._forget_erased()
             return []
         touched = [turn for turn in self.published if turn.at_ms >= self.redo_from_ms]
@@ -224,7 +226,7 @@ class Customer:
         self.redo_from_ms = NEVER_MS
         self.published = [*kept, *stand]
         self.saved_published = None
-        if self.ghosts:
+        if self.ghosts.hashes:
             self._forget_erased()
         return said
 
@@ -249,7 +251,7 @@ class Customer:
         """Put the events that came out of order into their places and live through everything after them again."""
         late = sorted(self.pending, key=lambda fact: (fact.time_ms, fact.event_id))
         self.pending = []
-        if self.ghosts:
+        if self.ghosts.hashes:
             late = [fact for fact in late if not self.ghosts.covers(fact)]
         if not late:
             return
@@ -264,11 +266,12 @@ class Customer:
         self.redo_from_ms = snapshot.clock_ms + 1
         self.pending = facts  # so that an erasure among them knows what comes after it
         newest_late = late[0].event_id
+        lateness_ms = self.program.settings.allowed_lateness_ms
         for fact in facts:
             newest_late = fact.event_id if fact.event_id in arrived else newest_late
-            if fact.time_ms > self.fold.clock_ms and self.journal.wants_snapshot(fact.time_ms, self._span_ms()):
+            if fact.time_ms > self.fold.clock_ms and self.journal.wants_snapshot(fact.time_ms, lateness_ms):
                 self._snapshot()
-            if not (self.ghosts and self.ghosts.covers(fact)):
+            if not (self.ghosts.hashes and self.ghosts.covers(fact)):
                 self._step(fact, store, ("late-event", newest_late))
         self.pending = []
         self.pass_time(clock_ms)
@@ -360,14 +363,9 @@ class Customer:
         return customer
 
 
-def _cause_of(fact: Fact) -> Cause:
-    if fact.kind in REFUNDS:
-        return "refund", fact.event_id
-    if fact.kind == Kind.CONSENT:
-        return "consent", fact.event_id
-    if fact.kind == Kind.ERASE:
-        return "erasure", fact.event_id
-    return "event", fact.event_id
-
+CAUSES = ["event"] * KIND_NUMBERS
+"""By kind of event, what a change that it makes is put down to."""
+CAUSES[Kind.ORDER_REFUNDED] = CAUSES[Kind.ORDER_CANCELLED] = "refund"
+CAUSES[Kind.CONSENT], CAUSES[Kind.ERASE] = "consent", "erasure"
 
 _EMPTY_FOLD: list[Any] = unpack(pack(Fold(Settings()).snapshot()))

@@ -1,9 +1,9 @@
 """When passing time alone can next change the answer of a rule: to the millisecond, without an event.
 
-An atom (a feature and a threshold) turns over at a moment that can be told in advance: a count as its n-th newest entry
-leaves the window, an age as it reaches the threshold, a decayed score by its half-life. From all atoms of a rule set one
-Python function is written, because it runs at every event: it looks at the values that were just read, and of several
-thresholds of one feature only at the one that comes first.
+An atom (a feature and a threshold) turns over at a moment that can be told in advance: a count as its n-th newest
+entry leaves the window, an age as it reaches the threshold, a decayed score by its half-life. From all atoms of a rule
+set one Python function is written, because it runs at every event: it looks at the values that were just read, and of
+several thresholds of one feature only at the one that comes first.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,8 +33,7 @@ def next_flip_of(atoms: Iterable[Atom], reads: Sequence[str]) -> NextFlip:
     lines = ["def next_flip(f, t, values):", "    at = NEVER"]
     for feature, wanted in thresholds.items():
         lines.append(f"    v = values[{reads.index(feature)}]")
-        for line in _lines(FEATURES[feature], wanted):
-            lines.append(f"    {line}")
+        lines += (f"    {line}" for line in _lines(FEATURES[feature], wanted))
     lines.append("    return at")
     names: dict[str, Any] = {"NEVER": NEVER_MS, "log2": log2, "oldest_order_leaves": oldest_order_leaves}
     # the text is built from the tables here and from numbers, never from what a user wrote

@@ -4,7 +4,6 @@ Follow one event: `on_event` decodes it, finds the customer (in the cache, else 
 fact, says what turned, publishes what is due, saves the packed state, and asks for a timer if an earlier one is needed.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -54,8 +53,10 @@ class CustomerLogic:
         self.as_of_ms = as_of_ms
         self._live = as_of_ms is None
         self.decoder = Decoder(settings, now_ms) if now_ms else Decoder(settings)
-        self._cache: OrderedDict[str, Customer] = OrderedDict()
-        self._cached_customers = cached_customers
+        # two generations: who was not asked for while the younger one filled up is let go with the older one
+        self._recent: dict[str, Customer] = {}
+        self._older: dict[str, Customer] = {}
+        self._generation_size = cached_customers // 2
 
     def on_event(self, key: str, payload: bytes, watermark_ms: int, store: KeyedStore) -> Step:
         """Take in one event of the customer `key`."""
@@ -146,7 +147,7 @@ class CustomerLogic:
         due_ms = min(customer.flip_ms, publication.due_ms(fold))
         if publication.profile_ms < fold.clock_ms:
             due_ms = min(due_ms, publication.profile_ms + settings.profile_interval_ms)
-        if customer.ghosts:  # they fade then
+        if customer.ghosts.hashes:  # they fade then
             due_ms = min(due_ms, customer.ghosts.erased[0] + settings.allowed_lateness_ms + 1)
         if settings.profile_refresh_ms and publication.profile_shown:
             refresh_ms = settings.profile_refresh_ms
@@ -163,16 +164,16 @@ class CustomerLogic:
         return wake_ms
 
     def _customer(self, key: str, store: KeyedStore) -> Customer:
-        cache = self._cache
-        customer = cache.get(key)
-        if customer is not None:
-            cache.move_to_end(key)
-            return customer
-        packed = store.load()
-        customer = Customer(self.program) if packed is None else Customer.unpack(self.program, packed, store)
-        cache[key] = customer
-        if len(cache) > self._cached_customers:
-            cache.popitem(last=False)
+        customer = self._recent.get(key)
+        if customer is None:
+            customer = self._older.pop(key, None)
+            if customer is None:
+                packed = store.load()
+                customer = Customer(self.program) if packed is None else Customer.unpack(self.program, packed, store)
+            if len(self._recent) >= self._generation_size:
+                self._older, self._recent = self._recent, {}
+            if self._generation_size:
+                self._recent[key] = customer
         return customer
 
 

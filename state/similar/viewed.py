@@ -27,6 +27,8 @@ def viewed_changes(old: Sequence[Viewed], new: Sequence[Viewed], settings: Simil
             if plan is None:
                 plan = (was + is_now, len(was), len(was))
                 overlaps = True
+            elif plan[1] and _comes_back(plan):
+                overlaps = True  # a product at both ends: what is taken out and added may be the same
             plans.append(plan)
     rows: dict[str, Fields] = {}
     if plans:
@@ -76,6 +78,13 @@ def _slid(was: Seen, is_now: Seen) -> Plan | None:
     if was[gone:] != is_now[:kept]:
         return None
     return was + is_now[kept:], gone, len(was)
+
+
+def _comes_back(plan: Plan) -> bool:
+    """Whether a product that goes at the front comes again at the end."""
+    seen, gone, known = plan
+    added = {product for product, _ in seen[known:]}
+    return any(product in added for product, _ in seen[:gone])
 
 
 def _oldest_ms(plan: Plan) -> int:

@@ -73,7 +73,7 @@ class TestOrder:
 
 class TestElsewhere:
     def test_process_mode(self, hard_run: Run, hard_log: Path, tmp_path: Path) -> None:
-        """Python beside Java computes what Python inside Java does; it gets events in bundles, so corrections differ."""
+        """Python beside Java computes the same; it gets events in bundles, so corrections on the way differ."""
         other = run(tmp_path, hard_log, "--mode", "process")
         assert other.exported() == hard_run.exported()
         assert other.results()["rejected.jsonl"] == hard_run.results()["rejected.jsonl"]

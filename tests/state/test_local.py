@@ -15,6 +15,8 @@ NEVER_MS = 1 << 62
 class Waking:
     """Asks to be woken at the times that its payloads name; writes down what happens to it."""
 
+    as_of_ms: int | None = 1 << 61  # a bounded run, far from its end
+
     def __init__(self, chain: dict[int, int] | None = None) -> None:
         self.chain = chain or {}  # woken at one time, asks for another
         self.events: list[tuple[str, bytes, int]] = []
@@ -98,6 +100,15 @@ class TestTimers:
         assert [(key, time_ms) for key, time_ms, _ in logic.woken] == [
             ("a", 50), ("a", 60), ("a", NEVER_MS), ("b", NEVER_MS),
         ]  # fmt: skip
+
+    def test_a_live_run_ends_without_a_last_timer(self) -> None:
+        """It has no books to close; what was due is still done."""
+        logic = Waking({50: 60})
+        logic.as_of_ms = None
+        run = local(logic)
+        run.feed("a", 0, b"50")
+        assert [payload for _, _, payload in run.close()] == [b"50", b"50"]
+        assert [time_ms for _, time_ms, _ in logic.woken] == [50, 60]
 
 
 class TestStores:

@@ -143,6 +143,18 @@ class TestExamples:
             ("left", 9, 5, "r1"),
         ]
 
+    def test_a_leaving_taken_back_is_being_in_since_the_old_entry(self) -> None:
+        topic = Topic({"x": 50})
+        topic.tell([Turn("x", False, 109, 50)])
+        (said,) = topic.tell([])
+        assert (said.change, said.at_ms, said.since_ms, said.supersedes) == ("entered", 50, 50, "r1")
+
+    def test_an_entry_taken_back_is_not_being_in_from_then_on(self) -> None:
+        topic = Topic({})
+        topic.tell([Turn("x", True, 105, 105)])
+        (said,) = topic.tell([])
+        assert (said.change, said.at_ms, said.since_ms, said.supersedes) == ("left", 105, 105, "r0")
+
     def test_an_erasure_and_an_entry_in_its_millisecond(self) -> None:
         """Left first and entered anew: known already, the entry is said again, or the map would end without it."""
         topic = Topic({})

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nasty_streams import SPICES, nasty_stream
@@ -118,6 +119,38 @@ class TestNeverTooLate:
                 assert_decay(fold, now_ms, atom.threshold, foretold_ms)
             else:
                 assert foretold_ms <= first_change(fold, now_ms, answer), atom
+
+    @pytest.mark.parametrize("seed", range(6))
+    def test_several_thresholds_of_one_count(self, seed: int) -> None:
+        """Of all that are met, the highest one is the first to be missed."""
+        fold = folded(seed, 40, "busy")
+        now_ms = fold.clock_ms
+        met = 0
+        for name in [one for one in DRIFTING if FEATURES[one].drift == "count"]:
+            read = reader([name])
+            thresholds = (1, 2, 3, 5, 8)
+            foretold_ms = next_flip_of([Atom(name, one) for one in thresholds], [name])(
+                fold, now_ms, read(fold, now_ms)
+            )
+            changes = [
+                first_change(fold, now_ms, lambda fold, at_ms, one=one, read=read: read(fold, at_ms)[0] >= one)  # type: ignore[misc]
+                for one in thresholds
+            ]
+            assert foretold_ms == min(changes), name
+            met += read(fold, now_ms)[0] >= 2
+        assert met
+
+    @pytest.mark.parametrize("threshold", [1e-6, 0.25, 0.999, 1.0, 2.5, 4.0])
+    @pytest.mark.parametrize("seed", range(4))
+    def test_a_decayed_score_is_looked_at_in_its_very_millisecond(self, seed: int, threshold: float) -> None:
+        """Or in the one before it: the score is still above one millisecond earlier."""
+        fold = folded(seed, 40, "busy")
+        read, now_ms = reader(["engagement"]), fold.clock_ms
+        if read(fold, now_ms)[0] < threshold:
+            pytest.skip("the score is lower")
+        foretold_ms = next_flip_of([Atom("engagement", threshold)], ["engagement"])(fold, now_ms, read(fold, now_ms))
+        assert read(fold, foretold_ms - 1)[0] >= threshold
+        assert read(fold, foretold_ms + 1)[0] < threshold
 
 
 def assert_decay(fold: Fold, now_ms: int, threshold: float, foretold_ms: int) -> None:

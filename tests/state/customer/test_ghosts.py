@@ -31,6 +31,7 @@ class TestGhosts:
         ghosts = erased()
         assert ghosts.covers(fact(99, "z"))
         assert ghosts.covers(fact(100, "l"))
+        assert ghosts.covers(fact(100, "m", Kind.ERASE))
         assert not ghosts.covers(fact(100, "n"))
         assert not ghosts.covers(fact(101, "a"))
 

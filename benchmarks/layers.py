@@ -2,8 +2,8 @@
 
     python -m benchmarks.layers [--events 150000] [--repeat 2]
 
-Every layer is a real job on the same spool. Steady state as in `benchmarks.embedded`; the CPU time of Java's process, which
-holds Python too, since it is less disturbed by other work on the machine than the wall clock is.
+Every layer is a real job on the same spool. Steady state as in `benchmarks.embedded`; the CPU time of Java's process,
+which holds Python too, since it is less disturbed by other work on the machine than the wall clock is.
 """
 
 import argparse

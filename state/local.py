@@ -38,6 +38,7 @@ class LocalRun:
         self.watermark_ms = -1
         self._out_of_orderness_ms = out_of_orderness_ms
         self._timers: list[tuple[int, str]] = []
+        self._registered: set[tuple[int, str]] = set()  # as in Flink, a key has at most one timer for a moment
 
     def feed(self, key: str, time_ms: int | None, payload: bytes) -> list[Output]:
         """One record. `time_ms` None: a record without a usable time; the watermark stays."""
@@ -46,7 +47,7 @@ class LocalRun:
             store = self.stores[key] = DictStore()
         wake_ms, outputs = self.logic.on_event(key, payload, self.watermark_ms, store)
         if wake_ms is not None:
-            heapq.heappush(self._timers, (wake_ms, key))
+            self._register(wake_ms, key)
         if time_ms is not None and time_ms - self._out_of_orderness_ms > self.watermark_ms:
             self.watermark_ms = time_ms - self._out_of_orderness_ms
             if self._timers and self._timers[0][0] <= self.watermark_ms:
@@ -62,12 +63,19 @@ class LocalRun:
         for key in self.stores:
             yield from self.logic.on_timer(key, NEVER_MS, self.watermark_ms, self.stores[key])[1]
 
+    def _register(self, time_ms: int, key: str) -> None:
+        timer = (time_ms, key)
+        if timer not in self._registered:
+            self._registered.add(timer)
+            heapq.heappush(self._timers, timer)
+
     def _fire(self) -> list[Output]:
         said: list[Output] = []
         while self._timers and self._timers[0][0] <= self.watermark_ms:
-            time_ms, key = heapq.heappop(self._timers)
+            time_ms, key = timer = heapq.heappop(self._timers)
+            self._registered.remove(timer)
             wake_ms, outputs = self.logic.on_timer(key, time_ms, self.watermark_ms, self.stores[key])
             said += outputs
             if wake_ms is not None:
-                heapq.heappush(self._timers, (wake_ms, key))
+                self._register(wake_ms, key)
         return said

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import click
 import msgspec
 
-from schemas.settings import DAY_MS, Settings, SettingsError, load_settings, names_currency
+from schemas.settings import DAY_MS, HOUR_MS, MINUTE_MS, Settings, SettingsError, load_settings, names_currency
 from schemas.timestamps import EARLIEST_MS, parse_rfc3339
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -146,3 +146,11 @@ def iso(time_ms: int | None) -> str:
         return "-"
     moment = datetime.fromtimestamp(time_ms / 1000, UTC)
     return moment.strftime("%Y-%m-%d %H:%M:%S") + (f".{time_ms % 1000:03d}" if time_ms % 1000 else "") + "Z"
+
+
+def duration(value_ms: int) -> str:
+    """A length of time for people."""
+    for unit_ms, name, places in ((DAY_MS, "d", 1), (HOUR_MS, "h", 1), (MINUTE_MS, "min", 0)):
+        if value_ms >= unit_ms:
+            return f"{value_ms / unit_ms:.{places}f} {name}"
+    return f"{value_ms / 1000:g} s"

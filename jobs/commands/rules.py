@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from jobs.commands.console import grid, plain, progress, say, show, show_table
-from jobs.commands.options import FORMATS, TimeParam, iso, settings_from, settings_options
+from jobs.commands.options import FORMATS, TimeParam, duration, iso, settings_from, settings_options
 from jobs.currency import currency_of
 from jobs.examples import ONLINE_RETAIL
 from jobs.rehearsal import Rehearsal, SegmentRecord, accepted, rehearse
@@ -22,7 +22,6 @@ from state.rules.errors import RuleError
 from state.rules.ruleset import load_rules
 
 FAULTY = 3
-DAY_MS = 86_400_000
 
 
 @click.group("rules")
@@ -195,7 +194,6 @@ def _turns(old: Any, new: Any) -> str:
 
 def _stays(old: Any, new: Any) -> str:
     shown = [
-        "-" if one is None or one["median_stay_ms"] is None else f"{one['median_stay_ms'] / DAY_MS:.1f} d"
-        for one in (old, new)
+        "-" if one is None or one["median_stay_ms"] is None else duration(one["median_stay_ms"]) for one in (old, new)
     ]
     return shown[0] if shown[0] == shown[1] else " → ".join(shown)

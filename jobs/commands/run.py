@@ -38,8 +38,9 @@ class _Shown(Progress):
         self._show("reading", position_bytes, total_bytes, f"{records:,} records")
 
     def processing(self, events: int, total: int) -> None:
-        # Flink takes some seconds to start: until its first events, the bar says so
-        self._show("running" if events else "starting Flink", events, total, f"{events:,} events")
+        # Flink takes some seconds to start, and after the last event all timers fire: the bar says so
+        what = "starting Flink" if not events else "running" if events < total else "finishing"
+        self._show(what, events, total, f"{events:,} events")
 
     def _show(self, what: str, done: int, total: int, note: str) -> None:
         if what != self._what:

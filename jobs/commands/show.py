@@ -10,12 +10,11 @@ import click
 from rich.table import Table
 
 from jobs.commands.console import grid, plain, show, show_table
-from jobs.commands.options import iso, redis_option, with_password
+from jobs.commands.options import duration, iso, redis_option, with_password
 from jobs.examples import ONLINE_RETAIL
 from jobs.store import RELATIONS, open_store
 from schemas.adapters.online_retail import product_names
 from schemas.money import exponent_of
-from schemas.settings import DAY_MS, MINUTE_MS
 from state.rules.features import FEATURES, METRICS, WINDOW_DAYS, FeatureSpec, window_feature
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -105,18 +104,12 @@ def _readable(spec: FeatureSpec, value: Any, exponent: int) -> str:
     if spec.unit == "epoch_ms":
         return iso(value)
     if spec.unit == "ms":
-        return _duration(value)
+        return duration(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.3f}"
     return ", ".join(value) if isinstance(value, list) else str(value)
-
-
-def _duration(value_ms: int) -> str:
-    if value_ms >= DAY_MS:
-        return f"{value_ms / DAY_MS:.1f} d"
-    return f"{value_ms / MINUTE_MS:.0f} min" if value_ms >= MINUTE_MS else f"{value_ms / 1000:g} s"
 
 
 @show_group.command("item")

@@ -289,7 +289,6 @@ class Customer:
             self.undo,
             self.evaluated_ms,
             self.flip_ms,
-            self.newest,
         ]
         return pack(parts)
 
@@ -299,14 +298,13 @@ class Customer:
 
     def _restore(self, packed: bytes) -> None:
         if packed:
-            fold, membership, self.undo, self.evaluated_ms, self.flip_ms, newest = unpack(packed)
-            self.newest = tuple(newest)
+            fold, membership, self.undo, self.evaluated_ms, self.flip_ms = unpack(packed)
             self.fold.rewind(fold)
             self.membership, _ = Membership.from_packed(self.program.rules, membership)
         else:
             self.fold.rewind(_EMPTY_FOLD)
             self.membership = Membership(self.program.rules)
-            self.undo, self.evaluated_ms, self.flip_ms, self.newest = None, -1, NEVER_MS, (-1, "")
+            self.undo, self.evaluated_ms, self.flip_ms = None, -1, NEVER_MS
         self.fold.advance(self.fold.clock_ms)
         self.before = self.after = self.program.read(self.fold, self.fold.clock_ms)
 

@@ -24,8 +24,8 @@ FACTS_PER_SNAPSHOT = 64
 SNAPSHOTS_MAX = 10
 CONTEXTS_MAX = 64
 
-Context: TypeAlias = tuple[str | None, str | None, str | None]
-"""Device, location, channel."""
+Context: TypeAlias = tuple[str | None, str | None, str | None, str | None]
+"""Session id, device, location, channel."""
 
 _SIMPLE = frozenset(set(Kind) - {Kind.ORDER_COMPLETED, Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED, Kind.CONSENT})
 """Kinds of which only the fields up to the quantity matter to the fold."""
@@ -48,16 +48,16 @@ class Journal:
         self.facts = RecordColumn(RECENT, FACTS_PER_CHUNK)
         self.ids: set[str] = set()
         self.snapshots: list[Snapshot] = []
-        self.contexts: dict[Context, int] = {}  # most events of a customer come from the same few places
+        self.contexts: dict[Context, int] = {}  # a visit's events have it in common
         self.saved: msgspec.Raw | None = None  # snapshots and contexts, packed, until they change
 
     def append(self, fact: Fact) -> None:
         """Add the newest fact; its id must have been put into `ids`."""
-        context = (fact.device, fact.location, fact.channel)
+        context = (fact.session_id, fact.device, fact.location, fact.channel)
         place: int | Context | None = self.contexts.get(context)
         if place is None:
             place = self._place_of(context)
-        head = (fact.time_ms, fact.event_id, fact.kind, fact.product_id, fact.category, fact.session_id, place)
+        head = (fact.time_ms, fact.event_id, fact.kind, fact.product_id, fact.category, place)
         if fact.kind in _SIMPLE:
             self.facts.append(pack(head if fact.quantity is None else (*head, fact.quantity)))
         else:
@@ -76,11 +76,11 @@ class Journal:
         contexts = list(self.contexts)
         facts = []
         for one in packed:
-            time_ms, event_id, kind, product_id, category, session_id, place, *rest = unpack(one)
+            time_ms, event_id, kind, product_id, category, place, *rest = unpack(one)
             context = contexts[place] if isinstance(place, int) else place
             if len(rest) > 2:
                 rest[2] = tuple(tuple(line) for line in rest[2])
-            facts.append(Fact(time_ms, event_id, kind, product_id, category, session_id, *context, *rest))
+            facts.append(Fact(time_ms, event_id, kind, product_id, category, *context, *rest))
         return facts
 
     def wants_snapshot(self, now_ms: int, span_ms: int) -> bool:
@@ -123,6 +123,17 @@ class Journal:
         self.facts.drop_before(index)
         if not self.facts.values:
             self.contexts.clear()
+        elif len(self.contexts) >= CONTEXTS_MAX:
+            self._renumber()
+
+    def _renumber(self) -> None:
+        """Make room for new contexts: those that no fact has any more go."""
+        facts = self._facts(self.facts.values)
+        end = self.facts.first
+        self.facts.truncate(end)
+        self.contexts.clear()
+        for fact in facts:
+            self.append(fact)
 
     def before(self, time_ms: int) -> Snapshot:
         """The newest snapshot that was taken before `time_ms`."""

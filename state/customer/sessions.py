@@ -43,9 +43,9 @@ class Sessions:
             self._extend(index, time_ms)
         else:
             index = self._start(time_ms)
+            if self.ids:
+                self._prune_ids(time_ms)
         self.ids[session_id] = self.current = index  # re-inserted last: the dict is in order of activity
-        if len(self.ids) > 8:
-            self._prune_ids(time_ms)
         return index
 
     def _start(self, time_ms: int) -> int:
@@ -67,7 +67,7 @@ class Sessions:
         idle_before_ms = time_ms - self.id_idle_ms
         first, lasts = self.lasts.first, self.lasts.values
         live = [(key, at) for key, at in self.ids.items() if at >= first and lasts[at - first] >= idle_before_ms]
-        self.ids = dict(live[-IDS_MAX:])
+        self.ids = dict(live[-IDS_MAX + 1 :])
 
     def expire(self, now_ms: int) -> int:
         """Move the windows to `now_ms`; returns when the next session leaves a window."""

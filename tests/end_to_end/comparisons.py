@@ -5,7 +5,7 @@ from typing import Any
 
 from segmill_runs import Run, read
 
-from tests.oracle.changes import replay_into_map
+from tests.oracle.changes import effective_changes, replay_into_map
 from tests.oracle.events import parse_events
 from tests.oracle.features import batch_features
 from tests.oracle.plain import history_of
@@ -40,6 +40,13 @@ def customers_without_consent(lines: list[bytes], as_of_ms: int, currency: str) 
     for event in parse_events(lines, currency):
         events.setdefault(event.subject, []).append(event)
     return {subject for subject, theirs in events.items() if history_of(theirs, as_of_ms).denied}
+
+
+def true_changes(run: Run) -> list[tuple[Any, ...]]:
+    """The changes without those that were taken back or replaced on the way."""
+    names = ("customer_id", "segment", "at_ms", "change", "since_ms")
+    effective = effective_changes(read(run.out / "segment-changes.jsonl"))
+    return sorted(tuple(record[name] for name in names) for record in effective)
 
 
 def check_memberships(run: Run) -> None:

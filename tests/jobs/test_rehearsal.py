@@ -55,7 +55,7 @@ class TestNumbers:
         said = call(capsys, "rules", "try", tried, path, "--against", now, "--limit", 1)
         assert "6 events of 3 customers, as of 2025-03-05 00:00:00Z" in said.err
         row = next(line.split() for line in said.out.splitlines() if line.startswith("lookers"))
-        assert row == ["lookers", "0", "→", "2", "2", "0", "2", "→", "6", "1", "1.0", "d"]
+        assert row == ["lookers", "0", "→", "2", "2", "0", "2", "→", "6", "1", "23.0", "h", "→", "1.0", "d"]
         assert "joins lookers: a and 1 more" in said.out
         assert "joins new: [c]" in said.out
 

@@ -1,0 +1,91 @@
+"""The layout holds: imports point one way, the core knows no engine, and no file knows where it was written."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAYERS = ("schemas", "state", "operators", "jobs")
+"""Each may import itself and those before it."""
+OF_ENGINES = {"pyflink", "py4j", "pemja", "redis", "click", "rich"}
+"""What state and schemas must do without: an engine, a server, a terminal."""
+MACHINE_PATH = re.compile(r"(?<![\w./~*)}-])/(?:home|root|Users|work|workspace|mnt)/\w")
+INDEX_ADDRESS = re.compile(r"--(?:extra-)?index-url|--find-links|://[\w.-]*pypi")
+MADE = {"out", "export", "build"}
+TEXTS = {".py", ".md", ".toml", ".yaml", ".txt", ".in", ".lua", ".json", ""}
+
+
+def modules(layer: str) -> list[Path]:
+    return sorted((ROOT / layer).rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, top-level package) of every import, those inside functions and for type checking included."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name.partition(".")[0]) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: a relative import"
+            yield node.lineno, str(node.module).partition(".")[0]
+
+
+def texts() -> Iterator[Path]:
+    """Files that belong to the project: nothing hidden, nothing that a command made."""
+    for top in sorted(ROOT.iterdir()):
+        if top.name.startswith(".") or top.name in MADE or top.suffix == ".egg-info":
+            continue
+        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
+            if path.is_file() and path.suffix in TEXTS and "__pycache__" not in path.parts:
+                yield path
+
+
+class TestImports:
+    @pytest.mark.parametrize("layer", LAYERS)
+    def test_they_point_one_way(self, layer: str) -> None:
+        """jobs -> operators -> state -> schemas."""
+        assert modules(layer)
+        above = {*LAYERS[LAYERS.index(layer) + 1 :], "tests", "benchmarks"}
+        wrong = [
+            f"{path.relative_to(ROOT)}:{line}: imports {package}"
+            for path in modules(layer)
+            for line, package in imported(path)
+            if package in above
+        ]
+        assert wrong == []
+
+    @pytest.mark.parametrize("layer", ["schemas", "state"])
+    def test_the_core_knows_no_engine(self, layer: str) -> None:
+        """So that it can be tested, timed and bound to something else."""
+        wrong = [
+            f"{path.relative_to(ROOT)}:{line}: imports {package}"
+            for path in modules(layer)
+            for line, package in imported(path)
+            if package in OF_ENGINES
+        ]
+        assert wrong == []
+
+
+class TestFiles:
+    def test_no_machine_is_named(self) -> None:
+        """No path of somebody's home, no address of somebody's package index."""
+        wrong = [
+            f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}"
+            for path in texts()
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+            if (MACHINE_PATH.search(line) or INDEX_ADDRESS.search(line)) and path != Path(__file__)
+        ]
+        assert wrong == []
+
+    def test_every_package_is_installed(self) -> None:
+        """A folder with modules that pyproject.toml forgets would be missing from a wheel."""
+        declared = set(re.findall(r'"((?:schemas|state|operators|jobs)[\w.]*)"', _packages()))
+        found = {".".join(path.parent.relative_to(ROOT).parts) for layer in LAYERS for path in modules(layer)}
+        assert declared == found
+
+
+def _packages() -> str:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    return text.split("\npackages = ", 1)[1].split("]", 1)[0]

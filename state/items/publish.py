@@ -30,7 +30,7 @@ class Totals(Protocol):
 
 
 class PublishLogic:
-    """Scores rows as they come and, at the end of a bounded run, all of them once more by the final totals."""
+    """Scores rows as they come; in a bounded run (`as_of_ms`) only at its end, by the final totals."""
 
     def __init__(self, settings: SimilarSettings, as_of_ms: int | None = None) -> None:
         self._publisher = Publisher(settings)
@@ -46,6 +46,9 @@ class PublishLogic:
         """An item's candidates have changed."""
         relation, _ = split_key(key)
         count, known = _unpacked(store.load())
+        if self._as_of_ms is not None:  # its score would be made again by the final totals, before anybody reads it
+            store.save(pack((count + 1, self._publisher.keep(payload))))
+            return []
         kept, found = self._publisher.on_row(relation, known, payload, totals.get)
         store.save(pack((count + 1, kept)))
         return self._writes(key, found, count + 1, watermark_ms)

@@ -99,6 +99,11 @@ class Publisher:
         kept = msgpack.packb([_VERSION, row, digest]) if candidates.partners else None
         return kept, found if digest != known else None
 
+    def keep(self, row: bytes) -> bytes:
+        """Keep an item's first row for `final`, unscored; returns what to keep for the item."""
+        kept: bytes = msgpack.packb([_VERSION, row, b""])
+        return kept
+
     def final(
         self, relation: Relation, state: bytes, stored_total: Callable[[str], bytes | None] = _none
     ) -> tuple[bytes | None, Written]:

@@ -18,7 +18,7 @@ from state.packing import pack, unpack
 
 T = TypeVar("T")
 
-CHUNK_ENTRIES = 512
+CHUNK_ENTRIES = 128
 CHUNK_NUMBER_BITS = 40  # a chunk's key is (column << 40) | chunk
 
 

@@ -108,6 +108,17 @@ def commands(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[tuple[
             yield (*path, name), command
 
 
+class TestEvents:
+    def test_examples_are_accepted(self) -> None:
+        """The lines of JSON that README.md and docs/how-it-works.md show as events."""
+        decoder = Decoder(Settings())
+        for name in ("README.md", "docs/how-it-works.md"):
+            lines = [line for block in blocks(name, "json") for line in block.splitlines() if '"event_id": ' in line]
+            assert lines
+            for line in lines:
+                decoder.decode(line.encode())
+
+
 class TestSettings:
     def test_each_has_its_row(self) -> None:
         """Name and default value."""

@@ -22,7 +22,7 @@ from state.customer.sessions import Sessions
 from state.packing import part
 
 ENGAGEMENT_HALF_LIFE_MS = 7 * DAY_MS
-VIEWS_PER_CHUNK = 256
+VIEWS_PER_CHUNK = 128
 KIND_NUMBERS = 64  # kinds of events, with room to grow
 _VIEWED, _CONSENT = int(Kind.PRODUCT_VIEWED), int(Kind.CONSENT)  # plain integers compare faster
 

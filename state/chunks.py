@@ -19,6 +19,7 @@ from state.packing import pack, unpack
 T = TypeVar("T")
 
 CHUNK_ENTRIES = 128
+_NONE: frozenset[int] = frozenset()
 CHUNK_NUMBER_BITS = 40  # a chunk's key is (column << 40) | chunk
 
 
@@ -46,7 +47,7 @@ class Column(Generic[T]):
         self.sealed = 0
         self.dropped = 0  # chunks below this number no longer exist
         self.stored = 0  # nor do those from this number on
-        self.dirty: set[int] = set()
+        self.dirty: set[int] | frozenset[int] = _NONE  # most columns never have a chunk
         self.saved: list[Any] | None = None  # what the last `save` returned, until something changes
 
     def append(self, value: T) -> None:
@@ -79,7 +80,7 @@ class Column(Generic[T]):
         """Say that the entry at `index` was changed in place."""
         self.saved = None
         if index < self.sealed:
-            self.dirty.add(index // self.chunk)
+            self.dirty = {*self.dirty, index // self.chunk}
 
     def drop_before(self, index: int) -> None:
         """Forget the entries below `index`; they must no longer be asked for."""
@@ -111,7 +112,7 @@ class Column(Generic[T]):
             for chunk in self.dirty:
                 if chunk * self.chunk < self.sealed:
                     self._put(store, chunk)
-            self.dirty.clear()
+            self.dirty = _NONE
         if self.stored * self.chunk > self.sealed:  # sealed once, and truncated since
             self._drop_stored(store, max(self.dropped, self.sealed // self.chunk))
         if self.first // self.chunk > self.dropped:
@@ -166,7 +167,7 @@ class Column(Generic[T]):
         self._drop_stored(store, self.dropped)
         self.values = self._empty()
         self.first = self.sealed = self.dropped = self.stored = 0
-        self.dirty.clear()
+        self.dirty = _NONE
         self.saved = None
 
 

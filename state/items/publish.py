@@ -7,10 +7,13 @@ from schemas.writes import similar_write
 from state.channels import Channel, Output
 from state.items.item import split_key
 from state.packing import pack, unpack
+from state.similar.errors import expect_version
 from state.similar.publish import Publisher
 from state.similar.settings import SimilarSettings
 
+VERSION = 1
 _COUNT_BITS = 21
+_VERSION = 1
 
 
 class ValueStore(Protocol):
@@ -47,10 +50,10 @@ class PublishLogic:
         relation, _ = split_key(key)
         count, known = _unpacked(store.load())
         if self._as_of_ms is not None:  # its score would be made again by the final totals, before anybody reads it
-            store.save(pack((count + 1, self._publisher.keep(payload))))
+            store.save(_packed(count + 1, self._publisher.keep(payload)))
             return []
         kept, found = self._publisher.on_row(relation, known, payload, totals.get)
-        store.save(pack((count + 1, kept)))
+        store.save(_packed(count + 1, kept))
         return self._writes(key, found, count + 1, watermark_ms)
 
     def on_end(self, key: str, totals: Totals, store: ValueStore) -> Iterable[Output]:
@@ -60,7 +63,7 @@ class PublishLogic:
         if known is None:
             return ()
         kept, found = self._publisher.final(relation, known, totals.get)
-        store.save(pack((count + 1, kept)))
+        store.save(_packed(count + 1, kept))
         return self._writes(key, found, count + 1, self._as_of_ms or 0)
 
     def _writes(self, key: str, found: Any, count: int, now_ms: int) -> list[Output]:
@@ -72,5 +75,13 @@ class PublishLogic:
         return [(Channel.REDIS, key, similar_write(relation, item, version, as_of_ms, found))]
 
 
+def _packed(count: int, kept: bytes | None) -> bytes:
+    return pack((_VERSION, count, kept))
+
+
 def _unpacked(packed: bytes | None) -> tuple[int, bytes | None]:
-    return unpack(packed) if packed else (0, None)
+    if packed is None:
+        return 0, None
+    version, count, kept = unpack(packed)
+    expect_version(version, VERSION, "an item's published list")
+    return count, kept

@@ -140,9 +140,10 @@ class TestStates:
         with pytest.raises(SimilarStateError, match="of version 99 found"):
             list(ItemLogic(SETTINGS, live=True).on_message("viewed-with|a", message, store))
         kept = PendingStore()
-        kept.value = msgspec.msgpack.encode((1, msgspec.msgpack.encode([99, b"", b""])))
-        with pytest.raises(SimilarStateError, match="of version 99 found"):
-            list(PublishLogic(SETTINGS).on_end("viewed-with|a", {}, kept))  # type: ignore[arg-type]
+        for value in ((99, 1, None), (1, 1, msgspec.msgpack.encode([99, b"", b""]))):
+            kept.value = msgspec.msgpack.encode(value)
+            with pytest.raises(SimilarStateError, match="of version 99 found"):
+                list(PublishLogic(SETTINGS).on_end("viewed-with|a", {}, kept))  # type: ignore[arg-type]
 
     def test_an_item_nobody_is_seen_with_keeps_no_row(self) -> None:
         shop = Shop(live=True)

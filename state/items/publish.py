@@ -13,7 +13,6 @@ from state.similar.settings import SimilarSettings
 
 VERSION = 1
 _COUNT_BITS = 21
-_VERSION = 1
 
 
 class ValueStore(Protocol):
@@ -76,7 +75,7 @@ class PublishLogic:
 
 
 def _packed(count: int, kept: bytes | None) -> bytes:
-    return pack((_VERSION, count, kept))
+    return pack((VERSION, count, kept))
 
 
 def _unpacked(packed: bytes | None) -> tuple[int, bytes | None]:

@@ -101,7 +101,7 @@ class TestSimulatedLogs:
     def test_all_changes(self, which: str, disturbed: bool, within_ms: int) -> None:
         """Sorted, out of order, and disturbed in every way; the lateness is a week, so state is let go of meanwhile."""
         odd: dict[str, Any] = {"shuffle_ms": 5 * DAY_MS, "duplicates": 0.05, "malformed": 0.02, "refunds_first": True}
-        made = SimulationSettings(events=420, customers=30, products=60, seed=8, **(odd if disturbed else {}))
+        made = SimulationSettings(events=330, customers=28, products=60, seed=8, **(odd if disturbed else {}))
         lines = list(Simulation(made).lines())
         as_of_ms = max(known[1] for line in lines if (known := key_and_time(line)))
         finished = run(shuffled(lines, within_ms, 4), as_of_ms, settings=Settings(), rules=BOTH[which][0])

@@ -8,7 +8,7 @@ from rule_strategies import USED, VALUES, rule_sets, value_of
 from state.rules.features import FEATURES
 from state.rules.ruleset import parse_rules
 
-MANY = settings(max_examples=80, deadline=None)
+MANY = settings(max_examples=60, deadline=None)
 EVERYTHING = (1 << 256) - 1
 EMPTY = {"int": 0, "float": 0.0, "bool": False, "list[str]": (), "str": None}
 

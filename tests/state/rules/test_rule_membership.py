@@ -10,7 +10,7 @@ from rule_strategies import VALUES, rule_sets
 from state.rules.membership import Change, Gone, Membership
 from state.rules.ruleset import RuleSet, parse_rules
 
-MANY = settings(max_examples=70, deadline=None)
+MANY = settings(max_examples=50, deadline=None)
 
 STAY = """
 [segments.buyers]

@@ -119,6 +119,14 @@ class TestMessages:
         same = {item for item in before if before[item] == after.get(item)}
         assert same.isdisjoint(item for item, _ in messages(relation, old, new, SETTINGS))
 
+    def test_a_product_that_goes_and_comes_back_as_it_was_is_not_told(self):
+        """By a tie in time: what is taken out at the front of a session is added at its end."""
+        swapped = [(START_MS, 1, "b"), (START_MS, 1, "a")]
+        assert messages(VIEWED_WITH, swapped, swapped[::-1], SETTINGS) == []
+        late = START_MS + 3 * 86_400_000
+        old, new = [(START_MS, 0, "b"), (late, 0, "a")], [(late, 0, "a"), (late, 0, "b")]
+        assert [item for item, _ in messages(VIEWED_WITH, old, new, SETTINGS)] == ["b"]
+
     def test_they_are_prompt_on_demand(self):
         ledger = [(START_MS, 1, "a"), (START_MS, 1, "b")]
         sent = messages(VIEWED_WITH, ledger, (), SETTINGS, prompt=True)

@@ -3,22 +3,9 @@
 from pathlib import Path
 
 import pytest
-from segmill_runs import Run, run
+from segmill_runs import HARD, Run, run
 
 from jobs.simulation.log import write_log
-from jobs.simulation.settings import SimulationSettings
-from schemas.settings import DAY_MS
-
-HARD = SimulationSettings(
-    events=6_000,
-    customers=400,
-    products=150,
-    days=45,
-    shuffle_ms=DAY_MS,
-    duplicates=0.05,
-    malformed=0.02,
-    refunds_first=True,
-)
 
 
 @pytest.fixture(scope="session")

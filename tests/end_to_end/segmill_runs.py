@@ -11,10 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from jobs.simulation.settings import SimulationSettings
 from schemas.decode import Decoder
 from schemas.logs import open_log
 from schemas.rejects import Rejected
-from schemas.settings import Settings
+from schemas.settings import DAY_MS, Settings
 
 SEGMILL = Path(sys.executable).parent / "segmill"
 PATIENCE_S = 300
@@ -22,6 +23,16 @@ EXPORTS = ("profiles.jsonl", "similar.jsonl", "segments.jsonl")
 LINES = ("segment-changes.jsonl", "rejected.jsonl")
 CUSTOMER = re.compile(r"\b[ca]\d{6}\b")
 """Ids of simulated customers, known and anonymous."""
+HARD = SimulationSettings(
+    events=6_000,
+    customers=400,
+    products=150,
+    days=45,
+    shuffle_ms=DAY_MS,
+    duplicates=0.05,
+    malformed=0.02,
+    refunds_first=True,
+)
 
 
 def segmill(*arguments: object, **env: str) -> "subprocess.CompletedProcess[str]":

@@ -7,8 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from comparisons import check_memberships, true_changes
-from conftest import HARD
-from segmill_runs import Run, accepted, read, run, segmill, subject_of, time_of, write
+from segmill_runs import HARD, Run, accepted, read, run, segmill, subject_of, time_of, write
 
 from jobs.runtime.valkey import EmbeddedValkey
 from jobs.runtime.workspace import workspace

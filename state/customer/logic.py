@@ -122,14 +122,17 @@ class CustomerLogic:
         # sums are the same, without the steps in between that nobody would read
         if publication.erased or closing or (self._live and now_ms >= publication.due_ms(customer.fold)):
             said += outputs.item_messages(customer, self.similar)
-        if (
-            turns
-            or closing
-            or publication.profile_shown is (customer.fold.denied or customer.fold.last_seen_ms is None)
-            or (urgent and publication.profile_ms < now_ms)
-            or now_ms - publication.profile_ms >= self.settings.profile_interval_ms
+        # readers are shown the end of a bounded run, never how it came there: its middle is long past
+        if closing or (
+            self._live
+            and (
+                turns
+                or publication.profile_shown is (customer.fold.denied or customer.fold.last_seen_ms is None)
+                or (urgent and publication.profile_ms < now_ms)
+                or now_ms - publication.profile_ms >= self.settings.profile_interval_ms
+            )
         ):
-            write = outputs.profile(key, customer, memberships_changed=bool(turns) or closing)
+            write = outputs.profile(key, customer, memberships_changed=bool(turns) or closing, closing=closing)
             if write is not None:
                 said.append(write)
 

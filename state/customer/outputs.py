@@ -57,13 +57,16 @@ def version(customer: Customer) -> int:
     return (customer.fold.clock_ms << _REVISION_BITS) | (customer.revision & ((1 << _REVISION_BITS) - 1))
 
 
-def profile(key: str, customer: Customer, *, memberships_changed: bool) -> Output | None:
-    """The write that brings Redis up to date; a tombstone where there is nothing to show (any more)."""
+def profile(key: str, customer: Customer, *, memberships_changed: bool, closing: bool = False) -> Output | None:
+    """The write that brings Redis up to date; a tombstone where there is nothing to show (any more).
+
+    `closing`: the end of a bounded run, which also withdraws what an earlier run may have left there.
+    """
     fold, publication = customer.fold, customer.publication
     publication.profile_ms = fold.clock_ms
     names = customer.program.rules.names
     if fold.denied or fold.last_seen_ms is None:
-        if not publication.profile_shown:
+        if not (publication.profile_shown or (closing and customer.revision)):
             return None
         publication.profile_shown = False
         return (Channel.REDIS, key, profile_tombstone(key, version(customer), fold.clock_ms, names))

@@ -109,15 +109,15 @@ def run(plan: RunPlan, folder: Path, progress: Progress) -> Summary:
         summary = _summary(plan, settings, intake, as_of_ms)
         _collect(summary, result, out, plan.rules)
         summary.wall_s = round(time.monotonic() - began, 3)
+        summary.check()  # before anything of the run before is replaced
         text = json.dumps(summary.as_dict(), indent=2, ensure_ascii=False) + "\n"
         out.part(SUMMARY).write_text(text, encoding="utf-8")
         out.finish()
-    summary.check()
     return summary
 
 
 def bounded_settings(settings: Settings) -> Settings:
-    """Settings for a run that ends: profiles are written when memberships change, and all of them at the end."""
+    """Settings for a run that ends: each profile is written once, at the end."""
     return msgspec.structs.replace(settings, profile_interval_ms=NEVER_MS, profile_refresh_ms=0)
 
 

@@ -51,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 _AT_LEAST = {
+    "order_memory_ms": 90 * DAY_MS,  # the longest window's orders are needed whole
     "max_record_bytes": 1,
     "session_gap_ms": 1,
     "session_id_idle_ms": 1,

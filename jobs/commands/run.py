@@ -142,7 +142,8 @@ def show_summary(summary: Summary, out: Path, redis: str | None) -> None:
     if summary.after_as_of:
         show(f"{summary.after_as_of:,} later records were left out")
     if summary.refunds_without_order:
-        show(f"{summary.refunds_without_order:,} refunds name an order that is not known: they count at their own time")
+        refunds = f"{summary.refunds_without_order:,} refund{'s' if summary.refunds_without_order > 1 else ''}"
+        show(f"{refunds} without a known order: counted at the time of the refund")
     segments = grid("members", "segment", right=("members",))
     for name, members in sorted(summary.members.items(), key=lambda item: (-item[1], item[0])):
         segments.add_row(f"{members:,}", plain(name))

@@ -45,13 +45,6 @@ class SlidingCount:
                 next_ms = values[head] + width_ms
         return next_ms
 
-    def falls_below(self, threshold: int, window: int) -> int:
-        """When passing time alone takes the count below `threshold` (NEVER_MS: it is below already, or 0 is asked)."""
-        index = self.column.end - threshold
-        if threshold <= 0 or index < self.heads[window]:
-            return NEVER_MS
-        return self.column.values[index - self.column.first] + WINDOWS_MS[window]
-
     def rewind(self, now_ms: int) -> None:
         """Forget what came after `now_ms` and stand again as of then."""
         column = self.column

@@ -52,7 +52,7 @@ class Program:
 
     @classmethod
     def of(cls, settings: Settings, rules: RuleSet) -> "Program":
-        return cls(settings, rules, reader(rules.reads), next_flip_of(rules.atoms, rules.reads))
+        return cls(settings, rules, reader(rules.reads), next_flip_of(rules.bearings, rules.reads))
 
 
 class Customer:
@@ -200,7 +200,7 @@ class Customer:
             self.flip_ms = NEVER_MS
         else:
             changes = membership.evaluate(after, now_ms)
-            self.flip_ms = self.program.next_flip(fold, now_ms, after)
+            self.flip_ms = self.program.next_flip(fold, now_ms, after, membership.mask)
             forced_ms = membership.next_forced_ms()
             if forced_ms is not None and forced_ms < self.flip_ms:
                 self.flip_ms = forced_ms
@@ -256,6 +256,7 @@ class Customer:
         if not late:
             return
         clock_ms = self.fold.clock_ms
+        self.revision += 1  # what was written of this moment before was not true
         self.publication.before_rewind(self.fold)
         snapshot = self.journal.before(late[0].time_ms)
         facts = self.journal.cut(snapshot)
@@ -323,7 +324,7 @@ class Customer:
                 ]
             )
         return pack([
-            VERSION, self.fold.save(store), self.saved_members[1], self.journal.save(store), self.ghosts.packed(),
+            VERSION, self.fold.save(store), self.saved_members[1], self.journal.save(store), self.ghosts.save(store),
             self.publication.packed(), pack_facts(self.pending) if self.pending else (), self.saved_published,
             self.undo, self.evaluated_ms, self.flip_ms, self.newest, self.revision, self.duplicates, self.late,
         ])  # fmt: skip
@@ -346,7 +347,7 @@ class Customer:
         customer.fold.load(fold, store)
         customer.membership, _ = Membership.from_packed(program.rules, membership)
         customer.journal.load(journal, store)
-        customer.ghosts = Ghosts.unpacked(ghosts)
+        customer.ghosts.load(ghosts, store)
         customer.publication = Publication.unpacked(publication)
         customer.pending = unpack_facts(pending)
         customer.journal.ids.update(fact.event_id for fact in customer.pending)

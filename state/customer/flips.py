@@ -3,37 +3,41 @@
 An atom (a feature and a threshold) turns over at a moment that can be told in advance: a count as its n-th newest
 entry leaves the window, an age as it reaches the threshold, a decayed score by its half-life. From all atoms of a rule
 set one Python function is written, because it runs at every event: it looks at the values that were just read, and of
-several thresholds of one feature only at the one that comes first.
+several thresholds of one feature only at the one that comes first. What can move nobody, given the segments that the
+customer is in, is left out.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from math import ceil, log2
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import ceil, inf, log2
 from typing import Any
 
 from state.customer.counts import NEVER_MS, WINDOW_DAYS, WINDOWS_MS
 from state.customer.features import Values
 from state.customer.fold import ENGAGEMENT_HALF_LIFE_MS, Fold
-from state.rules.atoms import Atom
+from state.rules.atoms import Atom, Bearing
 from state.rules.features import FEATURES, FeatureSpec
 
-NextFlip = Callable[[Fold, int, Values], int]
-"""(fold, now_ms, values as of now) to the first moment after now at which an atom can turn over, or one shortly before
-it; NEVER_MS if none can."""
+NextFlip = Callable[[Fold, int, Values, int], int]
+"""(fold, now_ms, values as of now, mask of the segments the customer is in) to the first moment after now at which an
+atom can turn over, or one shortly before it; NEVER_MS if none can."""
 
 
-def next_flip_of(atoms: Iterable[Atom], reads: Sequence[str]) -> NextFlip:
+def next_flip_of(bearings: Mapping[Atom, Bearing], reads: Sequence[str]) -> NextFlip:
     """The function for some atoms; its values are aligned with `reads`, which has every feature of an atom.
 
     Raises:
         ValueError: an atom's feature is not in `reads`.
     """
-    thresholds: dict[str, list[Any]] = {}
-    for atom in atoms:
-        thresholds.setdefault(atom.feature, []).append(atom.threshold)
-    lines = ["def next_flip(f, t, values):", "    at = NEVER"]
-    for feature, wanted in thresholds.items():
+    guards: dict[str, dict[Any, str]] = {}
+    for atom, bearing in bearings.items():
+        guards.setdefault(atom.feature, {})[atom.threshold] = _guard(bearing)
+    lines = ["def next_flip(f, t, values, mask):", "    at = NEVER"]
+    for feature, wanted in guards.items():
         lines.append(f"    v = values[{reads.index(feature)}]")
-        lines += (f"    {line}" for line in _lines(FEATURES[feature], wanted))
+        keyword = "if"
+        for condition, moment in _cases(FEATURES[feature], wanted):
+            lines += [f"    {keyword} {condition}:", f"        x = {moment}", "        if x < at: at = x"]
+            keyword = "elif" if _one_is_enough(FEATURES[feature]) else "if"
     lines.append("    return at")
     names: dict[str, Any] = {"NEVER": NEVER_MS, "log2": log2, "oldest_order_leaves": oldest_order_leaves}
     # the text is built from the tables here and from numbers, never from what a user wrote
@@ -41,70 +45,69 @@ def next_flip_of(atoms: Iterable[Atom], reads: Sequence[str]) -> NextFlip:
     return names["next_flip"]  # type: ignore[no-any-return]
 
 
-def _lines(spec: FeatureSpec, thresholds: list[Any]) -> Iterator[str]:
+def _guard(bearing: Bearing) -> str:
+    """Whether the flip can move somebody with the segments of `mask`."""
+    outsiders, members = bearing
+    if outsiders & members:
+        return "True"
+    tests = [f"mask & {members}"] * bool(members) + [f"~mask & {outsiders}"] * bool(outsiders)
+    return f"({' or '.join(tests)})" if tests else "False"
+
+
+def _one_is_enough(spec: FeatureSpec) -> bool:
+    """Whether the first of the cases that holds is the earliest, too."""
+    return spec.metric not in ("revenue", "session_ms")
+
+
+def _cases(spec: FeatureSpec, guards: dict[Any, str]) -> Iterator[tuple[str, str]]:
+    """(condition, moment) of each threshold, the earliest moment first where it can be told."""
     if spec.drift in ("count", "sum"):
-        return _window_lines(str(spec.metric), WINDOW_DAYS.index(spec.window_days or 0), thresholds)
+        return _window_cases(str(spec.metric), WINDOW_DAYS.index(spec.window_days or 0), guards)
     if spec.drift == "age":
-        return _age_lines(sorted(ceil(threshold) for threshold in thresholds))
+        return _age_cases(guards)
     if spec.drift == "decay":
-        return _decay_lines(sorted((float(threshold) for threshold in thresholds), reverse=True))
-    return _cart_lines()
+        return _decay_cases(guards)
+    return _cart_cases(guards)
 
 
-def _window_lines(metric: str, window: int, thresholds: list[Any]) -> Iterator[str]:
+def _window_cases(metric: str, window: int, guards: dict[Any, str]) -> Iterator[tuple[str, str]]:
+    times = "f.sessions.starts.values" if metric.startswith("session") else f"f.{metric}.column.values"
     width_ms = WINDOWS_MS[window]
-    if metric in ("orders", "revenue"):
-        yield from _order_lines(metric, window, thresholds)
-    elif None in thresholds:  # any change: when the oldest entry leaves
-        times = "f.sessions.starts.values" if metric.startswith("session") else f"f.{metric}.column.values"
-        entries = f"f.sessions.count({window})" if metric == "session_ms" else "v"
-        yield from _at("if v:", f"{times}[-{entries}] + {width_ms}")
-    elif metric == "session_ms":
-        for threshold in thresholds:
-            yield from _at(f"if v >= {ceil(threshold)}:", f"f.sessions.length_falls_below({ceil(threshold)}, {window})")
-    else:
-        times = "f.sessions.starts.values" if metric == "sessions" else f"f.{metric}.column.values"
-        keyword = "if"
-        # the more is asked for, the older is the entry whose leaving matters: the highest one that is met comes first
-        for threshold in sorted((ceil(threshold) for threshold in thresholds), reverse=True):
-            yield from _at(f"{keyword} v >= {threshold}:", f"{times}[-{threshold}] + {width_ms}")
-            keyword = "elif"
-
-
-def _order_lines(metric: str, window: int, thresholds: list[Any]) -> Iterator[str]:
-    for threshold in thresholds:
-        if threshold is None:
-            yield from _at("if True:", f"oldest_order_leaves(f, t, {window})")
+    # the more is asked for, the older is the entry whose leaving matters: the highest threshold that is met comes first
+    for threshold in sorted(guards, key=lambda one: inf if one is None else one, reverse=True):
+        guard, least = guards[threshold], threshold if threshold is None else ceil(threshold)
+        if metric in ("orders", "revenue") and least is None:
+            yield guard, f"oldest_order_leaves(f, t, {window})"
         elif metric == "revenue":  # may rise, too: a refund whose order is unknown leaves the window as well
-            yield from _at("if True:", f"f.orders.revenue_crosses({ceil(threshold)}, {window}, t)")
+            yield guard, f"f.orders.revenue_crosses({least}, {window}, t)"
+        elif metric == "orders":
+            yield f"v >= {least} and {guard}", f"f.orders.count_falls_below({least}, {window})"
+        elif least is None:  # any change: when the oldest entry leaves
+            entries = f"f.sessions.count({window})" if metric == "session_ms" else "v"
+            yield f"v and {guard}", f"{times}[-{entries}] + {width_ms}"
+        elif metric == "session_ms":
+            yield f"v >= {least} and {guard}", f"f.sessions.length_falls_below({least}, {window})"
         else:
-            yield from _at(f"if v >= {ceil(threshold)}:", f"f.orders.count_falls_below({ceil(threshold)}, {window})")
+            yield f"v >= {least} and {guard}", f"{times}[-{least}] + {width_ms}"
 
 
-def _age_lines(thresholds_ms: list[int]) -> Iterator[str]:
-    yield "if v is None: pass"
-    for threshold_ms in thresholds_ms:
-        yield from _at(f"elif v < {threshold_ms}:", f"t - v + {threshold_ms}")
+def _age_cases(guards: dict[Any, str]) -> Iterator[tuple[str, str]]:
+    for threshold in sorted(guards):
+        least_ms = ceil(threshold)
+        yield f"v is not None and v < {least_ms} and {guards[threshold]}", f"t - v + {least_ms}"
 
 
-def _decay_lines(thresholds: list[float]) -> Iterator[str]:
-    keyword = "if"
-    for threshold in thresholds:
+def _decay_cases(guards: dict[Any, str]) -> Iterator[tuple[str, str]]:
+    for threshold in sorted(guards, reverse=True):
         # rounded down, so never late; one look too early costs one more look
-        passed = f"f.engagement_at_ms + int({ENGAGEMENT_HALF_LIFE_MS} * log2(f.engagement / {threshold!r}))"
-        yield from _at(f"{keyword} v >= {threshold!r}:", f"max({passed}, t + 1)")
-        keyword = "elif"
+        half_lives = f"(log2(f.engagement) - {log2(threshold)!r})"
+        moment = f"max(f.engagement_at_ms + int({ENGAGEMENT_HALF_LIFE_MS} * {half_lives}), t + 1)"
+        yield f"v >= {float(threshold)!r} and {guards[threshold]}", moment
 
 
-def _cart_lines() -> Iterator[str]:
+def _cart_cases(guards: dict[Any, str]) -> Iterator[tuple[str, str]]:
     """When the open cart counts as abandoned."""
-    yield from _at("if v is None and f.cart.units:", "f.last_seen_ms + f.gap_ms")
-
-
-def _at(condition: str, moment: str) -> Iterator[str]:
-    yield condition
-    yield f"    x = {moment}"
-    yield "    if x < at: at = x"
+    yield f"v is None and f.cart.units and {guards[None]}", "f.last_seen_ms + f.gap_ms"
 
 
 def oldest_order_leaves(fold: Fold, now_ms: int, window: int) -> int:

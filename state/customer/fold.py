@@ -27,7 +27,18 @@ KIND_NUMBERS = 64  # kinds of events, with room to grow
 _VIEWED, _CONSENT = int(Kind.PRODUCT_VIEWED), int(Kind.CONSENT)  # plain integers compare faster
 
 # Columns of sealed chunks; the numbers are stored, so they never change their meaning.
-VIEWS, CART_ADDS, SEARCHES, WISHLIST_ADDS, SESSIONS, ORDERS, VIEWED, RECENT = 0, 1, 2, 3, 4, 6, 7, 8
+VIEWS, CART_ADDS, SEARCHES, WISHLIST_ADDS, SESSIONS, ORDERS, VIEWED, RECENT, SNAPSHOTS, ERASED = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    6,
+    7,
+    8,
+    9,
+    10,
+)
 
 
 class Fold:

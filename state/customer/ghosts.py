@@ -10,21 +10,26 @@ from typing import Any
 from msgspec import Raw
 
 from schemas.facts import Fact
+from state.chunks import CHUNK_NUMBER_BITS, ChunkStore
+from state.customer.fold import ERASED
 from state.packing import part
 
 HASH_BYTES = 8
+INLINE_BYTES = 512
+_CHUNK = ERASED << CHUNK_NUMBER_BITS
 
 
 class Ghosts:
     """Empty (and false) unless the customer was erased within the allowed lateness."""
 
-    __slots__ = ("applied", "erased", "hashes", "saved", "suppressed")
+    __slots__ = ("applied", "erased", "hashes", "saved", "stored", "suppressed")
 
     def __init__(self) -> None:
         self.erased: tuple[int, str] = (-1, "")  # the newest erasure: (time_ms, event_id)
         self.hashes: set[bytes] = set()
         self.applied = self.suppressed = 0  # outcomes of what was erased: numbers, no longer anybody's
         self.saved: Raw | None = None  # packed, until something changes
+        self.stored = False  # whether the hashes lie in the store, being many
 
     def __bool__(self) -> bool:
         return self.erased[0] >= 0
@@ -58,19 +63,26 @@ class Ghosts:
             self.erased = (-1, "")
             self.hashes.clear()
 
-    def packed(self) -> Raw:
-        """For the packed state."""
+    def save(self, store: ChunkStore) -> Raw:
+        """For the packed state; many hashes go to `store`, so that they do not travel with every event."""
         if self.saved is None:
-            self.saved = part([*self.erased, b"".join(sorted(self.hashes)), self.applied, self.suppressed])
+            hashes: bytes | None = b"".join(sorted(self.hashes))
+            if hashes is not None and len(hashes) > INLINE_BYTES:
+                store.put_chunk(_CHUNK, hashes)
+                self.stored, hashes = True, None
+            elif self.stored:
+                store.drop_chunk(_CHUNK)
+                self.stored = False
+            self.saved = part([*self.erased, hashes, self.applied, self.suppressed])
         return self.saved
 
-    @classmethod
-    def unpacked(cls, packed: list[Any]) -> "Ghosts":
-        ghosts = cls()
-        time_ms, event_id, hashes, ghosts.applied, ghosts.suppressed = packed
-        ghosts.erased = (time_ms, event_id)
-        ghosts.hashes = {hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES)}
-        return ghosts
+    def load(self, packed: list[Any], store: ChunkStore) -> None:
+        """Take up what `save` returned."""
+        time_ms, event_id, hashes, self.applied, self.suppressed = packed
+        self.erased = (time_ms, event_id)
+        if hashes is None:
+            hashes, self.stored = store.get_chunk(_CHUNK) or b"", True
+        self.hashes = {hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES)}
 
 
 def _hash(event_id: str) -> bytes:

@@ -15,18 +15,20 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from schemas.facts import Fact, Kind
-from state.chunks import ChunkStore, RecordColumn
-from state.customer.fold import RECENT
+from state.chunks import CHUNK_NUMBER_BITS, ChunkStore, RecordColumn
+from state.customer.fold import RECENT, SNAPSHOTS
 from state.packing import pack, part, unpack
 
 FACTS_PER_CHUNK = 64
 FACTS_PER_SNAPSHOT = 64
 SNAPSHOTS_MAX = 10
 CONTEXTS_MAX = 64
+SNAPSHOT_INLINE_BYTES = 600
 
 Context: TypeAlias = tuple[str | None, str | None, str | None, str | None]
 """Session id, device, location, channel."""
 
+_SNAPSHOT_CHUNKS = SNAPSHOTS << CHUNK_NUMBER_BITS
 _SIMPLE = frozenset(set(Kind) - {Kind.ORDER_COMPLETED, Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED, Kind.CONSENT})
 """Kinds of which only the fields up to the quantity matter to the fold."""
 
@@ -36,18 +38,21 @@ class Snapshot(NamedTuple):
 
     clock_ms: int
     facts_end: int
+    number: int
     packed: bytes
 
 
 class Journal:
     """Facts and snapshots; also knows every event id it holds, which is how duplicates are found."""
 
-    __slots__ = ("contexts", "facts", "ids", "saved", "snapshots")
+    __slots__ = ("contexts", "facts", "ids", "saved", "snapshots", "stored", "taken")
 
     def __init__(self) -> None:
         self.facts = RecordColumn(RECENT, FACTS_PER_CHUNK)
         self.ids: set[str] = set()
         self.snapshots: list[Snapshot] = []
+        self.taken = 0  # snapshots ever taken
+        self.stored: set[int] = set()  # numbers of those that lie in the store, being large
         self.contexts: dict[Context, int] = {}  # a visit's events have it in common
         self.saved: msgspec.Raw | None = None  # snapshots and contexts, packed, until they change
 
@@ -94,7 +99,8 @@ class Journal:
 
     def take(self, clock_ms: int, packed: bytes) -> None:
         """Add a snapshot as of now."""
-        self.snapshots.append(Snapshot(clock_ms, self.facts.end, packed))
+        self.snapshots.append(Snapshot(clock_ms, self.facts.end, self.taken, packed))
+        self.taken += 1
         self.saved = None
 
     def thin(self, horizon_ms: int) -> bool:
@@ -158,15 +164,36 @@ class Journal:
 
     def save(self, store: ChunkStore) -> list[Any]:
         if self.saved is None:
-            self.saved = part([self.snapshots, list(self.contexts)])
+            self.saved = part([self._save_snapshots(store), self.taken, list(self.contexts)])
         return [self.facts.saved or self.facts.save(store), self.saved]
 
+    def _save_snapshots(self, store: ChunkStore) -> list[list[Any]]:
+        """Large snapshots go to `store`, so that they do not travel with every event; the others stay inline."""
+        large = {one.number: one.packed for one in self.snapshots if len(one.packed) > SNAPSHOT_INLINE_BYTES}
+        for number in sorted(self.stored - large.keys()):
+            store.drop_chunk(_SNAPSHOT_CHUNKS | number)
+        for number in sorted(large.keys() - self.stored):
+            store.put_chunk(_SNAPSHOT_CHUNKS | number, large[number])
+        self.stored = set(large)
+        return [[*one[:3], None if one.number in large else one.packed] for one in self.snapshots]
+
     def load(self, packed: list[Any], store: ChunkStore) -> None:
-        facts, (snapshots, contexts) = packed
+        facts, (snapshots, self.taken, contexts) = packed
         self.facts.load(facts, store)
-        self.snapshots = [Snapshot(*parts) for parts in snapshots]
+        self.stored = {number for _, _, number, inline in snapshots if inline is None}
+        self.snapshots = [
+            Snapshot(clock_ms, end, number, _stored(store, number) if inline is None else inline)
+            for clock_ms, end, number, inline in snapshots
+        ]
         self.contexts = {tuple(context): number for number, context in enumerate(contexts)}
         self.ids = {_event_id(one) for one in self.facts.values}
+
+
+def _stored(store: ChunkStore, number: int) -> bytes:
+    packed = store.get_chunk(_SNAPSHOT_CHUNKS | number)
+    if packed is None:
+        raise LookupError(f"snapshot {number} is missing")
+    return packed
 
 
 def _event_id(packed: bytes) -> str:

@@ -84,7 +84,7 @@ class OrderBook:
     """All orders of a customer within the order memory, in event order."""
 
     __slots__ = (
-        "by_id", "column", "counts", "dropped_count", "dropped_newest_ms", "dropped_oldest_ms", "heads", "memory_ms",
+        "by_id", "column", "counts", "dropped_newest_ms", "dropped_oldest_ms", "heads", "memory_ms",
         "newest_ms", "orphans", "revenues", "saved", "standings", "total_cents", "total_count",
     )  # fmt: skip
 
@@ -103,7 +103,6 @@ class OrderBook:
         self.total_count = 0
         self.total_cents = 0
         self.newest_ms: int | None = None  # newest order that is not wholly refunded
-        self.dropped_count = 0  # live orders that fell out of the memory
         self.dropped_oldest_ms: int | None = None
         self.dropped_newest_ms: int | None = None
         self.saved: Raw | None = None  # packed, until something changes
@@ -280,11 +279,13 @@ class OrderBook:
         end = bisect_right(orders, now_ms, key=lambda order: order[TIME])
         self.orphans = [orphan for orphan in self.orphans if orphan[0][REFUND_TIME] <= now_ms]
         for order in orders[end:]:
-            self.by_id.pop(order[ORDER_ID], None)
             self.orphans += [[refund, order[ORDER_ID]] for refund in order[REFUNDS] if refund[REFUND_TIME] <= now_ms]
         self.orphans.sort(key=lambda orphan: (orphan[0][REFUND_TIME], orphan[0][REFUND_EVENT]))
-        self.column.truncate(first + end)
-        del self.standings[end:]
+        if end < len(orders):
+            self.column.truncate(first + end)
+            del self.standings[end:]
+            # anew: an id that was used again stands for its older order again
+            self.by_id = {order[ORDER_ID]: first + at for at, order in enumerate(self.column.values)}
         for at, order in enumerate(self.column.values):
             if order[REFUNDS] and order[REFUNDS][-1][REFUND_TIME] > now_ms:
                 order[REFUNDS] = [refund for refund in order[REFUNDS] if refund[REFUND_TIME] <= now_ms]
@@ -309,7 +310,7 @@ class OrderBook:
 
     def forget(self, before_ms: int) -> None:
         """Drop orders too old to be refunded, `before_ms` being the oldest moment to which one may rewind."""
-        limit_ms = before_ms - self.memory_ms - 1
+        limit_ms = before_ms - max(self.memory_ms, WINDOWS_MS[-1]) - 1
         self.saved = None
         orders = self.column.values
         if orders and orders[0][TIME] <= limit_ms:
@@ -318,7 +319,6 @@ class OrderBook:
                 if self.by_id.get(order[ORDER_ID], NEVER_MS) < self.column.first + gone:
                     del self.by_id[order[ORDER_ID]]
                 if not standing.whole:
-                    self.dropped_count += 1
                     self.dropped_oldest_ms = order[TIME] if self.dropped_oldest_ms is None else self.dropped_oldest_ms
                     self.dropped_newest_ms = order[TIME]
             del self.standings[:gone]
@@ -330,14 +330,14 @@ class OrderBook:
         if self.saved is None:
             self.saved = part([
                 self.column.save(store), self.orphans, self.heads, self.counts, self.revenues, self.total_count,
-                self.total_cents, self.newest_ms, self.dropped_count, self.dropped_oldest_ms, self.dropped_newest_ms,
+                self.total_cents, self.newest_ms, self.dropped_oldest_ms, self.dropped_newest_ms,
             ])  # fmt: skip
         return self.saved
 
     def load(self, packed: list[Any], store: ChunkStore) -> None:
         (
             column, self.orphans, self.heads, self.counts, self.revenues, self.total_count,
-            self.total_cents, self.newest_ms, self.dropped_count, self.dropped_oldest_ms, self.dropped_newest_ms,
+            self.total_cents, self.newest_ms, self.dropped_oldest_ms, self.dropped_newest_ms,
         ) = packed  # fmt: skip
         self.column.load(column, store)
         self.standings = [Standing(order) for order in self.column.values]

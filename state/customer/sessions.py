@@ -85,13 +85,6 @@ class Sessions:
                 next_ms = starts[head] + width_ms
         return next_ms
 
-    def falls_below(self, threshold: int, window: int) -> int:
-        """When passing time alone takes the number of sessions below `threshold`."""
-        index = self.starts.end - threshold
-        if threshold <= 0 or index < self.heads[window]:
-            return NEVER_MS
-        return self.starts.values[index - self.starts.first] + WINDOWS_MS[window]
-
     def length_falls_below(self, threshold_ms: int, window: int) -> int:
         """When passing time alone takes the summed length below `threshold_ms`."""
         if threshold_ms <= 0 or self.length_ms[window] < threshold_ms:
@@ -135,6 +128,9 @@ class Sessions:
         if not values or values[0] > before_ms - WINDOWS_MS[-1]:
             return
         index = bisect_right(values, before_ms - WINDOWS_MS[-1]) + self.starts.first
+        first, lasts = self.lasts.first, self.lasts.values
+        idle_ms = before_ms - self.id_idle_ms
+        self.ids = {key: at for key, at in self.ids.items() if at >= first and lasts[at - first] >= idle_ms}
         index = min([index, *self.ids.values(), max(self.current, 0)])
         self.starts.drop_before(index)
         self.lasts.drop_before(index)

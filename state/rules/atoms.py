@@ -31,6 +31,72 @@ def atoms_of(conditions: Iterable[tree.Condition]) -> tuple[Atom, ...]:
     return tuple(sorted(kept, key=lambda atom: (atom.feature, atom.threshold or 0)))
 
 
+class Bearing(NamedTuple):
+    """To whom an atom's flip can matter: bits of segments, for those outside of them and for their members."""
+
+    outsiders: int
+    members: int
+
+
+Rule = tuple[int, tree.Condition, tree.Condition | None]
+"""A segment's bit, and its `enter` and `leave`, or its `when` and None."""
+
+
+def bearings_of(rules: Iterable[Rule]) -> dict[Atom, Bearing]:
+    """For the atoms of some rules, whom their flips can move; those that can move nobody are left out.
+
+    Time moves a value one way: counts and scores fall, ages rise. So a comparison turns one way, too: `views_14d >= 3`
+    can come to an end by time alone, but not begin; it can make a member of `when = "views_14d >= 3"` leave, but nobody
+    enter.
+    """
+    bearings: dict[Atom, Bearing] = {}
+
+    def add(condition: tree.Condition, outsiders: int, members: int, *, begins: bool) -> None:
+        for leaf, as_written in _leaves(condition, True):
+            if (begins if as_written else not begins) in _ways(leaf):
+                for atom in _of_node(leaf):
+                    known = bearings.get(atom, Bearing(0, 0))
+                    bearings[atom] = Bearing(known.outsiders | outsiders, known.members | members)
+
+    for bit, enter, leave in rules:
+        segment = 1 << bit
+        add(enter, segment, 0, begins=True)
+        if leave is None:
+            add(enter, 0, segment, begins=False)
+        else:  # whom `leave` kept from entering may enter once it is over
+            add(leave, segment, 0, begins=False)
+            add(leave, 0, segment, begins=True)
+    for whole in [atom for atom in bearings if atom.threshold is None]:
+        for atom in [atom for atom in bearings if atom.feature == whole.feature and atom is not whole]:
+            part = bearings.pop(atom)
+            known = bearings[whole]
+            bearings[whole] = Bearing(known.outsiders | part.outsiders, known.members | part.members)
+    return bearings
+
+
+def _leaves(node: tree.Condition, as_written: bool) -> Iterator[tuple[tree.Condition, bool]]:
+    """The comparisons below a condition, each with whether an even number of `not` stands before it."""
+    match node:
+        case tree.Not(part):
+            yield from _leaves(part, not as_written)
+        case tree.Every(parts) | tree.Some(parts):
+            for part in parts:
+                yield from _leaves(part, as_written)
+        case _:
+            yield node, as_written
+
+
+def _ways(leaf: tree.Condition) -> tuple[bool, ...]:
+    """How time alone can turn a comparison: True, it can begin to hold; False, it can cease to."""
+    match leaf:
+        case tree.Compare(op, tree.Read(spec), tree.Const()) if op not in ("==", "!="):
+            if spec.drift in ("count", "decay"):
+                return (op in ("<", "<="),)
+            if spec.drift == "age":
+                return (op in (">", ">="),)
+    return (True, False)
+
+
 def _of_node(node: tree.Node) -> Iterator[Atom]:
     match node:
         case tree.Compare(op, tree.Read(spec), tree.Const(value)) if not isinstance(value, str):

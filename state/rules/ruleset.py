@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from state.rules import tree
-from state.rules.atoms import Atom, atoms_of
+from state.rules.atoms import Atom, Bearing, atoms_of, bearings_of
 from state.rules.codegen import Rule, StayStep, Step, compile_rules
 from state.rules.document import Document, Segment, read_document
 from state.rules.errors import Problem, RuleError
@@ -48,6 +48,8 @@ class RuleSet:
     """Segments that are checked but not run here, each with the reason."""
     atoms: tuple[Atom, ...] = field(repr=False)
     """What the mere passing of time can flip."""
+    bearings: dict[Atom, Bearing] = field(repr=False)
+    """For those atoms whose flip can move anybody: whom."""
 
     @cached_property
     def bit_of(self) -> dict[str, int]:
@@ -118,6 +120,7 @@ def parse_rules(text: str, source: str = "rules.toml") -> RuleSet:
         reads_of=tuple(tuple(i for i, read in enumerate(reads) if read in features[name]) for name in bits),
         waiting=tuple((segment.name, WAITING_REASON) for segment in document.segments if segment.name in waiting),
         atoms=atoms_of(condition for segment in running for condition in segment.conditions),
+        bearings=bearings_of((rule.bit, rule.enter, rule.leave) for rule in rules),
     )
 
 

@@ -17,7 +17,7 @@ from state.customer.features import reader
 from state.customer.flips import next_flip_of
 from state.customer.fold import Fold
 from state.packing import pack, unpack
-from state.rules.atoms import Atom
+from state.rules.atoms import Atom, Bearing
 from state.rules.features import FEATURES
 
 SETTINGS = Settings()
@@ -29,8 +29,13 @@ THRESHOLDS: dict[str, st.SearchStrategy[float]] = {
     "count": st.integers(1, 6),
     "sum": st.sampled_from([-2_000, -1, 0, 1, 999, 2_000, 5_000, MINUTE_MS, 90 * MINUTE_MS]),
     "age": st.sampled_from([1, MINUTE_MS, DAY_MS, 10 * DAY_MS, 61 * DAY_MS]),
-    "decay": st.sampled_from([1e-6, 0.25, 0.999, 1.0, 2.5, 8.0]),
+    "decay": st.sampled_from([5e-324, 1e-310, 1e-6, 0.25, 0.999, 1.0, 2.5, 8.0]),
 }
+
+
+def for_all(atoms: list[Atom]) -> dict[Atom, Bearing]:
+    """Atoms that matter whatever the customer's segments are."""
+    return dict.fromkeys(atoms, Bearing(1, 1))
 
 
 def folded(seed: int, length: int, spice: str) -> Fold:
@@ -106,7 +111,7 @@ class TestNeverTooLate:
             )
             atoms += [Atom(name, threshold) for threshold in drawn]
         read = reader(names)
-        foretold_ms = next_flip_of(atoms, names)(fold, now_ms, read(fold, now_ms))
+        foretold_ms = next_flip_of(for_all(atoms), names)(fold, now_ms, read(fold, now_ms), 0)
         assert foretold_ms > now_ms
         for atom in atoms:
             value = reader([atom.feature])
@@ -129,8 +134,8 @@ class TestNeverTooLate:
         for name in [one for one in DRIFTING if FEATURES[one].drift == "count"]:
             read = reader([name])
             thresholds = (1, 2, 3, 5, 8)
-            foretold_ms = next_flip_of([Atom(name, one) for one in thresholds], [name])(
-                fold, now_ms, read(fold, now_ms)
+            foretold_ms = next_flip_of(for_all([Atom(name, one) for one in thresholds]), [name])(
+                fold, now_ms, read(fold, now_ms), 0
             )
             changes = [
                 first_change(fold, now_ms, lambda fold, at_ms, one=one, read=read: read(fold, at_ms)[0] >= one)  # type: ignore[misc]
@@ -148,7 +153,9 @@ class TestNeverTooLate:
         read, now_ms = reader(["engagement"]), fold.clock_ms
         if read(fold, now_ms)[0] < threshold:
             pytest.skip("the score is lower")
-        foretold_ms = next_flip_of([Atom("engagement", threshold)], ["engagement"])(fold, now_ms, read(fold, now_ms))
+        foretold_ms = next_flip_of(for_all([Atom("engagement", threshold)]), ["engagement"])(
+            fold, now_ms, read(fold, now_ms), 0
+        )
         assert read(fold, foretold_ms - 1)[0] >= threshold
         assert read(fold, foretold_ms + 1)[0] < threshold
 
@@ -166,10 +173,10 @@ class TestExact:
         fold = folded(2, 25, "orders-again")
         atoms = [Atom("orders_7d", 2), Atom("engagement", 1.0), Atom("orders_30d", 1), Atom("recency_ms", 10 * DAY_MS)]
         names = sorted({atom.feature for atom in atoms})
-        read, next_flip = reader(names), next_flip_of(atoms, names)
+        read, next_flip = reader(names), next_flip_of(for_all(atoms), names)
         now_ms, woken = fold.clock_ms, 0
         while True:
-            now_ms = next_flip(fold, now_ms, read(fold, now_ms))
+            now_ms = next_flip(fold, now_ms, read(fold, now_ms), 0)
             if now_ms == NEVER_MS:
                 break
             fold.advance(now_ms)
@@ -177,4 +184,4 @@ class TestExact:
         assert 1 <= woken <= 8
 
     def test_without_atoms_nothing_is_foretold(self) -> None:
-        assert next_flip_of([], [])(folded(1, 10, "busy"), 1 << 41, ()) == NEVER_MS
+        assert next_flip_of({}, [])(folded(1, 10, "busy"), 1 << 41, (), 0) == NEVER_MS

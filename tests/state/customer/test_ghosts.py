@@ -1,6 +1,9 @@
 """What stays after an erasure."""
 
+import pytest
+
 from schemas.facts import Fact, Kind
+from state.chunks import DictChunkStore
 from state.customer.ghosts import Ghosts
 from state.packing import pack, unpack
 
@@ -62,14 +65,26 @@ class TestGhosts:
         assert not ghosts.knows(fact(50, "a"))
         assert (ghosts.applied, ghosts.suppressed) == (2, 1)
 
-    def test_packed_and_unpacked(self) -> None:
-        ghosts = Ghosts.unpacked(unpack(pack(erased().packed())))
-        assert ghosts.erased == (100, "m")
-        assert ghosts.knows(fact(50, "a"))
-        assert (ghosts.applied, ghosts.suppressed) == (2, 1)
-        assert not Ghosts.unpacked(unpack(pack(Ghosts().packed())))
+    @pytest.mark.parametrize("ids", [2, 1_000])
+    def test_packed_and_unpacked(self, ids: int) -> None:
+        """Few hashes lie inline, many beside it, and there no longer than needed."""
+        store = DictChunkStore()
+        ghosts = Ghosts()
+        ghosts.add(fact(100, "m", Kind.ERASE), {f"id{number}" for number in range(ids)}, 2, 1)
+        packed = pack(ghosts.save(store))
+        assert len(packed) < 600
+        assert bool(store) == (ids > 2)
+        again = Ghosts()
+        again.load(unpack(packed), store)
+        assert again.erased == (100, "m")
+        assert again.hashes == ghosts.hashes
+        assert again.knows(fact(50, "id1"))
+        assert (again.applied, again.suppressed) == (2, 1)
+        again.fade(101)
+        again.save(store)
+        assert not store
 
     def test_no_event_id_can_be_read_from_it(self) -> None:
         ghosts = Ghosts()
         ghosts.add(fact(100, "m", Kind.ERASE), {"order-of-somebody"}, 1, 0)
-        assert b"somebody" not in pack(ghosts.packed())
+        assert b"somebody" not in pack(ghosts.save(DictChunkStore()))

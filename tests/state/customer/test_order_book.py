@@ -212,3 +212,14 @@ class TestMemory:
         again.load(unpack(pack(book.save(store))), store)
         assert pack(list(again.column.values)) == pack(list(book.column.values))
         assert found(again, 200 * DAY) == found(book, 200 * DAY)
+
+
+def test_an_id_used_again_after_the_memory_stands_for_its_older_order_after_a_rewind() -> None:
+    """A refund that comes late, dated before the second order, is one of the first."""
+    day = 86_400_000
+    book = OrderBook(6, 100 * day)
+    book.order(0, "o1", 1_000, [])
+    book.order(101 * day, "o1", 2_000, [])
+    book.rewind(99 * day)
+    assert book.refund(99 * day, "r", "o1", None, None)
+    assert [standing.left_cents for _, standing in book] == [0]

@@ -128,3 +128,15 @@ def assert_crossing(sessions: Sessions, true: list[Session], window: int, thresh
     )  # fmt: skip
     if now:
         assert sessions.length_falls_below(threshold_ms, window) == first
+
+
+def test_an_idle_session_id_does_not_keep_later_sessions() -> None:
+    """One producer's session, then years without: what no window asks for goes."""
+    day = 86_400_000
+    sessions = Sessions(4, 30 * 60_000, day)
+    sessions.see(0, "once", None)
+    for number in range(1, 500):
+        sessions.see(number * day, None, (number - 1) * day)
+        sessions.expire(number * day)
+        sessions.forget(number * day)
+    assert len(sessions.starts.values) <= 92

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +49,7 @@ class RunPlan:
     rules: RuleSet
     out: Path
     as_of_ms: int | None = None
-    redis_url: str | None = None
+    redis_url: str | None = field(default=None, repr=False)
     mode: str = "thread"
 
 

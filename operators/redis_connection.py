@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -26,7 +26,7 @@ class RedisFailure(RuntimeError):  # noqa: N818  (redis-py has a RedisError; thi
 class RedisTarget:
     """Where writes go: picklable, handed to the operator."""
 
-    url: str
+    url: str = field(repr=False)
     """`redis://`, `rediss://` or `unix://`, with credentials if need be."""
     prefix: str = "segmill:"
     patience_s: float = 30.0

@@ -38,7 +38,8 @@ appender.file.layout.pattern = %d{{ISO8601}} %-5p %-40c{{1}} %m%n
 
 
 class Gateway:
-    """A Java process for one `with` block, and PyFlink's connection to it. One at a time in a process."""
+    """A Java process for one `with` block, and PyFlink's connection to it. One for each process:
+    PyFlink keeps objects of the first Java."""
 
     def __init__(self, folder: Path, java: Java | None = None) -> None:
         """Nothing is started yet. Logs go to `folder`."""

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from benchmarks.machine import calibration_s
 from benchmarks.results import Results
 from benchmarks.workload import Records, records
-from jobs.run import bounded_settings
 from operators.garbage import collect_seldom
 from schemas.settings import DAY_MS, Settings
 from state.customer.logic import CustomerLogic
@@ -66,8 +65,7 @@ def main() -> None:
 
 def logic(*, live: bool, as_of_ms: int) -> CustomerLogic:
     """The customer logic with the default rules; not `live`: as in an embedded run that ends at `as_of_ms`."""
-    settings = Settings() if live else bounded_settings(Settings())
-    return CustomerLogic(settings, load_rules(), SimilarSettings(), as_of_ms=None if live else as_of_ms)
+    return CustomerLogic(Settings(), load_rules(), SimilarSettings(), as_of_ms=None if live else as_of_ms)
 
 
 def _mix(results: Results, made: Records, repeat: int) -> None:

@@ -18,7 +18,6 @@ from benchmarks.embedded import Watched
 from benchmarks.results import Results
 from benchmarks.workload import log_file
 from jobs.intake import fill_spool
-from jobs.run import bounded_settings
 from jobs.runtime.flink import JobSpec, run_job
 from jobs.runtime.gateway import Gateway
 from jobs.runtime.valkey import EmbeddedValkey
@@ -62,7 +61,7 @@ def main() -> None:
 def spooled(log: Path, folder: Path) -> tuple[Path, int]:
     """The spool of a log and the time of its newest event."""
     with SpoolWriter(folder / "spool") as writer:
-        intake = fill_spool(open_log([log]), bounded_settings(Settings()), writer, None)
+        intake = fill_spool(open_log([log]), Settings(), writer, None)
     return writer.path, intake.newest_ms or 0
 
 
@@ -84,7 +83,7 @@ def _logics(newest_ms: int, layer: str) -> Any:
     if layer in _BARE:
         return Logics(_BARE[layer])
     rules = load_rules()
-    real = logics(bounded_settings(Settings()), rules.text, rules.source, newest_ms)
+    real = logics(Settings(), rules.text, rules.source, newest_ms)
     return replace(real, item=None, publish=None) if layer == "customer" else real
 
 

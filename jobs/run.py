@@ -29,7 +29,6 @@ from schemas.logs import Log
 from schemas.settings import Settings
 from schemas.timestamps import format_ms
 from schemas.writes import meta_write
-from state.customer.counts import NEVER_MS
 from state.rules.ruleset import RuleSet
 
 if TYPE_CHECKING:
@@ -116,11 +115,6 @@ def run(plan: RunPlan, folder: Path, progress: Progress) -> Summary:
     return summary
 
 
-def bounded_settings(settings: Settings) -> Settings:
-    """Settings for a run that ends: each profile is written once, at the end."""
-    return msgspec.structs.replace(settings, profile_interval_ms=NEVER_MS, profile_refresh_ms=0)
-
-
 @contextmanager
 def _redis(plan: RunPlan, folder: Path, progress: Progress) -> Iterator[tuple[RedisTarget, EmbeddedValkey | None]]:
     prefix = plan.settings.redis_prefix
@@ -155,7 +149,7 @@ def _warn_of_newer(target: RedisTarget, as_of_ms: int, progress: Progress) -> No
 
 
 def _read(plan: RunPlan, folder: Path, progress: Progress) -> tuple[Settings, Intake, Path]:
-    log, settings = plan.log, bounded_settings(plan.settings)
+    log, settings = plan.log, plan.settings
     if not plan.currency_given:
         settings = msgspec.structs.replace(settings, currency=currency_of(log))
 

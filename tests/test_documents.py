@@ -15,7 +15,6 @@ import msgspec
 import pytest
 
 from jobs.cli import segmill
-from jobs.run import bounded_settings
 from jobs.summary import Summary
 from schemas.changes import CauseKind, SegmentChange
 from schemas.decode import Decoder
@@ -162,7 +161,7 @@ class TestOutputs:
         events, records = (
             block.splitlines() for block in re.findall(r"```json\n(.*?)```", self.section(self.STORY), re.DOTALL)
         )
-        settings = bounded_settings(Settings())
+        settings = Settings()
         decoder = Decoder(settings)
         decoded = [(*decoder.decode(event.encode()), event.encode()) for event in events]
         as_of_ms = max(fact.time_ms for _, fact, _ in decoded)

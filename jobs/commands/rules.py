@@ -16,7 +16,6 @@ from jobs.commands.options import FORMATS, TimeParam, duration, iso, settings_fr
 from jobs.currency import currency_of
 from jobs.examples import ONLINE_RETAIL
 from jobs.rehearsal import Rehearsal, SegmentRecord, accepted, rehearse
-from jobs.run import bounded_settings
 from schemas.logs import open_log
 from state.rules.errors import RuleError
 from state.rules.ruleset import load_rules
@@ -95,7 +94,6 @@ def try_command(
     log = open_log(events or (ONLINE_RETAIL,), log_format)
     if not currency_given:
         settings = msgspec.structs.replace(settings, currency=currency_of(log))
-    settings = bounded_settings(settings)
     with progress(counted=False) as bars:
         task = bars.add_task("reading", total=log.total_bytes, note="")
 

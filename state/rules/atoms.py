@@ -37,6 +37,10 @@ class Bearing(NamedTuple):
     outsiders: int
     members: int
 
+    def and_for(self, outsiders: int, members: int) -> "Bearing":
+        """The same, and for these."""
+        return Bearing(self.outsiders | outsiders, self.members | members)
+
 
 Rule = tuple[int, tree.Condition, tree.Condition | None]
 """A segment's bit, and its `enter` and `leave`, or its `when` and None."""
@@ -55,8 +59,7 @@ def bearings_of(rules: Iterable[Rule]) -> dict[Atom, Bearing]:
         for leaf, as_written in _leaves(condition, True):
             if (begins if as_written else not begins) in _ways(leaf):
                 for atom in _of_node(leaf):
-                    known = bearings.get(atom, Bearing(0, 0))
-                    bearings[atom] = Bearing(known.outsiders | outsiders, known.members | members)
+                    bearings[atom] = bearings.get(atom, Bearing(0, 0)).and_for(outsiders, members)
 
     for bit, enter, leave in rules:
         segment = 1 << bit
@@ -68,9 +71,7 @@ def bearings_of(rules: Iterable[Rule]) -> dict[Atom, Bearing]:
             add(leave, 0, segment, begins=True)
     for whole in [atom for atom in bearings if atom.threshold is None]:
         for atom in [atom for atom in bearings if atom.feature == whole.feature and atom is not whole]:
-            part = bearings.pop(atom)
-            known = bearings[whole]
-            bearings[whole] = Bearing(known.outsiders | part.outsiders, known.members | part.members)
+            bearings[whole] = bearings[whole].and_for(*bearings.pop(atom))
     return bearings
 
 

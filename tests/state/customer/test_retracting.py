@@ -25,6 +25,7 @@ from test_against_batch import assert_same
 from schemas.settings import DAY_MS, HOUR_MS, Settings
 from state.channels import Channel
 from state.items.item import ItemLogic
+from tests.state.items.item_stores import PendingStore
 
 SPICE = ("busy", "orders-again", "sessions-return", "consent-flips", "two-milliseconds")
 TELLTALE = ("hidden-phone", "hidden-place", "hidden-campaign", "hidden-product", "hidden-category", "hidden-session",
@@ -59,35 +60,9 @@ def later(lines: list[bytes], by_ms: int) -> list[bytes]:
     ]
 
 
-class Store:
-    """An item's store in memory."""
-
-    def __init__(self) -> None:
-        self.value: bytes | None = None
-        self.messages: list[bytes] = []
-
-    def load(self) -> bytes | None:
-        return self.value
-
-    def save(self, packed: bytes) -> None:
-        self.value = packed
-
-    def clear(self) -> None:
-        self.value = None
-
-    def pending(self) -> list[bytes]:
-        return list(self.messages)
-
-    def append(self, message: bytes) -> None:
-        self.messages.append(message)
-
-    def drop_pending(self) -> None:
-        self.messages.clear()
-
-
 def rows_of(finished: Finished) -> dict[str, bytes]:
     """What the item operator holds in the end, by item; items of whom nothing is left have no state."""
-    logic, stores = ItemLogic(SIMILAR, live=True), defaultdict(Store)
+    logic, stores = ItemLogic(SIMILAR, live=True), defaultdict(PendingStore)
     for channel, key, payload in finished.outputs:
         if channel == Channel.ITEM:
             list(logic.on_message(key, payload, stores[key]))

@@ -1,32 +1,28 @@
 """What an operator asks of the engine-free logic that it binds, and what it gives it: nothing here knows Flink."""
 
 from collections.abc import Callable, Iterable
-from enum import IntEnum
 from typing import Protocol
 
-Output = tuple[int, str, bytes]
-"""(channel, key, payload)."""
+from state.channels import Channel, Output
+
+__all__ = [
+    "Channel",
+    "CustomerFactory",
+    "CustomerLogic",
+    "ItemFactory",
+    "ItemLogic",
+    "KeyedStore",
+    "Output",
+    "PendingStore",
+    "PublishFactory",
+    "PublishLogic",
+    "Step",
+    "Totals",
+    "ValueStore",
+]
+
 Step = tuple[int | None, Iterable[Output]]
 """(wake_ms, outputs): `wake_ms` is the event time of a timer to be registered now; None: none is needed."""
-
-
-class Channel(IntEnum):
-    """Where an output goes. JSON payloads are UTF-8 without a line break."""
-
-    SEGMENT_CHANGE = 0
-    """A JSON line; key: customer."""
-    REDIS = 1
-    """A write of schemas/writes.py; key: what must keep its order, such as the customer."""
-    ITEM = 2
-    """A message for the item operator; key: `relation|item`."""
-    REJECTED = 3
-    """A JSON line."""
-    COUNTS = 4
-    """A JSON line of a customer's outcomes, once at the end of a bounded run."""
-    ROW = 5
-    """From the item operator: an item's row for publishing; key: `relation|item`."""
-    TOTAL = 6
-    """From the item operator: an item's total, for all to know; key: `relation|item`."""
 
 
 class KeyedStore(Protocol):

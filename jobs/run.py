@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-import redis
 
 from jobs.currency import currency_of
 from jobs.file_results import joined
 from jobs.intake import Intake, fill_spool
 from jobs.outputs import REJECTED, SEGMENT_CHANGES, SUMMARY, OutputFolder, output_folder
-from jobs.runtime.errors import RuntimeProblem
 from jobs.runtime.flink import JobResult, JobSpec, prepare, run_job
 from jobs.runtime.gateway import Gateway
 from jobs.runtime.valkey import SNAPSHOT, EmbeddedValkey
@@ -75,7 +73,8 @@ def run(plan: RunPlan, folder: Path, progress: Progress) -> Summary:
         LogError: the log cannot be read.
         EmptyLogError: it holds no valid event.
         OutputError: `plan.out` cannot be used.
-        RuntimeProblem: Java, Valkey, Redis or the job failed.
+        RuntimeProblem: Java, Valkey or the job failed.
+        RedisFailure: no Redis answers at the address given.
         ConservationError: outcomes do not add up.
     """
     began = time.monotonic()
@@ -120,22 +119,13 @@ def _redis(plan: RunPlan, folder: Path, progress: Progress) -> Iterator[tuple[Re
     prefix = plan.settings.redis_prefix
     if plan.redis_url is not None:
         target = RedisTarget(plan.redis_url, prefix)
-        _try(target)
+        target.reached().close()  # asked once, before any work: later the job waits for a Redis that does not answer
         progress.say(f"Redis: {target.address}")
         yield target, None
         return
     with EmbeddedValkey(folder / "valkey") as valkey:
         progress.say("Redis: an embedded Valkey on a private socket")
         yield RedisTarget(valkey.url, prefix), valkey
-
-
-def _try(target: RedisTarget) -> None:
-    """Ask once, before any work is done: later the job waits for a Redis that does not answer."""
-    try:
-        with target.connect() as client:
-            client.ping()
-    except (redis.RedisError, ValueError) as error:  # ValueError: a port that is no number
-        raise RuntimeProblem(f"no Redis answers at {target.address}: {error}") from None
 
 
 def _warn_of_newer(target: RedisTarget, as_of_ms: int, progress: Progress) -> None:

@@ -9,15 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-PLACE_END = b"\x1f"
-"""Between a record's place and its raw bytes; a place does not hold it."""
+from state.customer.logic import PLACE_END
+
 _BUFFER_BYTES = 1 << 20
-
-
-def split_payload(payload: bytes) -> tuple[str, bytes]:
-    """(place, raw bytes) of a payload."""
-    place, _, raw = payload.partition(PLACE_END)
-    return place.decode(errors="surrogateescape"), raw
 
 
 class SpoolWriter:
@@ -47,7 +41,7 @@ class SpoolWriter:
         elif time_ms > self.newest_ms:
             self.newest_ms = time_ms
         where = place.replace("\x1f", "?").encode(errors="surrogateescape")
-        payload = b2a_base64(b"%b\x1f%b" % (where, raw), newline=False)
+        payload = b2a_base64(b"%b%b%b" % (where, PLACE_END, raw), newline=False)
         self._file.write(b'"%b",%d,%b\n' % (key.replace('"', '""').encode(), time_ms, payload))
         self.records += 1
 

@@ -7,8 +7,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import redis
-
 from jobs.runtime.valkey import SNAPSHOT, EmbeddedValkey
 from jobs.runtime.workspace import workspace
 from operators.redis_connection import RedisTarget
@@ -85,12 +83,7 @@ def open_store(redis_url: str | None, left_in: Path | None, prefix: str) -> Iter
     """
     if redis_url is not None:
         target = RedisTarget(redis_url, prefix)
-        try:
-            client = target.connect()
-            client.ping()
-        except (redis.RedisError, ValueError) as error:  # ValueError: a port that is no number
-            raise StoreError(f"no Redis answers at {target.address}: {error}") from None
-        store = Store(client, Keys(prefix))
+        store = Store(target.reached(), Keys(prefix))
         if not store.meta():
             raise StoreError(f"{target.address} holds nothing under the prefix {prefix!r}: see --prefix, or run first")
         yield store

@@ -53,6 +53,19 @@ class RedisTarget:
             self.url, socket_timeout=10.0, socket_connect_timeout=5.0, retry=Retry(NoBackoff(), 0), protocol=2
         )
 
+    def reached(self) -> redis.Redis:
+        """A client whose server has answered.
+
+        Raises:
+            RedisFailure: nobody answers, or the URL's port is no number.
+        """
+        try:
+            client = self.connect()
+            client.ping()
+        except (redis.RedisError, ValueError) as error:
+            raise RedisFailure(f"no Redis answers at {self.address}: {error}") from None
+        return client
+
 
 class RedisConnection:
     """Sends batches, each as one script call, and waits out what passes."""

@@ -69,7 +69,7 @@ class Customer:
         self.fold = Fold(program.settings)
         self.membership = Membership(program.rules)
         self.journal = Journal()
-        self.journal.take(-1, self._snapshot_empty())
+        self.journal.take(-1, NOTHING_KNOWN)
         self.ghosts = Ghosts()
         self.publication = Publication()
         self.pending: list[Fact] = []  # out of order, waiting for the repair
@@ -162,7 +162,7 @@ class Customer:
         self.ghosts.add(fact, self.journal.forget_facts() - later, self.fold.applied, self.fold.suppressed)
         self.fold.applied = self.fold.suppressed = self.fold.orphan_refunds = 0
         self.journal.ids = later
-        self.journal.take(now_ms - 1, self._snapshot_empty())
+        self.journal.take(now_ms - 1, NOTHING_KNOWN)
         self.publication.erased = True
 
     # -- time -----------------------------------------------------------------------------------------------------
@@ -293,10 +293,6 @@ class Customer:
         ]
         return pack(parts)
 
-    def _snapshot_empty(self) -> bytes:
-        """The snapshot of a customer of whom nothing is known."""
-        return b""
-
     def _restore(self, packed: bytes) -> None:
         if packed:
             fold, membership, self.undo, self.evaluated_ms, self.flip_ms = unpack(packed)
@@ -362,6 +358,8 @@ class Customer:
         return customer
 
 
+NOTHING_KNOWN = b""
+"""The snapshot of a customer of whom nothing is known."""
 CAUSES = ["event"] * KIND_NUMBERS
 """By kind of event, what a change that it makes is put down to."""
 CAUSES[Kind.ORDER_REFUNDED] = CAUSES[Kind.ORDER_CANCELLED] = "refund"

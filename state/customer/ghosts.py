@@ -31,9 +31,6 @@ class Ghosts:
         self.saved: Raw | None = None  # packed, until something changes
         self.stored = False  # whether the hashes lie in the store, being many
 
-    def __bool__(self) -> bool:
-        return self.erased[0] >= 0
-
     def add(self, erase: Fact, event_ids: set[str], applied: int, suppressed: int) -> None:
         """Remember an erasure and what it covered."""
         self.saved = None

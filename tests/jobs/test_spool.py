@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.spool import SpoolWriter, split_payload
+from jobs.spool import SpoolWriter
+from state.customer.logic import PLACE_END
 
 
 def test_lines(tmp_path: Path) -> None:
@@ -18,8 +19,8 @@ def test_lines(tmp_path: Path) -> None:
         assert (spool.records, spool.newest_ms) == (3, 20)
     rows = list(csv.reader(spool.path.open(newline="")))
     assert [row[:2] for row in rows] == [['a"b,c', "20"], ["", "20"], ["d", "10"]]
-    payloads = [split_payload(b64decode(row[2])) for row in rows]
-    assert payloads == [("log:1", b'{"x":\n\xff}'), ("log:2", b""), ("lo?g:3", b"\x1f")]
+    payloads = [b64decode(row[2]).split(PLACE_END, 1) for row in rows]
+    assert payloads == [[b"log:1", b'{"x":\n\xff}'], [b"log:2", b""], [b"lo?g:3", b"\x1f"]]
     assert (tmp_path / "s").stat().st_mode & 0o077 == 0
 
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "export": ("jobs.commands.export", "export_command", "Write what a run left to JSON lines."),
     "show": ("jobs.commands.show", "show_group", "Look at one customer, item or segment."),
     "rules": ("jobs.commands.rules", "rules_group", "Check rule files, and try them on a log."),
+    "topics": ("jobs.commands.topics", "topics_group", "Make and check the Kafka topics of a live job."),
     "simulate": ("jobs.commands.simulate", "simulate_command", "Write an event log whose truth is known."),
 }
 """Name: module, function in it, and one line of help."""

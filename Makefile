@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast lint types bench clean
+.PHONY: help run test test-fast test-cluster connectors lint types bench clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,21 @@ test: $(VENV)/.ready lint types ## lint, types and all tests
 
 test-fast: $(VENV)/.ready ## the tests that start no Flink job
 	@$(BIN)/pytest
+
+test-cluster: $(VENV)/.ready connectors ## the tests with a real Kafka, Flink cluster and Redis
+	@$(BIN)/pytest -m cluster tests/cluster
+
+# Jars from Maven, into folders that are whole or not there.
+connectors: build/connectors/.ready build/kafka/.ready ## fetch the Kafka connector and broker (45 MB, needs Maven)
+
+build/connectors/.ready: flink-conf/connector.pom.xml
+build/kafka/.ready: flink-conf/broker.pom.xml
+build/%/.ready:
+	@command -v mvn >/dev/null || { echo "no mvn on the PATH: install Maven 3.8 or newer (Debian: apt install maven)"; exit 1; }
+	@echo "fetching what $< names into build/$*"
+	@rm -rf build/$* build/$*.part && mkdir -p build/$*.part
+	@mvn -B -q --strict-checksums -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/build/$*.part
+	@touch build/$*.part/.ready && mv build/$*.part build/$*
 
 lint: $(VENV)/.ready
 	@$(BIN)/ruff check .

@@ -21,6 +21,7 @@ COMMANDS = {
     "rules": ("jobs.commands.rules", "rules_group", "Check rule files, and try them on a log."),
     "topics": ("jobs.commands.topics", "topics_group", "Make and check the Kafka topics of a live job."),
     "simulate": ("jobs.commands.simulate", "simulate_command", "Write an event log whose truth is known."),
+    "stack": ("jobs.commands.stack", "stack_group", "Kafka, a Flink cluster and Redis on this machine."),
 }
 """Name: module, function in it, and one line of help."""
 

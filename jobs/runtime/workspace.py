@@ -17,7 +17,7 @@ _SIGTERM_EXIT = 128 + signal.SIGTERM
 @contextmanager
 def workspace(parent: Path | None = None) -> Iterator[Path]:
     """A new folder that only its owner can enter; SIGTERM raises `Terminated` meanwhile."""
-    with _sigterm_raises():
+    with sigterm_raises():
         folder = Path(tempfile.mkdtemp(prefix="segmill-", dir=parent))
         try:
             yield folder
@@ -26,7 +26,8 @@ def workspace(parent: Path | None = None) -> Iterator[Path]:
 
 
 @contextmanager
-def _sigterm_raises() -> Iterator[None]:
+def sigterm_raises() -> Iterator[None]:
+    """SIGTERM raises `Terminated` in the block, so that what it started is stopped."""
     if threading.current_thread() is not threading.main_thread():  # only there can handlers be set
         yield
         return

@@ -1,0 +1,38 @@
+"""One stack of real servers for all tests of a session."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from jobs.stack.stack import Stack
+from tests.cluster.ports import free_plan
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A broker, a JobManager, two TaskManagers and a Redis; they die with the tests, however those end.
+
+    A test that disturbs a server brings it back itself (`stack.start(name)`), or takes `whole_stack`.
+    """
+    stack = Stack(tmp_path_factory.mktemp("stack"), owned=True)
+    try:
+        stack.up(free_plan(task_managers=2))
+        yield stack
+    finally:
+        stack.down(wipe=True)
+
+
+@pytest.fixture
+def whole_stack(stack: Stack) -> Iterator[Stack]:
+    """The stack with all of it running, before and after."""
+    make_whole(stack)
+    yield stack
+    make_whole(stack)
+
+
+def make_whole(stack: Stack) -> None:
+    """Let what is paused go on, and start what is dead."""
+    for server in stack.status():
+        if server.state == "paused":
+            stack.resume(server.name)
+    stack.up(stack.plan)

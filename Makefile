@@ -23,8 +23,8 @@ $(VENV)/.ready: requirements/build.txt requirements/test.txt pyproject.toml
 run: $(VENV)/.ready ## run the main job on the Online Retail data set
 	@$(BIN)/segmill run --out out
 
-test: $(VENV)/.ready lint types ## lint, types and all tests
-	@$(BIN)/pytest -m "slow or not slow"
+test: $(VENV)/.ready lint types ## lint, types and all tests but those of make test-cluster
+	@$(BIN)/pytest -m "not cluster"
 
 test-fast: $(VENV)/.ready ## the tests that start no Flink job
 	@$(BIN)/pytest

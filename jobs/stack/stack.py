@@ -95,7 +95,7 @@ class Stack:
             self._check_change(plan)
             services = self._services(plan)
             self._stop([name for name in self._known() if name not in services], say)
-            missing = [one for one in services.values() if not self._alive(one.name)]
+            missing = self._missing(services, say)
             for one in missing:
                 one.check_ports()
             before = saved_plan(self.layout.folder)
@@ -106,10 +106,10 @@ class Stack:
             except BaseException:
                 say("stopping what was started")
                 self._stop([one.name for one in missing], lambda text: None)
-                if before is not None:
-                    before.save(self.layout.folder)
-                elif len(missing) == len(services):
+                if before is None:
                     forget_plan(self.layout.folder)
+                else:
+                    before.save(self.layout.folder)
                 raise
 
     def status(self) -> list[ServiceStatus]:
@@ -206,8 +206,17 @@ class Stack:
         if changed and any(map(self._alive, self._known())):
             raise StackError(f"the stack runs with other values of {', '.join(changed)}: `segmill stack down` first")
 
+    def _missing(self, services: dict[str, Service], say: Said) -> list[Service]:
+        """Those that do not run; what is paused may go on."""
+        running = [name for name in services if self._alive(name)]
+        for name in running:
+            self.resume(name)
+        if running:
+            say(f"running already: {', '.join(running)}")
+        return [one for name, one in services.items() if name not in running]
+
     def _start(self, services: Sequence[Service], say: Said) -> None:
-        for one in services:
+        for one in sorted(services, key=lambda service: service.name.startswith("broker")):  # Flink takes longest
             say(f"starting {one.name}")
             one.prepare()
             output, instance = self.layout.output(one.name), f"{one.name}-{token_hex(4)}"

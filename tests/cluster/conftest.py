@@ -25,14 +25,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture
 def whole_stack(stack: Stack) -> Iterator[Stack]:
     """The stack with all of it running, before and after."""
-    make_whole(stack)
+    stack.up(stack.plan)
     yield stack
-    make_whole(stack)
-
-
-def make_whole(stack: Stack) -> None:
-    """Let what is paused go on, and start what is dead."""
-    for server in stack.status():
-        if server.state == "paused":
-            stack.resume(server.name)
     stack.up(stack.plan)

@@ -10,6 +10,7 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from operators.garbage import collect_seldom
 from operators.logic import Channel, CustomerFactory, Output
+from operators.metrics import CustomerMetrics
 from operators.progress import Progress
 from operators.redis_shards import shard_of
 from operators.short_way import take_short_way
@@ -46,6 +47,7 @@ class CustomerOperator(KeyedProcessFunction):  # type: ignore[misc]
         self._store = FlinkKeyedStore(runtime_context, "customer")
         self._bounded, self._shards = binding.bounded, binding.redis_shards
         self._progress = Progress(binding.progress_dir)
+        self._metrics = CustomerMetrics(runtime_context, logic.tally)
         self._with_last_timer: set[str] = set()
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Any:
@@ -59,6 +61,7 @@ class CustomerOperator(KeyedProcessFunction):  # type: ignore[misc]
             self._with_last_timer.add(key)
             timers.register_event_time_timer(END_OF_TIME_MS)
         self._progress.step()
+        self._metrics.processed(ctx)
         return self._emitted(outputs) if outputs else ()
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Any:
@@ -66,6 +69,7 @@ class CustomerOperator(KeyedProcessFunction):  # type: ignore[misc]
         timers = ctx.timer_service()
         key = ctx.get_current_key()
         wake_ms, outputs = self._on_timer(key, timestamp, timers.current_watermark(), self._store)
+        self._metrics.passed()
         if wake_ms is not None:
             timers.register_event_time_timer(wake_ms)
         return self._emitted(outputs) if outputs else ()
@@ -74,6 +78,7 @@ class CustomerOperator(KeyedProcessFunction):  # type: ignore[misc]
         """Show the last count."""
         if hasattr(self, "_progress"):
             self._progress.close()
+            self._metrics.show()
 
     def _emitted(self, outputs: Any) -> Iterator[Any]:
         output: Output

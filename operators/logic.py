@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from state.channels import Channel, Output
+from state.tally import CustomerTally
 
 __all__ = [
     "Channel",
@@ -38,6 +39,8 @@ class KeyedStore(Protocol):
 
 class CustomerLogic(Protocol):
     """One instance serves all keys of a subtask; what it must remember of a key it keeps in the store."""
+
+    tally: CustomerTally
 
     def on_event(self, key: str, payload: bytes, watermark_ms: int, store: KeyedStore) -> Step: ...
     def on_timer(self, key: str, time_ms: int, watermark_ms: int, store: KeyedStore) -> Step: ...

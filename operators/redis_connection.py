@@ -76,9 +76,13 @@ class RedisConnection:
         client: Any = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        on_wait: Callable[[], None] = lambda: None,
     ) -> None:
-        """Nothing is connected yet. `client`, `sleep` and `clock` are arguments for the tests."""
-        self._target, self._sleep, self._clock = target, sleep, clock
+        """Nothing is connected yet. `client`, `sleep` and `clock` are arguments for the tests.
+
+        `on_wait` is called before each pause.
+        """
+        self._target, self._sleep, self._clock, self._on_wait = target, sleep, clock, on_wait
         self._client = target.connect() if client is None else client
         self._script = files("operators").joinpath("redis_writes.lua").read_bytes()
         self._sha = ""
@@ -101,6 +105,7 @@ class RedisConnection:
                     raise RedisFailure(f"Redis at {self._target.address} refused a write: {error}") from None
                 if self._clock() + pause_s > deadline:
                     raise RedisFailure(self._gave_up(error)) from None
+            self._on_wait()
             self._sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 

@@ -1,11 +1,13 @@
 """The Redis writer: collects writes in Flink state and brings them to Redis in batches, at least once, in order."""
 
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from operators.bytes_state import bytes_list
+from operators.metrics import WriterMetrics
 from operators.redis_connection import RedisConnection, RedisTarget
 from operators.short_way import take_short_way
 from operators.types import END_OF_TIME_MS
@@ -35,7 +37,8 @@ class RedisWriter(KeyedProcessFunction):  # type: ignore[misc]
         """Register the state; Redis is first spoken to with the first batch."""
         take_short_way()
         self._pending = bytes_list(runtime_context, "pending-writes")
-        self._connection = RedisConnection(self._target)
+        self._metrics = WriterMetrics(runtime_context)
+        self._connection = RedisConnection(self._target, on_wait=self._metrics.waiting)
         self._sizes: dict[str, tuple[int, int]] = {}
         """(writes, bytes) pending of each shard: known again from the state after a restart."""
 
@@ -80,6 +83,8 @@ class RedisWriter(KeyedProcessFunction):  # type: ignore[misc]
     def _flush(self, shard: str) -> None:
         writes = list(self._pending.get() or ())
         if writes:
-            self._connection.send(writes)
+            since_s = monotonic()
+            applied, older = self._connection.send(writes)
+            self._metrics.sent(applied, older, since_s)
             self._pending.clear()
         self._sizes[shard] = (0, 0)

@@ -93,11 +93,16 @@ def _way(owner: Any, name: str, nothing: Any) -> Callable[[Any], Any]:
 class _Keyed:
     """PyFlink's context for one record, whose key came with it: asking Java costs ten times as much."""
 
-    __slots__ = ("_timers", "key")
+    __slots__ = ("_context", "_timers", "key")
 
     def __init__(self, context: Any) -> None:
         self._timers = context.timer_service()
+        self._context = context
         self.key = ""
+
+    def timestamp(self) -> int | None:
+        at_ms: int | None = self._context.timestamp()
+        return at_ms
 
     def get_current_key(self) -> str:
         return self.key

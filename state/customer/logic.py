@@ -17,6 +17,7 @@ from state.customer.counts import NEVER_MS
 from state.customer.customer import Customer, Program
 from state.rules.ruleset import RuleSet
 from state.similar.settings import SimilarSettings
+from state.tally import CustomerTally
 
 PLACE_END = b"\x1f"  # a payload is place, this byte, and the raw event
 REFUSED = b"\x1e"  # in a place: a reader's reason and detail follow, each after this byte
@@ -52,6 +53,7 @@ class CustomerLogic:
         self.similar = similar
         self.as_of_ms = as_of_ms
         self._live = as_of_ms is None
+        self.tally = CustomerTally(rules.names)
         self.decoder = Decoder(settings, now_ms) if now_ms else Decoder(settings)
         # two generations: who was not asked for while the younger one filled up is let go with the older one
         self._recent: dict[str, Customer] = {}
@@ -63,19 +65,28 @@ class CustomerLogic:
         place, _, raw = payload.partition(PLACE_END)
         try:
             if REFUSED in place:
-                return None, [_refused(key, place, raw)]
+                return None, [self._refused(key, place, raw)]
             _, fact = self.decoder.decode(raw)
         except Rejected as rejected:
+            self.tally.reject(rejected.reason)
             line = rejected_record(rejected.reason, rejected.detail, place.decode("utf-8", "replace"), raw)
             return None, [(Channel.REJECTED, key, line)]
-        customer = self._customer(key, store)
+        customer, tally = self._customer(key, store), self.tally
         if fact.time_ms < watermark_ms - self.settings.allowed_lateness_ms:
             customer.late += 1
+            tally.late += 1
             store.save(customer.pack(store))
             return None, ()
         said: list[Output] = []
+        suppressed = customer.fold.suppressed
         if customer.accept(fact, watermark_ms, store):
+            if customer.fold.suppressed > suppressed:
+                tally.suppressed += 1
+            else:
+                tally.applied += 1
             self._speak(key, customer, said, urgent=False)
+        else:
+            tally.duplicate += 1
         wake_ms = self._wake_ms(customer, watermark_ms)
         store.save(customer.pack(store))
         return wake_ms, said
@@ -116,6 +127,7 @@ class CustomerLogic:
         """Add what has to be said now. `urgent`: a profile that is due at all is written now."""
         turns = customer.say()
         if turns:
+            self.tally.turned(turns)
             said += outputs.change_records(key, customer, turns)
         publication, now_ms = customer.publication, customer.fold.clock_ms
         # a bounded run tells the items once, at its end: what they are told is a function of the ledgers alone, so the
@@ -134,6 +146,7 @@ class CustomerLogic:
         ):
             write = outputs.profile(key, customer, memberships_changed=bool(turns) or closing, closing=closing)
             if write is not None:
+                self.tally.profiles += 1
                 said.append(write)
 
     def _due_ms(self, customer: Customer) -> int:
@@ -166,6 +179,12 @@ class CustomerLogic:
         customer.timer_ms = wake_ms
         return wake_ms
 
+    def _refused(self, key: str, place: bytes, raw: bytes) -> Output:
+        """A record that its reader could not turn into an event: it comes with the reason."""
+        where, reason, detail = place.decode("utf-8", "replace").split(REFUSED.decode(), 2)
+        self.tally.reject(reason)
+        return Channel.REJECTED, key, rejected_record(reason, detail, where, raw)
+
     def _customer(self, key: str, store: KeyedStore) -> Customer:
         customer = self._recent.get(key)
         if customer is None:
@@ -178,12 +197,6 @@ class CustomerLogic:
             if self._generation_size:
                 self._recent[key] = customer
         return customer
-
-
-def _refused(key: str, place: bytes, raw: bytes) -> Output:
-    """A record that its reader could not turn into an event: it comes with the reason."""
-    where, reason, detail = place.decode("utf-8", "replace").split(REFUSED.decode(), 2)
-    return Channel.REJECTED, key, rejected_record(reason, detail, where, raw)
 
 
 CLOSED = -1  # stands in timer_ms once the books of a bounded run are closed

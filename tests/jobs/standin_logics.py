@@ -8,10 +8,14 @@ from collections.abc import Iterable
 from operators.logic import Channel, KeyedStore, Output, PendingStore, Step, Totals, ValueStore
 from operators.types import END_OF_TIME_MS
 from schemas.writes import profile_write, similar_write
+from state.tally import CustomerTally
 
 
 class Recorder:
     """Tells of every event and timer, keeps a count, writes a profile each time and a message for an item."""
+
+    def __init__(self) -> None:
+        self.tally = CustomerTally()
 
     def on_event(self, key: str, payload: bytes, watermark_ms: int, store: KeyedStore) -> Step:
         count = int(store.load() or b"0") + 1

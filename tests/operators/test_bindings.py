@@ -17,10 +17,14 @@ from operators.redis_shards import MOST_SHARDS, shard_of
 from operators.redis_writer import RedisBatching, RedisWriter
 from operators.tags import COUNTS, REDIS, REJECTED, SEGMENT_CHANGES, TOTALS
 from operators.types import END_OF_TIME_MS
+from state.tally import CustomerTally
 
 
 class EchoCustomer:
     """Counts a key's events, echoes on every channel, wakes 10 ms after the watermark."""
+
+    def __init__(self) -> None:
+        self.tally = CustomerTally()
 
     def on_event(self, key: str, payload: bytes, watermark_ms: int, store: KeyedStore) -> Step:
         count = int(store.load() or b"0") + 1

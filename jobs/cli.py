@@ -20,6 +20,7 @@ COMMANDS = {
     "show": ("jobs.commands.show", "show_group", "Look at one customer, item or segment."),
     "rules": ("jobs.commands.rules", "rules_group", "Check rule files, and try them on a log."),
     "topics": ("jobs.commands.topics", "topics_group", "Make and check the Kafka topics of a live job."),
+    "replay": ("jobs.commands.replay", "replay_command", "Replay event logs into a Kafka topic."),
     "simulate": ("jobs.commands.simulate", "simulate_command", "Write an event log whose truth is known."),
     "stack": ("jobs.commands.stack", "stack_group", "Kafka, a Flink cluster and Redis on this machine."),
 }

@@ -61,21 +61,25 @@ class KafkaTarget:
         """
         return self._client(AdminClient, {}, on_error)
 
-    def producer(self, on_error: Listener | None = None, **fixed: str | int) -> Producer:
-        """A producer; `fixed` with `_` for `.` are settings that are not to be changed.
+    def producer(
+        self, on_error: Listener | None, fixed: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+    ) -> Producer:
+        """A producer: `fixed` settings are what a command relies on, `defaults` a settings file may change.
 
         Raises:
             KafkaProblem: a setting is wrong.
         """
-        return self._client(Producer, fixed, on_error)
+        return self._client(Producer, fixed, on_error, defaults)
 
-    def consumer(self, on_error: Listener | None = None, **fixed: str | int) -> Consumer:
-        """A consumer; `fixed` as above.
+    def consumer(
+        self, on_error: Listener | None, fixed: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+    ) -> Consumer:
+        """A consumer, likewise.
 
         Raises:
             KafkaProblem: a setting is wrong.
         """
-        return self._client(Consumer, fixed, on_error)
+        return self._client(Consumer, fixed, on_error, defaults)
 
     def metadata(self, admin: AdminClient | None = None) -> ClusterMetadata:
         """Brokers and topics of the cluster, asked for until an answer comes.
@@ -103,18 +107,13 @@ class KafkaTarget:
         kind: Callable[[dict[str, Any]], C],
         fixed: Mapping[str, Any],
         on_error: Listener | None,
+        defaults: Mapping[str, Any] | None = None,
     ) -> C:
-        ours = {name.replace("_", "."): value for name, value in fixed.items()}
-        if meddling := ours.keys() & self.settings.keys():
+        if meddling := fixed.keys() & self.settings.keys():
             raise KafkaProblem(f"{', '.join(sorted(meddling))}: this command sets it itself; take it out of the file")
-        settings: dict[str, Any] = {
-            "log_level": _CRITICAL,
-            **self.settings,
-            **ours,
-            "bootstrap.servers": self.bootstrap,
-        }
         # without a listener librdkafka would write errors of the connection to standard error
-        settings["error_cb"] = on_error or _ignored
+        ours = {**fixed, "bootstrap.servers": self.bootstrap, "error_cb": on_error or _ignored}
+        settings: dict[str, Any] = {"log_level": _CRITICAL, **(defaults or {}), **self.settings, **ours}
         try:
             return kind(settings)
         except KafkaException as error:

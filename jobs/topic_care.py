@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -121,6 +121,10 @@ class TopicCare:
             resource.name: {name: entry.value for name, entry in self._result(future).items()}
             for resource, future in answers.items()
         }
+
+    def topic_id(self, name: str) -> str:
+        """Kafka's own id of a topic: another one if it is deleted and made again."""
+        return str(self._result(self._admin.describe_topics(TopicCollection([name]))[name]).topic_id)
 
     def _make(self, topics: list[Topic], partitions: int, replication: int) -> None:
         if not topics:

@@ -1,5 +1,6 @@
 """One stack of real servers for all tests of a session."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -28,3 +29,13 @@ def whole_stack(stack: Stack) -> Iterator[Stack]:
     stack.up(stack.plan)
     yield stack
     stack.up(stack.plan)
+
+
+@pytest.fixture(scope="session")
+def bootstrap(request: pytest.FixtureRequest) -> str:
+    """Address of a Kafka: that of the stack, unless SEGMILL_TEST_BOOTSTRAP names one that runs already."""
+    given = os.environ.get("SEGMILL_TEST_BOOTSTRAP")
+    if given:
+        return given
+    stack: Stack = request.getfixturevalue("stack")
+    return stack.plan.bootstrap

@@ -54,7 +54,9 @@ class TestSettingsFile:
     def test_what_a_command_needs_cannot_be_set(self) -> None:
         """Exactly-once reading is not a matter of a file."""
         with pytest.raises(KafkaProblem, match=r"isolation\.level: this command sets it itself"):
-            KafkaTarget("b:1", {"isolation.level": "read_uncommitted"}).consumer(isolation_level="read_committed")
+            KafkaTarget("b:1", {"isolation.level": "read_uncommitted"}).consumer(
+                None, {"isolation.level": "read_committed"}
+            )
 
     def test_no_secret_in_its_repr(self) -> None:
         """Which ends in logs and traces."""

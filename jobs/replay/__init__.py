@@ -1,0 +1,1 @@
+"""A log into a Kafka topic, as if it happened now."""

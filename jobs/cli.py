@@ -17,6 +17,7 @@ EXPLAINED = ("LogError", "RuleError", "RuntimeProblem", "RedisFailure", "Simulat
 COMMANDS = {
     "run": ("jobs.commands.run", "run_command", "Replay event logs: profiles, segments, similar items."),
     "export": ("jobs.commands.export", "export_command", "Write what a run left to JSON lines."),
+    "verify": ("jobs.commands.verify", "verify_command", "Say whether two exports are the same."),
     "show": ("jobs.commands.show", "show_group", "Look at one customer, item or segment."),
     "rules": ("jobs.commands.rules", "rules_group", "Check rule files, and try them on a log."),
     "topics": ("jobs.commands.topics", "topics_group", "Make and check the Kafka topics of a live job."),

@@ -211,9 +211,10 @@ def exists(file: str, *names: str) -> bool:
 
 
 class TestFlinkSettings:
-    def test_flink_knows_them(self) -> None:
-        """Every key of config.yaml is an option of the installed Flink."""
-        text = (ROOT / "flink-conf" / "config.yaml").read_text(encoding="utf-8")
+    @pytest.mark.parametrize("name", ["config.yaml", "stack.yaml"])
+    def test_flink_knows_them(self, name: str) -> None:
+        """Every key of these files is an option of the installed Flink."""
+        text = (ROOT / "flink-conf" / name).read_text(encoding="utf-8")
         keys = re.findall(r"^([a-z][\w.-]+):", text, re.MULTILINE)
         assert len(keys) > 5
         known = options_of_flink()

@@ -30,8 +30,9 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether it runs, or could: a paused one is alive."""
-        return self._state() not in ("", "Z", "X")
+        """Whether it runs, or could: a paused one is alive, and so is one that still holds its ports while dying."""
+        state = self._state()
+        return state not in ("", "Z", "X") or (state == "Z" and _threads(self.pid) > 1)
 
     @property
     def paused(self) -> bool:
@@ -154,6 +155,13 @@ def _stat(pid: int) -> tuple[str, int] | None:
         return fields[0], int(fields[19])
     except (OSError, IndexError):
         return None
+
+
+def _threads(pid: int) -> int:
+    try:
+        return len(os.listdir(f"/proc/{pid}/task"))
+    except OSError:
+        return 0
 
 
 def _boot_id() -> str:

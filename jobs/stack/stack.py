@@ -152,7 +152,10 @@ class Stack:
 
     def pause(self, name: str) -> None:
         """Let one server stand still (SIGSTOP): it neither works nor closes its connections."""
-        self.process(name).signal(signal.SIGSTOP)
+        process = self.process(name)
+        process.signal(signal.SIGSTOP)
+        while process.alive and not process.paused:
+            time.sleep(_PAUSE_S)
 
     def resume(self, name: str) -> None:
         """Let a paused server go on."""

@@ -7,7 +7,7 @@ from pyflink.datastream import DataStream
 from pyflink.datastream.connectors.file_system import BucketAssigner, FileSink, OutputFileConfig, RollingPolicy
 from pyflink.table import StreamTableEnvironment
 
-from jobs.graph import LineSink, Source, rows_with_time
+from jobs.graph import Sink, Source, rows_with_time
 
 _LARGEST_PART_BYTES = 1 << 40
 _FOREVER_MS = 1 << 40
@@ -31,7 +31,7 @@ def spool_source(spool: Path, out_of_orderness_ms: int) -> Source:
     return add
 
 
-def lines_to_folder(folder: Path) -> LineSink:
+def lines_to_folder(folder: Path) -> Sink:
     """Write lines, in order, to part files in `folder`; `joined` reads them."""
 
     def add(stream: DataStream, uid: str) -> None:

@@ -24,7 +24,17 @@ from operators.logic import CustomerFactory, ItemFactory, PublishFactory
 from operators.publish import PublishOperator
 from operators.redis_connection import RedisTarget
 from operators.redis_writer import RedisBatching, RedisWriter
-from operators.tags import COUNTS, REDIS, REJECTED, SEGMENT_CHANGES, TOTALS
+from operators.tags import (
+    CHANGE_RECORDS,
+    COUNTS,
+    MEMBERSHIP_RECORDS,
+    REDIS,
+    REJECTED,
+    REJECTED_RECORDS,
+    SEGMENT_CHANGES,
+    SIMILAR_RECORDS,
+    TOTALS,
+)
 from operators.types import BYTES, KEYED_BYTES
 
 MAX_PARALLELISM = 128
@@ -32,8 +42,8 @@ MAX_PARALLELISM = 128
 
 Source = Callable[[StreamTableEnvironment], DataStream]
 """Gives a stream of (subject, payload) with event times and watermarks; payload: place, 0x1F, raw bytes."""
-LineSink = Callable[[DataStream, str], None]
-"""Takes a stream of JSON lines and a uid, and brings the lines somewhere."""
+Sink = Callable[[DataStream, str], None]
+"""Takes a stream and a uid, and brings what is in it somewhere: JSON lines, or (key, JSON) records of a live job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +57,16 @@ class Logics:
 
 @dataclass(frozen=True, slots=True)
 class Outlets:
-    """Where results go; what has no outlet is dropped."""
+    """Where results go; what has no outlet is dropped. A run that ends gives lines, a live job (key, JSON) records."""
 
-    segment_changes: LineSink | None = None
-    rejected: LineSink | None = None
-    counts: LineSink | None = None
+    segment_changes: Sink | None = None
+    rejected: Sink | None = None
+    counts: Sink | None = None
+    """Lines of a run that ends."""
+    memberships: Sink | None = None
+    """Records of a live job."""
+    similar: Sink | None = None
+    """Records of a live job."""
     redis: RedisTarget | None = None
 
 
@@ -64,7 +79,7 @@ class GraphOptions:
     one_subtask: bool
     """Parallelism 1: operators then share a thread, which is cheaper by far (see `keyed`)."""
     redis_shards: int = 1
-    """Part of the layout of the state; at least the parallelism, or some writers have nothing to do."""
+    """Part of the layout of the state, so it never changes; with less than there are subtasks, some writers are idle."""
     redis_batching: RedisBatching = field(default_factory=RedisBatching)
     progress_dir: Path | None = None
 
@@ -79,18 +94,28 @@ class Graph:
     def build(self, source: Source, logics: Logics) -> None:
         """Add the whole graph."""
         customers = self._customers(source, logics.customer)
-        outlets = self._outlets
-        for tag, sink in (
-            (SEGMENT_CHANGES, outlets.segment_changes),
-            (REJECTED, outlets.rejected),
-            (COUNTS, outlets.counts),
-        ):
+        for tag, sink in self._side_outputs():
             (sink or discard)(side_output(customers, tag), tag.tag_id)
         self._to_redis(side_output(customers, REDIS), "customer")
         if logics.item is None or logics.publish is None:
             discard(customers, "items")
         else:
             self._publish(self._items(customers, logics.item), logics.publish)
+
+    def _side_outputs(self) -> tuple[tuple[OutputTag, Sink | None], ...]:
+        """What leaves the customer operator beside its main output."""
+        outlets = self._outlets
+        if self._options.bounded:
+            return (
+                (SEGMENT_CHANGES, outlets.segment_changes),
+                (REJECTED, outlets.rejected),
+                (COUNTS, outlets.counts),
+            )
+        return (
+            (CHANGE_RECORDS, outlets.segment_changes),
+            (REJECTED_RECORDS, outlets.rejected),
+            (MEMBERSHIP_RECORDS, outlets.memberships),
+        )
 
     def _customers(self, source: Source, factory: CustomerFactory) -> DataStream:
         options = self._options
@@ -114,6 +139,8 @@ class Graph:
         published = keyed(items).connect(totals).process(operator, output_type=KEYED_BYTES)
         published.name("publish").uid("publish")
         self._to_redis(published, "publish")
+        if not options.bounded:
+            (self._outlets.similar or discard)(side_output(published, SIMILAR_RECORDS), SIMILAR_RECORDS.tag_id)
 
     def _to_redis(self, writes: DataStream, origin: str) -> None:
         """One writer for each origin of writes: no two of them write the same key."""

@@ -15,7 +15,15 @@ from operators.progress import Progress
 from operators.redis_shards import shard_of
 from operators.short_way import take_short_way
 from operators.stores import FlinkKeyedStore
-from operators.tags import COUNTS, REDIS, REJECTED, SEGMENT_CHANGES
+from operators.tags import (
+    CHANGE_RECORDS,
+    COUNTS,
+    MEMBERSHIP_RECORDS,
+    REDIS,
+    REJECTED,
+    REJECTED_RECORDS,
+    SEGMENT_CHANGES,
+)
 from operators.types import END_OF_TIME_MS
 
 
@@ -88,8 +96,15 @@ class CustomerOperator(KeyedProcessFunction):  # type: ignore[misc]
                 yield Row(key, payload)
             elif channel == Channel.REDIS:
                 yield REDIS, Row(shard_of(key, self._shards), payload)
-            else:
+            elif self._bounded:
                 yield _LINES[channel], payload.decode()
+            else:
+                yield _RECORDS[channel], Row(key, payload)
 
 
+_RECORDS: dict[int, Any] = {
+    Channel.SEGMENT_CHANGE: CHANGE_RECORDS,
+    Channel.REJECTED: REJECTED_RECORDS,
+    Channel.MEMBERSHIPS: MEMBERSHIP_RECORDS,
+}
 _LINES: dict[int, Any] = {Channel.SEGMENT_CHANGE: SEGMENT_CHANGES, Channel.REJECTED: REJECTED, Channel.COUNTS: COUNTS}

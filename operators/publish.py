@@ -8,15 +8,19 @@ from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
 from operators.bytes_state import as_they_are, bytes_by_string
-from operators.logic import Output, PublishFactory
+from operators.logic import Channel, Output, PublishFactory
 from operators.redis_shards import shard_of
 from operators.short_way import take_short_way
 from operators.stores import BroadcastTotals, FlinkValueStore
+from operators.tags import SIMILAR_RECORDS
 from operators.types import END_OF_TIME_MS
 
 
 class PublishOperator(KeyedBroadcastProcessFunction):  # type: ignore[misc]
-    """Main output: (shard, Redis write). (Thread mode knows no side outputs in `on_timer` here.)"""
+    """Main output: (shard, Redis write); a live job's lists leave by a side output as well.
+
+    (Thread mode knows no side outputs in `on_timer` here: a live job has no timers.)
+    """
 
     def __init__(self, factory: PublishFactory, *, bounded: bool, redis_shards: int = 1) -> None:
         """The factory is pickled; the logic is made where the operator runs."""
@@ -62,5 +66,8 @@ class PublishOperator(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         self._totals.view = self._reading
 
     def _emitted(self, outputs: Iterable[Output]) -> Iterator[Any]:
-        for _, key, payload in outputs:
-            yield Row(shard_of(key, self._shards), payload)
+        for channel, key, payload in outputs:
+            if channel == Channel.SIMILAR:
+                yield SIMILAR_RECORDS, Row(key, payload)
+            else:
+                yield Row(shard_of(key, self._shards), payload)

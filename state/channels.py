@@ -23,3 +23,7 @@ class Channel(IntEnum):
     """From the item operator: an item's row for publishing; key: `relation|item`."""
     TOTAL = 6
     """From the item operator: an item's total, for all to know; key: `relation|item`."""
+    MEMBERSHIPS = 7
+    """A JSON line of all that a customer is in now, empty: nothing; key: customer. Live jobs only."""
+    SIMILAR = 8
+    """A JSON line of an item's list, empty: withdrawn; key: `relation|item`. Live jobs only."""

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from schemas.decode import Decoder
-from schemas.rejects import Rejected, rejected_record
+from schemas.rejects import Reason, Rejected, rejected_from_topic, rejected_record
 from schemas.settings import Settings
+from schemas.timestamps import format_ms
 from state.channels import Channel, Output
 from state.chunks import ChunkStore
 from state.customer import outputs
@@ -20,7 +21,7 @@ from state.similar.settings import SimilarSettings
 from state.tally import CustomerTally
 
 PLACE_END = b"\x1f"  # a payload is place, this byte, and the raw event
-REFUSED = b"\x1e"  # in a place: a reader's reason and detail follow, each after this byte
+REFUSED = b"\x1e"  # in a place: a reader's reason and detail follow, each after this byte, and the size if raw is cut
 Step = tuple[int | None, Iterable[Output]]
 
 
@@ -66,17 +67,21 @@ class CustomerLogic:
         try:
             if REFUSED in place:
                 return None, [self._refused(key, place, raw)]
-            _, fact = self.decoder.decode(raw)
+            subject, fact = self.decoder.decode(raw)
+            if subject != key and self._live:
+                raise Rejected(Reason.KEY_MISMATCH, "the engine could not find the same subject in it as the decoder")
         except Rejected as rejected:
             self.tally.reject(rejected.reason)
-            line = rejected_record(rejected.reason, rejected.detail, place.decode("utf-8", "replace"), raw)
-            return None, [(Channel.REJECTED, key, line)]
+            return None, [self._rejected(key, rejected.reason, rejected.detail, place, raw)]
         customer, tally = self._customer(key, store), self.tally
-        if fact.time_ms < watermark_ms - self.settings.allowed_lateness_ms:
+        # a restarted job has no watermark for a moment: then what the customer has let go of says what is too late
+        if fact.time_ms < watermark_ms - self.settings.allowed_lateness_ms or (
+            watermark_ms < 0 and fact.time_ms <= customer.journal.snapshots[0].clock_ms
+        ):
             customer.late += 1
             tally.late += 1
             store.save(customer.pack(store))
-            return None, ()
+            return None, self._told_late(key, fact.time_ms, place, raw) if self._live else ()
         said: list[Output] = []
         suppressed = customer.fold.suppressed
         if customer.accept(fact, watermark_ms, store):
@@ -113,6 +118,26 @@ class CustomerLogic:
         store.save(customer.pack(store))
         return wake_ms, said
 
+    def _rejected(
+        self, key: str, reason: str, detail: str, place: bytes, raw: bytes, size: int | None = None
+    ) -> Output:
+        where = place.decode("utf-8", "replace")
+        if self._live:
+            return Channel.REJECTED, key, rejected_from_topic(reason, detail, where, raw, size)
+        return Channel.REJECTED, key, rejected_record(reason, detail, where, raw)
+
+    def _refused(self, key: str, place: bytes, raw: bytes) -> Output:
+        """A record that its reader could not turn into an event: it comes with the reason."""
+        where, reason, detail, *size = place.split(REFUSED)
+        told = reason.decode("utf-8", "replace"), detail.decode("utf-8", "replace")
+        self.tally.reject(told[0])
+        return self._rejected(key, *told, where, raw, int(size[0]) if size else None)
+
+    def _told_late(self, key: str, time_ms: int, place: bytes, raw: bytes) -> list[Output]:
+        """Nobody looks at the counts of a live job's customers: who has sent it is told."""
+        detail = f"{format_ms(time_ms)} is more than {self.settings.allowed_lateness_ms:,} ms behind the watermark"
+        return [self._rejected(key, Reason.TOO_LATE, detail, place, raw)]
+
     def _close(self, key: str, customer: Customer, said: list[Output], store: KeyedStore) -> list[Output]:
         """The end of a bounded run: everything as of its as-of time, once."""
         if customer.timer_ms == CLOSED:
@@ -129,6 +154,8 @@ class CustomerLogic:
         if turns:
             self.tally.turned(turns)
             said += outputs.change_records(key, customer, turns)
+            if self._live:
+                said.append(outputs.memberships(key, customer))
         publication, now_ms = customer.publication, customer.fold.clock_ms
         # a bounded run tells the items once, at its end: what they are told is a function of the ledgers alone, so the
         # sums are the same, without the steps in between that nobody would read
@@ -178,12 +205,6 @@ class CustomerLogic:
             return None
         customer.timer_ms = wake_ms
         return wake_ms
-
-    def _refused(self, key: str, place: bytes, raw: bytes) -> Output:
-        """A record that its reader could not turn into an event: it comes with the reason."""
-        where, reason, detail = place.decode("utf-8", "replace").split(REFUSED.decode(), 2)
-        self.tally.reject(reason)
-        return Channel.REJECTED, key, rejected_record(reason, detail, where, raw)
 
     def _customer(self, key: str, store: KeyedStore) -> Customer:
         customer = self._recent.get(key)

@@ -52,6 +52,13 @@ def _why(rules: RuleSet, turn: Turn) -> dict[str, tuple[Any, Any]]:
     return {rules.reads[at]: (turn.before[at] if turn.before else None, turn.after[at]) for at in rules.reads_of[bit]}
 
 
+def memberships(key: str, customer: Customer) -> Output:
+    """All that the customer is in now, for readers who do not want the way there; empty: in nothing."""
+    since = dict(customer.membership.since())
+    record = {"customer_id": key, "as_of_ms": customer.fold.clock_ms, "segments": since}
+    return (Channel.MEMBERSHIPS, key, _encode(record) if since else b"")
+
+
 def version(customer: Customer) -> int:
     """Moves forward with every change of what the profile says: time first, then the number of facts."""
     return (customer.fold.clock_ms << _REVISION_BITS) | (customer.revision & ((1 << _REVISION_BITS) - 1))

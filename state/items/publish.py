@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+import msgspec
+
 from schemas.writes import similar_write
 from state.channels import Channel, Output
 from state.items.item import split_key
@@ -13,6 +15,7 @@ from state.similar.settings import SimilarSettings
 
 VERSION = 1
 _COUNT_BITS = 21
+_encode = msgspec.json.Encoder().encode
 
 
 class ValueStore(Protocol):
@@ -32,7 +35,10 @@ class Totals(Protocol):
 
 
 class PublishLogic:
-    """Scores rows as they come; in a bounded run (`as_of_ms`) only at its end, by the final totals."""
+    """Scores rows as they come; in a bounded run (`as_of_ms`) only at its end, by the final totals.
+
+    A live list (`as_of_ms` None) is told twice: as a write for Redis and as a record for a topic.
+    """
 
     def __init__(self, settings: SimilarSettings, as_of_ms: int | None = None) -> None:
         self._publisher = Publisher(settings)
@@ -47,40 +53,61 @@ class PublishLogic:
     ) -> Iterable[Output]:
         """An item's candidates have changed."""
         relation, _ = split_key(key)
-        count, known = _unpacked(store.load())
+        count, known, shown_ms = _unpacked(store.load())
         if self._as_of_ms is not None:  # its score would be made again by the final totals, before anybody reads it
-            store.save(_packed(count + 1, self._publisher.keep(payload)))
+            store.save(_packed(count + 1, self._publisher.keep(payload), 0))
             return []
         kept, found = self._publisher.on_row(relation, known, payload, totals.get)
-        store.save(_packed(count + 1, kept))
-        return self._writes(key, found, count + 1, watermark_ms)
+        # after a restart there is no watermark for a moment, but versions move forward only
+        as_of_ms = max(shown_ms, watermark_ms)
+        store.save(_packed(count + 1, kept, as_of_ms))
+        return self._writes(key, found, count + 1, as_of_ms)
 
     def on_end(self, key: str, totals: Totals, store: ValueStore) -> Iterable[Output]:
         """The end of a bounded run: every total is final, so this score is."""
         relation, _ = split_key(key)
-        count, known = _unpacked(store.load())
+        count, known, shown_ms = _unpacked(store.load())
         if known is None:
             return ()
         kept, found = self._publisher.final(relation, known, totals.get)
-        store.save(_packed(count + 1, kept))
-        return self._writes(key, found, count + 1, self._as_of_ms or 0)
+        as_of_ms = max(shown_ms, self._as_of_ms or 0)
+        store.save(_packed(count + 1, kept, as_of_ms))
+        return self._writes(key, found, count + 1, as_of_ms)
 
-    def _writes(self, key: str, found: Any, count: int, now_ms: int) -> list[Output]:
+    def _writes(self, key: str, found: Any, count: int, as_of_ms: int) -> list[Output]:
         if found is None:
             return []
         relation, item = split_key(key)
-        as_of_ms = max(0, now_ms if self._as_of_ms is None else min(now_ms, self._as_of_ms))
         version = (as_of_ms << _COUNT_BITS) | (count & ((1 << _COUNT_BITS) - 1))
-        return [(Channel.REDIS, key, similar_write(relation, item, version, as_of_ms, found))]
+        writes: list[Output] = [(Channel.REDIS, key, similar_write(relation, item, version, as_of_ms, found))]
+        if self._as_of_ms is None:
+            writes.append((Channel.SIMILAR, key, _record(relation, item, version, as_of_ms, found)))
+        return writes
 
 
-def _packed(count: int, kept: bytes | None) -> bytes:
-    return pack((VERSION, count, kept))
+def _record(relation: str, item: str, version: int, as_of_ms: int, found: Any) -> bytes:
+    """The list as JSON; empty: withdrawn."""
+    if not found:
+        return b""
+    return _encode(
+        {
+            "relation": relation,
+            "item_id": item,
+            "as_of_ms": as_of_ms,
+            "version": version,
+            "neighbours": [{"item_id": other, "score": score, "support": support} for other, score, support in found],
+        }
+    )
 
 
-def _unpacked(packed: bytes | None) -> tuple[int, bytes | None]:
+def _packed(count: int, kept: bytes | None, shown_ms: int) -> bytes:
+    return pack((VERSION, count, kept, shown_ms))
+
+
+def _unpacked(packed: bytes | None) -> tuple[int, bytes | None, int]:
+    """(rows so far, what the publisher keeps, the newest time of a list)."""
     if packed is None:
-        return 0, None
-    version, count, kept = unpack(packed)
+        return 0, None, 0
+    version, count, kept, shown_ms = unpack(packed)
     expect_version(version, VERSION, "an item's published list")
-    return count, kept
+    return count, kept, shown_ms

@@ -1,6 +1,7 @@
 """Stores in memory for the item and publish operators, and a way to run both."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 
 import msgpack
 
@@ -51,6 +52,7 @@ class Shop:
         self.publish_stores: dict[str, PendingStore] = defaultdict(PendingStore)
         self.totals: dict[str, bytes] = {}
         self.writes: list[Output] = []
+        self.records: list[Output] = []
         self.watermark_ms = 0
 
     def restart(self, *, live: bool, as_of_ms: int | None = None, settings: SimilarSettings = SETTINGS) -> None:
@@ -65,7 +67,7 @@ class Shop:
         for key, store in list(self.item_stores.items()):
             self._pass_on(list(self.items.on_end(key, store)))
         for key, kept in self.publish_stores.items():
-            self.writes += self.publish.on_end(key, _Totals(self.totals), kept)
+            self._sort(self.publish.on_end(key, _Totals(self.totals), kept))
 
     def _pass_on(self, outputs: list[Output]) -> None:
         for channel, _, payload in outputs:
@@ -73,9 +75,13 @@ class Shop:
                 self.publish.on_total(payload, _Totals(self.totals))
         for channel, key, payload in outputs:
             if channel == Channel.ROW:
-                self.writes += self.publish.on_row(
-                    key, payload, _Totals(self.totals), self.publish_stores[key], self.watermark_ms
+                self._sort(
+                    self.publish.on_row(key, payload, _Totals(self.totals), self.publish_stores[key], self.watermark_ms)
                 )
+
+    def _sort(self, outputs: Iterable[Output]) -> None:
+        for output in outputs:
+            (self.records if output[0] == Channel.SIMILAR else self.writes).append(output)
 
     def lists(self) -> dict[str, list[list[object]]]:
         """What Redis has in the end: of each key the newest version."""

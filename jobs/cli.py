@@ -24,6 +24,9 @@ COMMANDS = {
     "replay": ("jobs.commands.replay", "replay_command", "Replay event logs into a Kafka topic."),
     "simulate": ("jobs.commands.simulate", "simulate_command", "Write an event log whose truth is known."),
     "stack": ("jobs.commands.stack", "stack_group", "Kafka, a Flink cluster and Redis on this machine."),
+    "submit": ("jobs.commands.submit", "submit_group", "Start a live job on a Flink cluster."),
+    "jobs": ("jobs.commands.jobs", "jobs_command", "List the jobs of a Flink cluster."),
+    "stop": ("jobs.commands.jobs", "stop_command", "Stop a job with a savepoint."),
 }
 """Name: module, function in it, and one line of help."""
 

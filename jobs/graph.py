@@ -79,7 +79,7 @@ class GraphOptions:
     one_subtask: bool
     """Parallelism 1: operators then share a thread, which is cheaper by far (see `keyed`)."""
     redis_shards: int = 1
-    """Part of the layout of the state, so it never changes; with less than there are subtasks, some writers are idle."""
+    """Part of the layout of the state, so it never changes; with fewer than subtasks, some writers are idle."""
     redis_batching: RedisBatching = field(default_factory=RedisBatching)
     progress_dir: Path | None = None
 

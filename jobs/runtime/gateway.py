@@ -4,7 +4,7 @@ import os
 import struct
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -41,9 +41,10 @@ class Gateway:
     """A Java process for one `with` block, and PyFlink's connection to it. One for each process:
     PyFlink keeps objects of the first Java."""
 
-    def __init__(self, folder: Path, java: Java | None = None) -> None:
-        """Nothing is started yet. Logs go to `folder`."""
+    def __init__(self, folder: Path, java: Java | None = None, jars: Sequence[Path] = ()) -> None:
+        """Nothing is started yet. Logs go to `folder`; `jars` are what Java has to know beside Flink."""
         self._folder = folder.resolve()
+        self._jars = jars
         self.java = java or find_java()
         self.log, self.output = self._folder / "flink.log", self._folder / "flink.out"
 
@@ -61,7 +62,7 @@ class Gateway:
         settings.write_text(_LOG_SETTINGS.format(path=self.log), encoding="utf-8")
         env = {**os.environ, **_environment(self.java), "_PYFLINK_CONN_INFO_PATH": str(self._port_file)}
         own = (f"-Djava.io.tmpdir={tmp}", f"-Dlog4j.configurationFile={settings}")
-        self._process = start_child(_command(self.java, env, own), self.output, env, cwd=self._folder)
+        self._process = start_child(_command(self.java, env, own, self._jars), self.output, env, cwd=self._folder)
         return self
 
     def connect(self) -> None:
@@ -118,7 +119,7 @@ def _environment(java: Java) -> dict[str, str]:
     }
 
 
-def _command(java: Java, env: Mapping[str, str], own: tuple[str, ...]) -> list[str | Path]:
+def _command(java: Java, env: Mapping[str, str], own: tuple[str, ...], jars: Sequence[Path]) -> list[str | Path]:
     from pyflink.pyflink_gateway_server import construct_flink_classpath, get_jvm_opts, prepare_environment_variables
 
     flink_env = dict(env)
@@ -129,6 +130,6 @@ def _command(java: Java, env: Mapping[str, str], own: tuple[str, ...]) -> list[s
         *get_jvm_opts(flink_env),
         *own,
         "-cp",
-        construct_flink_classpath(flink_env),
+        os.pathsep.join([construct_flink_classpath(flink_env), *map(str, jars)]),
         "org.apache.flink.client.python.PythonGatewayServer",
     ]

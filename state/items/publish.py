@@ -108,6 +108,7 @@ def _unpacked(packed: bytes | None) -> tuple[int, bytes | None, int]:
     """(rows so far, what the publisher keeps, the newest time of a list)."""
     if packed is None:
         return 0, None, 0
-    version, count, kept, shown_ms = unpack(packed)
+    version, *fields = unpack(packed)
     expect_version(version, VERSION, "an item's published list")
+    count, kept, shown_ms = fields
     return count, kept, shown_ms

@@ -53,5 +53,6 @@ class TestRejected:
             *("malformed_json", "invalid_utf8", "invalid_unicode", "not_an_object", "missing_field", "wrong_type"),
             *("unknown_type", "no_subject", "empty_event_id", "invalid_id", "id_too_long", "invalid_timestamp"),
             *("timestamp_too_old", "timestamp_in_future", "invalid_quantity", "invalid_amount", "currency_unknown"),
-            *("record_too_large", "not_a_shop_event", "unreadable_row"),
+            *("record_too_large", "not_a_shop_event", "unreadable_row", "null_value"),
+            *("key_mismatch", "too_late"),
         }

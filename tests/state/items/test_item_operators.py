@@ -140,7 +140,7 @@ class TestStates:
         with pytest.raises(SimilarStateError, match="of version 99 found"):
             list(ItemLogic(SETTINGS, live=True).on_message("viewed-with|a", message, store))
         kept = PendingStore()
-        for value in ((99, 1, None), (1, 1, msgspec.msgpack.encode([99, b"", b""]))):
+        for value in ((99, 1, None), (1, 1, msgspec.msgpack.encode([99, b"", b""]), 0)):
             kept.value = msgspec.msgpack.encode(value)
             with pytest.raises(SimilarStateError, match="of version 99 found"):
                 list(PublishLogic(SETTINGS).on_end("viewed-with|a", {}, kept))  # type: ignore[arg-type]

@@ -1,0 +1,37 @@
+"""Options of all commands that talk to a Flink cluster."""
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from jobs.live.rest import DEFAULT
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h)")
+_UNITS_MS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000}
+
+
+class LengthParam(click.ParamType[int]):
+    """A length of time with its unit, as milliseconds: 500ms, 5s, 2min, 1h."""
+
+    name = "length"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        stated = _LENGTH.fullmatch(value.strip())
+        length_ms = round(float(stated[1]) * _UNITS_MS[stated[2]]) if stated else 0
+        if length_ms <= 0:
+            self.fail(f"{value!r}: a length of time with its unit, such as 500ms, 5s, 2min or 1h", param, ctx)
+        return length_ms
+
+
+def flink_option(command: F) -> F:
+    """--flink."""
+    return click.option(
+        "--flink", metavar="HOST:PORT", envvar="SEGMILL_FLINK", default=DEFAULT, show_default=True,
+        help="REST interface of the Flink cluster.",
+    )(command)  # fmt: skip

@@ -1,0 +1,85 @@
+"""Lets time pass on a quiet topic: see `state/quiet_clock.py`.
+
+::
+
+    events ──────────────────────────────────────────┬─> CUSTOMER
+      └─(watermarks alone)─┬─> QUIET CLOCK ─> ticks ─┘
+    pulses, one a second ──┘        (watermarks alone)
+
+Records of neither side branch reach the customers. Pulses and ticks are marked as idle when they have nothing to say,
+so that they never hold back the watermark of the events; and Flink takes the lowest watermark of those who are not
+idle, so that ticks do not move the clock while any event source is awake.
+"""
+
+from typing import Any, Final
+
+from pyflink.common import Duration, Types, WatermarkStrategy
+from pyflink.datastream import DataStream
+from pyflink.java_gateway import get_gateway
+from pyflink.table import Schema, StreamTableEnvironment
+
+from jobs.graph import keyed, rows_with_time
+from jobs.live.uids import give_uids
+from operators.quiet_clock import QuietClockOperator
+from operators.tags import NOTHING
+from operators.types import KEYED_BYTES
+
+_TICKS: Final = Types.ROW([Types.STRING(), Types.LONG()])
+_TICKS_IDLE_MS: Final = 3_000
+"""Ticks come every second: without one for so long, they have no say."""
+_SETTLED_MS: Final = 3_000
+"""Ticks begin so much later than Flink has marked the events as idle."""
+
+
+def with_quiet_clock(
+    tables: StreamTableEnvironment, events: DataStream, quiet_after_ms: int, allowed_lateness_ms: int
+) -> DataStream:
+    """The events, with a clock that goes on while they are quiet."""
+    operator = QuietClockOperator(quiet_after_ms + _SETTLED_MS, allowed_lateness_ms)
+    ticks = keyed(watermarks_alone(events).union(_pulses(tables))).process(operator, output_type=_TICKS)
+    ticks.name("quiet-clock").uid("quiet-clock").set_parallelism(1).set_max_parallelism(1)
+    return events.union(watermarks_alone(_timed(tables, ticks)))
+
+
+def watermarks_alone(stream: DataStream) -> DataStream:
+    """The stream without its records: a side output that nothing is ever put into."""
+    jvm = get_gateway().jvm.org.apache.flink.streaming.api
+    side = jvm.transformations.SideOutputTransformation(
+        stream._j_data_stream.getTransformation(), NOTHING.get_java_output_tag()
+    )
+    return DataStream(jvm.datastream.DataStream(stream._j_data_stream.getExecutionEnvironment(), side))
+
+
+def timeless(stream: DataStream) -> DataStream:
+    """The stream as one that has no say in what time it is."""
+    strategy = WatermarkStrategy.no_watermarks().with_idleness(Duration.of_millis(1))
+    return stream.assign_timestamps_and_watermarks(strategy)
+
+
+def _pulses(tables: StreamTableEnvironment) -> DataStream:
+    tables.execute_sql(
+        "CREATE TEMPORARY TABLE pulses (n INT) WITH ('connector' = 'datagen', 'rows-per-second' = '1', "
+        "'scan.parallelism' = '1')"
+    )
+    j_table = tables.sql_query("SELECT '' AS k, X'' AS v FROM pulses")._j_table
+    schema = Schema.new_builder().column("k", "STRING NOT NULL").column("v", "BYTES NOT NULL").build()
+    pulses = _from_table(tables, j_table, schema)
+    give_uids(pulses, "pulses", parallelism=1)
+    return timeless(pulses).name("pulses").uid("pulses").set_parallelism(1)
+
+
+def _from_table(tables: StreamTableEnvironment, j_table: Any, schema: Schema) -> DataStream:
+    mode = get_gateway().jvm.org.apache.flink.table.connector.ChangelogMode.insertOnly()
+    stream = DataStream(tables._j_tenv.toChangelogStream(j_table, schema._j_schema, mode))
+    stream._j_data_stream.getTransformation().setOutputType(KEYED_BYTES.get_java_type_info())
+    return stream
+
+
+def _timed(tables: StreamTableEnvironment, ticks: DataStream) -> DataStream:
+    """Ticks whose watermark is what they say."""
+    schema = Schema.new_builder().column_by_expression("ts", "TO_TIMESTAMP_LTZ(f1, 3)").watermark("ts", "ts").build()
+    tables.get_config().set("table.exec.source.idle-timeout", f"{_TICKS_IDLE_MS} ms")
+    tables.create_temporary_view("ticks", tables.from_data_stream(ticks, schema))
+    timed = rows_with_time(tables, "SELECT f0 AS k, X'' AS v, ts FROM ticks")
+    give_uids(timed, "ticks", parallelism=1)
+    return timed

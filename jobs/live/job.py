@@ -1,0 +1,34 @@
+"""The graph of the live job."""
+
+from typing import Any
+
+from pyflink.table import StreamTableEnvironment
+
+from jobs.factories import logics
+from jobs.graph import MAX_PARALLELISM, Graph, GraphOptions, Outlets
+from jobs.live.settings import REDIS_SHARDS, LiveSpec
+from jobs.live.sinks import TopicSinks
+from jobs.live.source import events_source
+
+
+def add_live_job(environment: Any, spec: LiveSpec) -> None:
+    """Add the live job to an environment whose Java knows the Kafka connector.
+
+    Raises:
+        KafkaProblem: a setting of the client has no counterpart in Java.
+    """
+    environment.set_parallelism(spec.parallelism)
+    environment.set_max_parallelism(MAX_PARALLELISM)
+    tables = StreamTableEnvironment.create(environment)
+    sinks, topics = TopicSinks(tables, spec), spec.topics
+    outlets = Outlets(
+        segment_changes=sinks.keyed(topics.segment_changes),
+        memberships=sinks.keyed(topics.segment_memberships),
+        rejected=sinks.unkeyed(topics.events_rejected),
+        similar=sinks.keyed(topics.similar_items),
+        redis=spec.redis,
+    )
+    options = GraphOptions(bounded=False, one_subtask=spec.parallelism == 1, redis_shards=REDIS_SHARDS)
+    Graph(tables, outlets, options).build(
+        events_source(spec), logics(spec.settings, spec.rules, spec.rules_source, as_of_ms=None)
+    )

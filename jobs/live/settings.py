@@ -1,0 +1,37 @@
+"""What a live job is told."""
+
+from dataclasses import dataclass, field
+
+from jobs.kafka_client import KafkaTarget
+from jobs.topics import Topics
+from operators.redis_connection import RedisTarget
+from schemas.settings import Settings
+
+NAME = "segmill"
+REDIS_SHARDS = 16
+"""Fixed for ever, whatever the parallelism: part of the layout of the state."""
+QUIET_AFTER_MS = 10_000
+CHECKPOINT_EVERY_MS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSpec:
+    """What a live job reads, computes and writes."""
+
+    kafka: KafkaTarget
+    redis: RedisTarget
+    settings: Settings
+    rules: str = field(repr=False)
+    """Text of the rule file."""
+    rules_source: str
+    """Its name, for messages."""
+    topics: Topics = field(default_factory=Topics)
+    name: str = NAME
+    """Of the job; part of its transactions and of its consumer group, so no two running jobs may share it."""
+    parallelism: int = 1
+    starting: str = "earliest"
+    """Where a job without a savepoint begins: `earliest` or `latest`."""
+    quiet_after_ms: int = QUIET_AFTER_MS
+    """A partition that was silent for so long holds nobody back; if all were, time goes on by the clock."""
+    checkpoint_every_ms: int = CHECKPOINT_EVERY_MS
+    """Also how long it takes until a record can be read by others."""

@@ -1,0 +1,113 @@
+"""Brings the live job to a session cluster: the graph is built here, in a Java of its own, and runs there."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from jobs.live.configuration import configuration
+from jobs.live.package import write_package
+from jobs.live.rest import RUNNING, Cluster, ClusterProblem
+from jobs.live.settings import LiveSpec
+from jobs.runtime.errors import JobFailed, RuntimeProblem
+from jobs.runtime.failure import explain
+from jobs.runtime.gateway import Gateway
+from jobs.stack.layout import jars
+from jobs.topic_care import TopicCare
+
+LATEST = "latest"
+
+
+def submit(
+    spec: LiveSpec,
+    cluster: Cluster,
+    folder: Path,
+    say: Callable[[str], None],
+    *,
+    from_savepoint: str | None = None,
+    python: str = sys.executable,
+) -> str:
+    """Submit the job; returns its id. `folder` is a private one, `python` the program on the cluster's machines.
+
+    Raises:
+        RuntimeProblem: Kafka, Flink or Java cannot be used, or a topic is missing.
+    """
+    check_topics(spec)
+    _check_cluster(spec, cluster)
+    state = cluster.newest_state(spec.name) if from_savepoint == LATEST else from_savepoint
+    if state is not None:
+        say(f"from {state}")
+    values = configuration(spec) | _remote(cluster, write_package(folder), python)
+    if state is not None:
+        values["execution.state-recovery.path"] = state
+    with Gateway(folder / "java", jars=sorted(jars("connectors").glob("*.jar"))) as gateway:
+        gateway.connect()
+        say(f"Java {gateway.java.version}: {gateway.java.origin}; submitting to {cluster.url}")
+        return _submit(spec, values)
+
+
+def check_topics(spec: LiveSpec) -> None:
+    """See that all topics are there.
+
+    Raises:
+        KafkaProblem: no broker answers.
+        RuntimeProblem: topics are missing.
+    """
+    missing = [
+        one.topic.name for one in TopicCare(spec.kafka).check(spec.topics.all, None, None) if one.state == "missing"
+    ]
+    if missing:
+        prefix = f" --topic-prefix {spec.topics.prefix}" if spec.topics.prefix else ""
+        raise RuntimeProblem(
+            f"no topic {', '.join(missing)} at {spec.kafka.bootstrap}: "
+            f"`segmill topics create --bootstrap {spec.kafka.bootstrap}{prefix}` makes them"
+        )
+
+
+def _check_cluster(spec: LiveSpec, cluster: Cluster) -> None:
+    free = cluster.free_slots()
+    if any(job.name == spec.name and job.state in RUNNING for job in cluster.jobs()):
+        raise ClusterProblem(
+            f"a job {spec.name!r} runs there already; `segmill stop {spec.name}` stops it, --name names another one"
+        )
+    if free < spec.parallelism:
+        raise ClusterProblem(
+            f"{cluster.url} has {free} free slot{'s' if free != 1 else ''}, --parallelism {spec.parallelism} needs as "
+            "many: add TaskManagers, or stop another job"
+        )
+
+
+def _remote(cluster: Cluster, package: Path, python: str) -> dict[str, str]:
+    address = urlsplit(cluster.url)
+    return {
+        "execution.target": "remote",
+        "execution.attached": "false",
+        "rest.address": address.hostname or "",
+        "rest.port": str(address.port or (443 if address.scheme == "https" else 80)),
+        "security.ssl.rest.enabled": str(address.scheme == "https").lower(),
+        "python.executable": python,
+        "python.client.executable": sys.executable,
+        "python.files": str(package),
+    }
+
+
+def _submit(spec: LiveSpec, values: dict[str, str]) -> str:
+    from py4j.protocol import Py4JJavaError
+    from pyflink.common import Configuration
+    from pyflink.datastream import StreamExecutionEnvironment
+    from pyflink.java_gateway import get_gateway
+
+    from jobs.live.job import add_live_job
+
+    settings: Any = Configuration()
+    for name, value in values.items():
+        settings.set_string(name, value)
+    try:
+        # `get_execution_environment` would run the job in this Java, whatever the settings say
+        j_environments = get_gateway().jvm.org.apache.flink.streaming.api.environment
+        environment = StreamExecutionEnvironment(j_environments.StreamExecutionEnvironment(settings._j_configuration))
+        add_live_job(environment, spec)
+        return str(environment.execute_async(spec.name).get_job_id())
+    except Py4JJavaError as error:
+        raise JobFailed(explain(str(error))) from None

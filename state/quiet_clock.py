@@ -1,0 +1,61 @@
+"""The clock of a quiet topic: event time goes on at the pace of the wall clock when no events come that would move it.
+
+::
+
+    watermark of the source   10:00  10:00:07 ........................ (quiet) ........ 12:31:04
+    wall clock                10:00  10:00:07  10:00:19  10:00:20 ...  12:31:00
+    ticks                                      10:00:19  10:00:20 ...  12:31:00
+
+It never jumps to the wall clock: while the replay of an old log pauses, the year of the log goes on, second by
+second. What passed while no job was running counts if the source was close to the wall clock before. A clock that lags
+far behind, as in a replay, runs for half of the allowed lateness at most: so a pause, however long, makes no event too
+late.
+"""
+
+from typing import Final
+
+from state.packing import pack, unpack
+
+VERSION: Final = 1
+LIVE_LAG_MS: Final = 86_400_000
+"""A source whose watermark is at most this far behind the wall clock is live; else it is a replay."""
+
+
+class QuietClock:
+    """State: the newest watermark of the source and the wall clock when it came; some 20 bytes, packed."""
+
+    def __init__(self, patience_ms: int, allowed_lateness_ms: int, now_ms: int, packed: bytes | None = None) -> None:
+        """`now_ms`: the wall clock, now that the job starts; `packed`: the state that a job before left.
+
+        `patience_ms`: the source is quiet if nothing has moved its watermark for so long.
+        """
+        self._patience_ms, self._most_ms = patience_ms, allowed_lateness_ms // 2
+        self._moved_ms = now_ms
+        self._base_ms: int | None = None
+        self._since_ms = now_ms
+        self._shown_ms = -1  # the source's watermark as last seen in this run of the job
+        if packed is not None:
+            version, self._base_ms, self._since_ms = unpack(packed)
+            if version != VERSION:
+                raise ValueError(f"the clock of the quiet topic was written by a newer program (version {version})")
+            if not self._is_live:  # a replay that was interrupted goes on where it was
+                self._since_ms = now_ms
+
+    def packed(self) -> bytes:
+        """The state."""
+        return pack((VERSION, self._base_ms, self._since_ms))
+
+    def pulse(self, watermark_ms: int, now_ms: int) -> int | None:
+        """Once a second: the event time to go on to, or None while the source moves by itself."""
+        if watermark_ms > self._shown_ms:
+            self._shown_ms, self._moved_ms = watermark_ms, now_ms
+            if self._base_ms is None or watermark_ms > self._base_ms:
+                self._base_ms, self._since_ms = watermark_ms, now_ms
+        if self._base_ms is None or now_ms - self._moved_ms < self._patience_ms:
+            return None
+        passed_ms = max(0, now_ms - self._since_ms)
+        return self._base_ms + (passed_ms if self._is_live else min(passed_ms, self._most_ms))
+
+    @property
+    def _is_live(self) -> bool:
+        return self._base_ms is not None and self._since_ms - self._base_ms <= LIVE_LAG_MS

@@ -1,5 +1,9 @@
-"""The project's own code as one archive, which a job brings along: a cluster needs the requirements only."""
+"""The project's own code as one archive, which a job brings along: a cluster needs the requirements only.
 
+`python -m jobs.live.package FILE` writes it for `flink run -pyfs FILE`.
+"""
+
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +15,8 @@ _KINDS: Final = (".py", ".toml", ".lua")
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
-def write_package(folder: Path) -> Path:
-    """Write `segmill.zip`, the same bytes for the same code."""
-    path = folder / "segmill.zip"
+def write_package(path: Path) -> Path:
+    """Write the archive, the same bytes for the same code."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for source in _sources():
             entry = zipfile.ZipInfo(source.relative_to(_ROOT).as_posix(), _EPOCH)
@@ -25,3 +28,7 @@ def write_package(folder: Path) -> Path:
 def _sources() -> Iterator[Path]:
     for package in PACKAGES:
         yield from sorted(path for path in (_ROOT / package).rglob("*") if path.suffix in _KINDS)
+
+
+if __name__ == "__main__":
+    write_package(Path(sys.argv[1]))

@@ -38,7 +38,7 @@ def submit(
     state = cluster.newest_state(spec.name) if from_savepoint == LATEST else from_savepoint
     if state is not None:
         say(f"from {state}")
-    values = configuration(spec) | _remote(cluster, write_package(folder), python)
+    values = configuration(spec) | _remote(cluster, write_package(folder / "segmill.zip"), python)
     if state is not None:
         values["execution.state-recovery.path"] = state
     with Gateway(folder / "java", jars=sorted(jars("connectors").glob("*.jar"))) as gateway:

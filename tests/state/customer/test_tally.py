@@ -33,6 +33,7 @@ class TestTally:
         said = Counter((one["segment"], one["change"] == "entered") for one in finished.records())
         assert {way: count for way, count in tally.changes.items() if count} == said
         reasons = Counter(json.loads(out[2])["reason"] for out in finished.outputs if out[0] == Channel.REJECTED)
+        assert reasons.pop("too_late", 0) == tally.late  # told by name, counted as late
         assert {reason: count for reason, count in tally.rejected.items() if count} == reasons
         assert tally.profiles == sum(out[0] == Channel.REDIS for out in finished.outputs)
 

@@ -13,6 +13,7 @@ from operators.logic import Channel, CustomerFactory, Output
 from operators.metrics import CustomerMetrics
 from operators.progress import Progress
 from operators.redis_shards import shard_of
+from operators.shipping import Shipped
 from operators.short_way import take_short_way
 from operators.stores import FlinkKeyedStore
 from operators.tags import (
@@ -38,7 +39,7 @@ class CustomerBinding:
     """Where the number of processed events is shown, for a launcher on the same machine."""
 
 
-class CustomerOperator(KeyedProcessFunction):  # type: ignore[misc]
+class CustomerOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
     """Main output: (relation|item, message) for the item operator. All else leaves by side outputs."""
 
     def __init__(self, factory: CustomerFactory, binding: CustomerBinding) -> None:

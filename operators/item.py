@@ -8,13 +8,14 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from operators.logic import Channel, ItemFactory, Output
 from operators.redis_shards import shard_of
+from operators.shipping import Shipped
 from operators.short_way import take_short_way
 from operators.stores import FlinkPendingStore
 from operators.tags import REDIS, TOTALS
 from operators.types import END_OF_TIME_MS
 
 
-class ItemOperator(KeyedProcessFunction):  # type: ignore[misc]
+class ItemOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
     """Main output: (relation|item, row). Totals and Redis writes leave by side outputs."""
 
     def __init__(self, factory: ItemFactory, *, bounded: bool, redis_shards: int = 1) -> None:

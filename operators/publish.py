@@ -10,13 +10,14 @@ from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 from operators.bytes_state import as_they_are, bytes_by_string
 from operators.logic import Channel, Output, PublishFactory
 from operators.redis_shards import shard_of
+from operators.shipping import Shipped
 from operators.short_way import take_short_way
 from operators.stores import BroadcastTotals, FlinkValueStore
 from operators.tags import SIMILAR_RECORDS
 from operators.types import END_OF_TIME_MS
 
 
-class PublishOperator(KeyedBroadcastProcessFunction):  # type: ignore[misc]
+class PublishOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[misc]
     """Main output: (shard, Redis write); a live job's lists leave by a side output as well.
 
     (Thread mode knows no side outputs in `on_timer` here: a live job has no timers.)

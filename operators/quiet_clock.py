@@ -7,11 +7,12 @@ from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from operators.bytes_state import bytes_value
+from operators.shipping import Shipped
 from operators.short_way import take_short_way
 from state.quiet_clock import QuietClock
 
 
-class QuietClockOperator(KeyedProcessFunction):  # type: ignore[misc]
+class QuietClockOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
     """Input: a pulse a second, all of one key. Output: (key, event time in ms), while the source is quiet."""
 
     def __init__(self, patience_ms: int, allowed_lateness_ms: int) -> None:

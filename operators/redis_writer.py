@@ -9,6 +9,7 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from operators.bytes_state import bytes_list
 from operators.metrics import WriterMetrics
 from operators.redis_connection import RedisConnection, RedisTarget
+from operators.shipping import Shipped
 from operators.short_way import take_short_way
 from operators.types import END_OF_TIME_MS
 
@@ -23,7 +24,7 @@ class RedisBatching:
     """Processing time that a write waits at most for others."""
 
 
-class RedisWriter(KeyedProcessFunction):  # type: ignore[misc]
+class RedisWriter(Shipped, KeyedProcessFunction):  # type: ignore[misc]
     """Input: (shard, write). Writes leave the state only after Redis has answered, so that a restart repeats them."""
 
     def __init__(self, target: RedisTarget, batching: RedisBatching, *, bounded: bool) -> None:

@@ -4,6 +4,7 @@ Options are those of `segmill submit segments` that are about the job itself; wh
 `flink run` is told.
 """
 
+from importlib import import_module
 from typing import Any
 
 import click
@@ -21,7 +22,12 @@ def main(**options: Any) -> None:
     from jobs.live.configuration import configuration
     from jobs.live.job import add_live_job
     from jobs.live.submit import check_topics
+    from operators.shipping import ship
 
+    try:
+        ship(import_module("segmill_build").BUILD)
+    except ModuleNotFoundError:
+        raise click.ClickException("the job has no code to bring along: `-pyfs segmill.zip` (docs/live.md)") from None
     spec = live_spec(**options)
     check_topics(spec)
     settings: Any = Configuration()

@@ -15,6 +15,7 @@ from jobs.runtime.failure import explain
 from jobs.runtime.gateway import Gateway
 from jobs.stack.layout import jars
 from jobs.topic_care import TopicCare
+from operators.shipping import ship
 
 LATEST = "latest"
 
@@ -38,7 +39,9 @@ def submit(
     state = cluster.newest_state(spec.name) if from_savepoint == LATEST else from_savepoint
     if state is not None:
         say(f"from {state}")
-    values = configuration(spec) | _remote(cluster, write_package(folder / "segmill.zip"), python)
+    package = folder / "segmill.zip"
+    ship(write_package(package))
+    values = configuration(spec) | _remote(cluster, package, python)
     if state is not None:
         values["execution.state-recovery.path"] = state
     with Gateway(folder / "java", jars=sorted(jars("connectors").glob("*.jar"))) as gateway:

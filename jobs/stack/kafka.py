@@ -57,13 +57,13 @@ def broker_service(plan: StackPlan, layout: Layout, java: Java, number: int) -> 
 def seen_brokers(port: int) -> set[int]:
     """Ids of the brokers that the one on this port knows; empty if it does not answer."""
     from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient
+
+    from jobs.kafka_client import KafkaTarget
 
     if not reachable(port):
         return set()
-    client = AdminClient({"bootstrap.servers": f"{HOST}:{port}", "log_level": 0})
     try:
-        return set(client.list_topics(timeout=_ASK_S).brokers)
+        return set(KafkaTarget(f"{HOST}:{port}").admin().list_topics(timeout=_ASK_S).brokers)
     except KafkaException:
         return set()
 

@@ -40,11 +40,13 @@ class Process:
         return self._state() == "T"
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process and all that it started; nothing happens if it is gone."""
-        if self.alive:
+        """Send a signal to the process and all that it started, which may outlive it; no error if all is gone."""
+        found = _stat(self.pid)
+        ours = found is None or found[1] == self.start_ticks  # no number is given anew while its group has members
+        if ours and self.boot_id == _boot_id():
             try:
                 os.killpg(self.pid, number)
-            except ProcessLookupError:
+            except (ProcessLookupError, PermissionError):  # gone, and the number is somebody else's by now
                 return
 
     def gone_within(self, patience_s: float) -> bool:
@@ -77,7 +79,7 @@ def start(
 ) -> Process:
     """Start a program in a session of its own, so that Ctrl-C does not reach it; what it prints goes to `output`.
 
-    With `owned` it dies with the thread that called, else it lives on.
+    With `owned`, which is for the main thread, it dies with us; else it lives on.
     """
     if owned:
         child = start_child(command, output, env, cwd)
@@ -98,14 +100,16 @@ def start(
 
 
 def stop(processes: Sequence[Process], patience_s: float) -> None:
-    """End several processes at once: asked first, then forced."""
+    """End several processes and all that they started: asked first, then forced."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         for process in processes:
             process.signal(number)
             process.signal(signal.SIGCONT)  # one that is paused would never hear it
         deadline = time.monotonic() + patience_s
         if all(process.gone_within(max(0.0, deadline - time.monotonic())) for process in processes):
-            return
+            break
+    for process in processes:
+        process.signal(signal.SIGKILL)
 
 
 def save(process: Process, path: Path) -> None:

@@ -24,7 +24,7 @@ from jobs.stack.processes import Process
 from jobs.stack.redis import redis_service
 from jobs.stack.service import Service, last_lines
 
-_START_PATIENCE_S = 120.0
+_START_PATIENCE_S = 180.0
 _STOP_PATIENCE_S = 20.0
 _PAUSE_S = 0.1
 _STOPPING_ORDER = (("jobmanager", "taskmanager"), ("broker",), ("redis",))
@@ -49,7 +49,8 @@ class ServiceStatus:
 
 
 class Stack:
-    """The servers of a folder. With `owned` (for tests) they die with the thread that starts them.
+    """The servers of a folder. With `owned` (for tests) they die with this process, and only its
+    main thread may start them.
 
     Names of servers: `redis`, `broker-1`, `jobmanager`, `taskmanager-1` and so on.
     """
@@ -222,6 +223,7 @@ class Stack:
         for one in sorted(services, key=lambda service: service.name.startswith("broker")):  # Flink takes longest
             say(f"starting {one.name}")
             one.prepare()
+            self._end_remains(one.name)
             output, instance = self.layout.output(one.name), f"{one.name}-{token_hex(4)}"
             process = processes.start(
                 one.command(instance), output, one.env, self.layout.folder, instance, owned=self._owned
@@ -262,8 +264,15 @@ class Stack:
                 say(f"stopping {', '.join(members)}")
                 processes.stop([running[name] for name in members], _STOP_PATIENCE_S)
         for name in names:
+            self._end_remains(name)
             self.layout.pid_file(name).unlink(missing_ok=True)
         return list(running)
+
+    def _end_remains(self, name: str) -> None:
+        """A server that died by force may have left processes that it had started."""
+        process = processes.saved(self.layout.pid_file(name))
+        if process is not None and not process.alive:
+            process.signal(signal.SIGKILL)
 
     def _status(self, service: Service) -> ServiceStatus:
         process = processes.saved(self.layout.pid_file(service.name))

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -150,3 +151,19 @@ class TestThreeBrokers:
         assert all(one.answering for one in stack.status())
         with pytest.raises(StackError, match="no broker-4"):
             stack.start("broker-4")
+
+
+class TestMetrics:
+    def test_each_process_of_flink_offers_its_own(self, folder: Path) -> None:
+        """When a port was asked for; `status` says which."""
+        stack = Stack(folder, owned=True)
+        plan = free_plan()
+        plan = plan.changed(metrics_port=plan.redis_port + 5)
+        stack.up(plan)
+        for port, name in ((plan.metrics_port, "jobmanager"), (plan.metrics_port + 1, "taskmanager")):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+                assert f"flink_{name}_Status_JVM_Memory_Heap_Used" in answer.read().decode()
+        assert [one.ports[-1] for one in stack.status() if "manager" in one.name] == [
+            plan.metrics_port,
+            plan.metrics_port + 1,
+        ]

@@ -83,14 +83,17 @@ class TestStop:
         processes.stop([process], 5.0)
         assert not process.alive
 
-    def test_children_go_with_it(self, started: Starter, tmp_path: Path) -> None:
-        """All that it started in its session."""
+    @pytest.mark.parametrize("first", [0, signal.SIGKILL])
+    def test_children_go_with_it(self, started: Starter, tmp_path: Path, first: int) -> None:
+        """All that it started in its session, stubborn ones included, and those that have outlived it."""
         child = tmp_path / "child"
-        program = f"import subprocess, sys; c = subprocess.Popen([sys.executable, '-c', {SLEEPER!r}]); "
-        program += f"open({str(child)!r}, 'w').write(str(c.pid)); print('ready'); c.wait()"
+        program = f"import subprocess, sys, time; c = subprocess.Popen([sys.executable, '-c', {STUBBORN!r}]); "
+        program += f"open({str(child)!r}, 'w').write(str(c.pid)); time.sleep(0.3); print('ready'); c.wait()"
         process = started(program)
         pid = int(child.read_text(encoding="utf-8"))
-        processes.stop([process], 5.0)
+        os.kill(process.pid, first)
+        assert process.gone_within(5.0) == (first != 0)
+        processes.stop([process], 0.5)
         assert ends(pid)
 
 

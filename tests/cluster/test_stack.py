@@ -80,8 +80,8 @@ class TestKafka:
 
     def test_topics_are_not_made_by_accident(self, whole_stack: Stack) -> None:
         """A name that is misspelt is an error."""
-        with pytest.raises(KafkaException, match="no-such-topic"):
-            read(whole_stack.plan.bootstrap, "no-such-topic", 1)
+        with pytest.raises(KafkaException, match="UNKNOWN_TOPIC"):
+            write(whole_stack.plan.bootstrap, "no-such-topic", [b"x"], **{"topic.metadata.propagation.max.ms": 1000})
 
 
 class TestFlink:

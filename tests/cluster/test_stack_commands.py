@@ -101,6 +101,20 @@ class TestThatFails:
         assert run(folder, "down").returncode == 0
         assert none_left(folder, within_s=0)
 
+    def test_a_stack_of_tests_dies_with_them(self, folder: Path) -> None:
+        """Even by kill -9, and with nobody to call `down`."""
+        program = "import sys; from pathlib import Path; from jobs.stack.stack import Stack; "
+        program += "from tests.cluster.ports import free_plan; "
+        program += "Stack(Path(sys.argv[1]), owned=True).up(free_plan(), lambda text: print(text, flush=True))"
+        words = [sys.executable, "-c", program, str(folder)]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert "waiting for broker-1\n" in iter(process.stdout.readline, "")
+        assert processes_of(folder)
+        process.kill()
+        process.wait(60)
+        assert none_left(folder, within_s=20)
+
     def test_a_server_that_ends_takes_the_others_with_it(self, folder: Path) -> None:
         """The message has its last words: here, of a broker that finds somebody else's data."""
         data = folder / "data" / "broker-1"

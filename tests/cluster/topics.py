@@ -22,7 +22,8 @@ def write(bootstrap: str, topic: str, values: Iterable[bytes], **settings: str |
     for value in values:
         producer.produce(topic, value, on_delivery=lambda error, _: failures.append(error) if error else None)
     assert producer.flush(_PATIENCE_S) == 0
-    assert failures == []
+    if failures:
+        raise KafkaException(failures[0])
 
 
 def read(bootstrap: str, topic: str, count: int, **settings: str | int) -> list[bytes]:

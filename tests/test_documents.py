@@ -1,11 +1,9 @@
 """README.md, CONTRIBUTING.md and docs/ say what is so: what they name exists, what exists is named."""
 
 import ast
-import importlib.util
 import json
 import re
 import shlex
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -208,37 +206,3 @@ def exists(file: str, *names: str) -> bool:
         if scope is None:
             return False
     return True
-
-
-class TestFlinkSettings:
-    @pytest.mark.parametrize("name", ["config.yaml", "stack.yaml"])
-    def test_flink_knows_them(self, name: str) -> None:
-        """Every key of these files is an option of the installed Flink."""
-        text = (ROOT / "flink-conf" / name).read_text(encoding="utf-8")
-        keys = re.findall(r"^([a-z][\w.-]+):", text, re.MULTILINE)
-        assert len(keys) > 5
-        known = options_of_flink()
-        assert [key for key in keys if key.encode() not in known] == []
-
-
-def options_of_flink() -> bytes:
-    """The constants of the classes in which Flink declares its options."""
-    (found,) = flink_home().glob("lib/flink-dist-*.jar")
-    (python,) = flink_home().glob("opt/flink-python-*.jar")
-    constants = b""
-    for jar, name in (
-        (found, r"org/apache/flink/(configuration|state/\w+)/\w*Options\w*"),
-        (python, r".*/PythonOptions"),
-    ):
-        with zipfile.ZipFile(jar) as archive:
-            wanted = [entry for entry in archive.namelist() if re.fullmatch(name + r"\.class", entry)]
-            constants += b"".join(map(archive.read, wanted))
-    return constants
-
-
-def flink_home() -> Path:
-    """Where PyFlink is installed; it is not imported, which would take a second."""
-    spec = importlib.util.find_spec("pyflink")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent

@@ -22,6 +22,7 @@ COMMANDS = {
     "rules": ("jobs.commands.rules", "rules_group", "Check rule files, and try them on a log."),
     "topics": ("jobs.commands.topics", "topics_group", "Make and check the Kafka topics of a live job."),
     "replay": ("jobs.commands.replay", "replay_command", "Replay event logs into a Kafka topic."),
+    "forward": ("jobs.commands.forward", "forward_command", "Send the records of a topic to a webhook."),
     "simulate": ("jobs.commands.simulate", "simulate_command", "Write an event log whose truth is known."),
     "stack": ("jobs.commands.stack", "stack_group", "Kafka, a Flink cluster and Redis on this machine."),
     "submit": ("jobs.commands.submit", "submit_group", "Start a live job on a Flink cluster."),

@@ -52,7 +52,7 @@ class Program:
 
     @classmethod
     def of(cls, settings: Settings, rules: RuleSet) -> "Program":
-        return cls(settings, rules, reader(rules.reads), next_flip_of(rules.bearings, rules.reads))
+        return cls(settings, rules, reader(rules.reads), next_flip_of(rules.bearings, rules.reads, rules.entries))
 
 
 class Customer:

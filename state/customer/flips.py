@@ -4,7 +4,7 @@ An atom (a feature and a threshold) turns over at a moment that can be told in a
 entry leaves the window, an age as it reaches the threshold, a decayed score by its half-life. From all atoms of a rule
 set one Python function is written, because it runs at every event: it looks at the values that were just read, and of
 several thresholds of one feature only at the one that comes first. What can move nobody, given the segments that the
-customer is in, is left out.
+customer is in, is left out; and who is outside of a segment is looked at when the last condition comes true.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +15,7 @@ from state.customer.counts import NEVER_MS, WINDOW_DAYS, WINDOWS_MS
 from state.customer.features import Values
 from state.customer.fold import ENGAGEMENT_HALF_LIFE_MS, Fold
 from state.rules.atoms import Atom, Bearing
+from state.rules.entries import Entry
 from state.rules.features import FEATURES, FeatureSpec
 
 NextFlip = Callable[[Fold, int, Values, int], int]
@@ -22,8 +23,8 @@ NextFlip = Callable[[Fold, int, Values, int], int]
 atom can turn over, or one shortly before it; NEVER_MS if none can."""
 
 
-def next_flip_of(bearings: Mapping[Atom, Bearing], reads: Sequence[str]) -> NextFlip:
-    """The function for some atoms; its values are aligned with `reads`, which has every feature of an atom.
+def next_flip_of(bearings: Mapping[Atom, Bearing], reads: Sequence[str], entries: Sequence[Entry] = ()) -> NextFlip:
+    """The function for some atoms and entries; its values are aligned with `reads`, which has all their features.
 
     Raises:
         ValueError: an atom's feature is not in `reads`.
@@ -38,11 +39,37 @@ def next_flip_of(bearings: Mapping[Atom, Bearing], reads: Sequence[str]) -> Next
         for condition, moment in _cases(FEATURES[feature], wanted):
             lines += [f"    {keyword} {condition}:", f"        x = {moment}", "        if x < at: at = x"]
             keyword = "elif" if _one_is_enough(FEATURES[feature]) else "if"
+    for entry in entries:
+        lines += _entry_lines(entry, reads)
     lines.append("    return at")
     names: dict[str, Any] = {"NEVER": NEVER_MS, "log2": log2, "oldest_order_leaves": oldest_order_leaves}
     # the text is built from the tables here and from numbers, never from what a user wrote
     exec(compile("\n".join(lines), "<flips>", "exec"), names)  # noqa: S102
     return names["next_flip"]  # type: ignore[no-any-return]
+
+
+def _entry_lines(entry: Entry, reads: Sequence[str]) -> Iterator[str]:
+    """Nobody enters before the last of what is awaited has turned."""
+    if not entry.awaited:
+        return
+    tests = [f"~mask & {1 << entry.bit}"]
+    for feature, op, value, as_written in entry.needs:
+        known = f"values[{reads.index(feature)}]"
+        test = (
+            f"({known} is not None and {known} {op} {value!r})"
+            if FEATURES[feature].optional
+            else f"{known} {op} {value!r}"
+        )
+        tests.append(test if as_written else f"not ({test})")
+    yield f"    if {' and '.join(tests)}:"
+    yield "        x = 0"
+    for atom in entry.awaited:
+        yield f"        v = values[{reads.index(atom.feature)}]"
+        for condition, moment in _cases(FEATURES[atom.feature], {atom.threshold: "True"}):
+            yield f"        if {condition}:"
+            yield f"            y = {moment}"
+            yield "            if y > x: x = y"
+    yield "        if 0 < x < at: at = x"
 
 
 def _guard(bearing: Bearing) -> str:

@@ -25,7 +25,7 @@ class Atom(NamedTuple):
 
 def atoms_of(conditions: Iterable[tree.Condition]) -> tuple[Atom, ...]:
     """All atoms of some conditions: without repetition, sorted, nothing beside an atom for any change."""
-    found = {atom for condition in conditions for node in tree.walk(condition) for atom in _of_node(node)}
+    found = {atom for condition in conditions for node in tree.walk(condition) for atom in atoms_of_node(node)}
     whole = {atom.feature for atom in found if atom.threshold is None}
     kept = (atom for atom in found if atom.threshold is None or atom.feature not in whole)
     return tuple(sorted(kept, key=lambda atom: (atom.feature, atom.threshold or 0)))
@@ -46,8 +46,10 @@ Rule = tuple[int, tree.Condition, tree.Condition | None]
 """A segment's bit, and its `enter` and `leave`, or its `when` and None."""
 
 
-def bearings_of(rules: Iterable[Rule]) -> dict[Atom, Bearing]:
+def bearings_of(rules: Iterable[Rule], known_entries: int = 0) -> dict[Atom, Bearing]:
     """For the atoms of some rules, whom their flips can move; those that can move nobody are left out.
+
+    `known_entries`: bits of segments whose outsiders are looked after otherwise (entries.py).
 
     Time moves a value one way: counts and scores fall, ages rise. So a comparison turns one way, too: `views_14d >= 3`
     can come to an end by time alone, but not begin; it can make a member of `when = "views_14d >= 3"` leave, but nobody
@@ -57,17 +59,18 @@ def bearings_of(rules: Iterable[Rule]) -> dict[Atom, Bearing]:
 
     def add(condition: tree.Condition, outsiders: int, members: int, *, begins: bool) -> None:
         for leaf, as_written in _leaves(condition, True):
-            if (begins if as_written else not begins) in _ways(leaf):
-                for atom in _of_node(leaf):
+            if (begins if as_written else not begins) in ways(leaf):
+                for atom in atoms_of_node(leaf) if outsiders | members else ():
                     bearings[atom] = bearings.get(atom, Bearing(0, 0)).and_for(outsiders, members)
 
     for bit, enter, leave in rules:
         segment = 1 << bit
-        add(enter, segment, 0, begins=True)
+        outsiders = segment & ~known_entries
+        add(enter, outsiders, 0, begins=True)
         if leave is None:
             add(enter, 0, segment, begins=False)
         else:  # whom `leave` kept from entering may enter once it is over
-            add(leave, segment, 0, begins=False)
+            add(leave, outsiders, 0, begins=False)
             add(leave, 0, segment, begins=True)
     for whole in [atom for atom in bearings if atom.threshold is None]:
         for atom in [atom for atom in bearings if atom.feature == whole.feature and atom is not whole]:
@@ -87,9 +90,11 @@ def _leaves(node: tree.Condition, as_written: bool) -> Iterator[tuple[tree.Condi
             yield node, as_written
 
 
-def _ways(leaf: tree.Condition) -> tuple[bool, ...]:
+def ways(leaf: tree.Condition) -> tuple[bool, ...]:
     """How time alone can turn a comparison: True, it can begin to hold; False, it can cease to."""
     match leaf:
+        case tree.Present(spec) if spec.drift == "appears":
+            return (True,)
         case tree.Compare(op, tree.Read(spec), tree.Const()) if op not in ("==", "!="):
             if spec.drift in ("count", "decay"):
                 return (op in ("<", "<="),)
@@ -98,7 +103,8 @@ def _ways(leaf: tree.Condition) -> tuple[bool, ...]:
     return (True, False)
 
 
-def _of_node(node: tree.Node) -> Iterator[Atom]:
+def atoms_of_node(node: tree.Node) -> Iterator[Atom]:
+    """The atoms of one node, without those below it."""
     match node:
         case tree.Compare(op, tree.Read(spec), tree.Const(value)) if not isinstance(value, str):
             yield from _of_comparison(spec, op, value)

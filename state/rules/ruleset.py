@@ -12,6 +12,7 @@ from state.rules import tree
 from state.rules.atoms import Atom, Bearing, atoms_of, bearings_of
 from state.rules.codegen import Rule, StayStep, Step, compile_rules
 from state.rules.document import Document, Segment, read_document
+from state.rules.entries import Entry, entries_of
 from state.rules.errors import Problem, RuleError
 from state.rules.features import FEATURES
 
@@ -49,7 +50,9 @@ class RuleSet:
     atoms: tuple[Atom, ...] = field(repr=False)
     """What the mere passing of time can flip."""
     bearings: dict[Atom, Bearing] = field(repr=False)
-    """For those atoms whose flip can move anybody: whom."""
+    """For those atoms whose flip can move anybody: whom; without the outsiders that `entries` look after."""
+    entries: tuple[Entry, ...] = field(repr=False)
+    """For most segments, when time alone can take somebody in."""
 
     @cached_property
     def bit_of(self) -> dict[str, int]:
@@ -106,6 +109,8 @@ def parse_rules(text: str, source: str = "rules.toml") -> RuleSet:
     reads = tuple(name for name in FEATURES if name in used)
     rules = [_rule(segment, bits[segment.name]) for segment in ordered if segment.name in bits]
     compiled = compile_rules(rules, reads)
+    decisions = [(rule.bit, rule.enter, rule.leave) for rule in rules]
+    entries = entries_of(decisions)
     return RuleSet(
         text=text,
         source=source,
@@ -120,7 +125,8 @@ def parse_rules(text: str, source: str = "rules.toml") -> RuleSet:
         reads_of=tuple(tuple(i for i, read in enumerate(reads) if read in features[name]) for name in bits),
         waiting=tuple((segment.name, WAITING_REASON) for segment in document.segments if segment.name in waiting),
         atoms=atoms_of(condition for segment in running for condition in segment.conditions),
-        bearings=bearings_of((rule.bit, rule.enter, rule.leave) for rule in rules),
+        bearings=bearings_of(decisions, known_entries=sum(1 << entry.bit for entry in entries)),
+        entries=entries,
     )
 
 

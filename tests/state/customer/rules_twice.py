@@ -58,6 +58,15 @@ when = "orders_total >= 2 and purchase_interval_ms > days(1)"
 enter = "engagement > 3 and cart_open"
 leave = "not cart_open"
 minimum_stay = "1d"
+[segments.alive]
+when = "engagement > 0"
+[segments.cooling]
+enter = "engagement < 2 and since_first_seen_ms >= days(2) and views_7d < 3"
+leave = "engagement >= 4 or searches_1d > 0"
+[segments.gone]
+when = "not (views_14d >= 2 or since_last_seen_ms <= days(4)) and orders_total >= 1"
+[segments.between]
+when = "views_30d >= 2 and days(1) < since_last_seen_ms <= days(6) and not recency_ms > days(20)"
 """
 
 TEST_RULES = parse_rules(RULES_TEXT.replace("]\n", ']\ndescription = "For tests."\n'))
@@ -94,6 +103,28 @@ TEST_PREDICATES = [
         lambda f: not f["cart_open"],
         minimum_stay_ms=DAY,
         engagements=[3],
+    ),
+    Rule("alive", lambda f: f["engagement"] > 0, engagements=[5e-324]),
+    Rule(
+        "cooling",
+        lambda f: f["engagement"] < 2 and f["since_first_seen_ms"] >= 2 * DAY and f["views_7d"] < 3,
+        lambda f: f["engagement"] >= 4 or f["searches_1d"] > 0,
+        ages_ms=[2 * DAY],
+        engagements=[2, 4],
+    ),
+    Rule(
+        "gone",
+        lambda f: not (f["views_14d"] >= 2 or f["since_last_seen_ms"] <= 4 * DAY) and f["orders_total"] >= 1,
+        ages_ms=[4 * DAY],
+    ),
+    Rule(
+        "between",
+        lambda f: (
+            f["views_30d"] >= 2
+            and DAY < f["since_last_seen_ms"] <= 6 * DAY
+            and not _known(f["recency_ms"], lambda age: age > 20 * DAY)
+        ),
+        ages_ms=[DAY, 6 * DAY, 20 * DAY],
     ),
 ]
 

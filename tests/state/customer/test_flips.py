@@ -13,12 +13,13 @@ from schemas.facts import Kind
 from schemas.settings import DAY_MS, MINUTE_MS, Settings
 from state.chunks import DictChunkStore
 from state.customer.counts import NEVER_MS, WINDOWS_MS
-from state.customer.features import reader
-from state.customer.flips import next_flip_of
+from state.customer.features import Reader, reader
+from state.customer.flips import NextFlip, next_flip_of
 from state.customer.fold import Fold
 from state.packing import pack, unpack
 from state.rules.atoms import Atom, Bearing
 from state.rules.features import FEATURES
+from state.rules.ruleset import parse_rules
 
 SETTINGS = Settings()
 DECODE = Decoder(SETTINGS, lambda: 2_000_000_000_000).decode
@@ -185,3 +186,35 @@ class TestExact:
 
     def test_without_atoms_nothing_is_foretold(self) -> None:
         assert next_flip_of({}, [])(folded(1, 10, "busy"), 1 << 41, (), 0) == NEVER_MS
+
+
+class TestEntries:
+    RULES = parse_rules(
+        '[segments.cold]\ndescription = "d"\nwhen = "engagement < 1 and since_first_seen_ms >= days(9)"\n'
+        '[segments.watchers]\ndescription = "d"\nwhen = "views_30d >= 90 and orders_30d == 0"\n'
+    )
+
+    def look_ahead(self) -> tuple[Reader, NextFlip]:
+        rules = self.RULES
+        return reader(rules.reads), next_flip_of(rules.bearings, rules.reads, rules.entries)
+
+    def test_all_that_is_awaited_is_awaited_together(self) -> None:
+        """Once: not when the score has fallen, and again when the time has come."""
+        fold = folded(2, 25, "orders-again")
+        read, next_flip = self.look_ahead()
+        now_ms = fold.clock_ms
+        at_ms = next_flip(fold, now_ms, read(fold, now_ms), 0)
+        fold.advance(at_ms)
+        assert self.RULES.step(read(fold, at_ms), 0, 0) & 1 or self.RULES.step(read(fold, at_ms + 1), 0, 0) & 1
+
+    def test_what_time_cannot_mend_is_not_waited_for(self) -> None:
+        """Orders will leave the window, but with so few views nobody enters."""
+        fold = next(one for seed in range(9) if (one := folded(seed, 25, "orders-again")).orders.counts[3] > 0)
+        read, next_flip = self.look_ahead()
+        now_ms = fold.clock_ms
+        assert read(fold, now_ms)[self.RULES.reads.index("orders_30d")] > 0
+        assert next_flip(fold, now_ms, read(fold, now_ms), 1) == NEVER_MS
+
+    def test_a_choice_is_looked_at_atom_by_atom(self) -> None:
+        text = '[segments.a]\ndescription = "d"\nwhen = "orders_7d == 0 or since_last_seen_ms > days(1)"\n'
+        assert parse_rules(text).entries == ()

@@ -209,7 +209,7 @@ class TestEntries:
 
     def test_what_time_cannot_mend_is_not_waited_for(self) -> None:
         """Orders will leave the window, but with so few views nobody enters."""
-        fold = next(one for seed in range(9) if (one := folded(seed, 25, "orders-again")).orders.counts[3] > 0)
+        fold = folded(0, 25, "busy")
         read, next_flip = self.look_ahead()
         now_ms = fold.clock_ms
         assert read(fold, now_ms)[self.RULES.reads.index("orders_30d")] > 0

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     NULL_VALUE = "null_value"
     KEY_MISMATCH = "key_mismatch"
     TOO_LATE = "too_late"
+    INVALID_CONTROL = "invalid_control"
 
 
 class Rejected(Exception):  # noqa: N818 - an outcome of a record, not an error of the program

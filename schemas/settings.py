@@ -81,6 +81,23 @@ def load_settings(path: Path | None) -> Settings:
     return settings
 
 
+def changed_settings(settings: Settings, changes: dict[str, object]) -> Settings:
+    """Settings with some of them changed.
+
+    Raises:
+        SettingsError: a setting does not exist, has the wrong type or is out of its range.
+    """
+    values = {name: getattr(settings, name) for name in settings.__struct_fields__}
+    try:
+        changed = msgspec.convert({**values, **changes}, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(str(error)) from error
+    problem = _problem(changed)
+    if problem:
+        raise SettingsError(problem)
+    return changed
+
+
 def names_currency(path: Path) -> bool:
     """Whether a settings file says which currency amounts are kept in.
 

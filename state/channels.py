@@ -27,3 +27,5 @@ class Channel(IntEnum):
     """A JSON line of all that a customer is in now, empty: nothing; key: customer. Live jobs only."""
     SIMILAR = 8
     """A JSON line of an item's list, empty: withdrawn; key: `relation|item`. Live jobs only."""
+    CONTROL = 9
+    """A control record that can take effect, for all customers to know."""

@@ -8,8 +8,9 @@ tests hold the logic to its oracles with it, benchmarks time the core with it.
 import heapq
 from collections.abc import Iterator
 
-from state.channels import Output
+from state.channels import Channel, Output
 from state.chunks import DictChunkStore
+from state.control import ControlLogic
 from state.customer.counts import NEVER_MS
 from state.customer.logic import CustomerLogic
 
@@ -29,6 +30,16 @@ class DictStore(DictChunkStore):
         self.packed = None
 
 
+class DictView(dict[str, bytes]):
+    """Broadcast state in memory."""
+
+    def put(self, key: str, packed: bytes) -> None:
+        self[key] = packed
+
+    def remove(self, key: str) -> None:
+        self.pop(key, None)
+
+
 class LocalRun:
     """One subtask of the customer operator, in memory."""
 
@@ -39,6 +50,7 @@ class LocalRun:
         self._out_of_orderness_ms = out_of_orderness_ms
         self._timers: list[tuple[int, str]] = []
         self._registered: set[tuple[int, str]] = set()  # as in Flink, a key has at most one timer for a moment
+        self.view = DictView()
 
     def feed(self, key: str, time_ms: int | None, payload: bytes) -> list[Output]:
         """One record. `time_ms` None: a record without a usable time; the watermark stays."""
@@ -53,6 +65,23 @@ class LocalRun:
             if self._timers and self._timers[0][0] <= self.watermark_ms:
                 return [*outputs, *self._fire()]
         return list(outputs)
+
+    def start(self, view: DictView | None = None) -> None:
+        """Have a control stream, which goes on where `view` stands."""
+        self.view = self.view if view is None else view
+        self._wake_all(self.logic.on_start(self.view, self.watermark_ms))
+
+    def control(self, payload: bytes) -> list[Output]:
+        """One record of the control stream: place, PLACE_END, raw bytes."""
+        outputs = ControlLogic(self.logic.settings).on_record("control", payload)
+        for channel, _, raw in outputs:
+            if channel == Channel.CONTROL:
+                self._wake_all(self.logic.on_control(raw, self.view, self.watermark_ms))
+        return [output for output in outputs if output[0] != Channel.CONTROL]
+
+    def _wake_all(self, time_ms: int | None) -> None:
+        for key in self.stores if time_ms is not None else ():
+            self._register(time_ms or 0, key)
 
     def close(self) -> Iterator[Output]:
         """The end of the input: every timer that is left, then, in a bounded run, the last one of every key."""

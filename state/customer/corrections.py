@@ -11,6 +11,8 @@ The last line of the example restates what stays true, so that a subscriber who 
 with the exact memberships.
 """
 
+from typing import Any
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -29,6 +31,8 @@ class Turn(Struct, frozen=True, gc=False):
     before: tuple[object, ...] = ()
     after: tuple[object, ...] = ()
     cause: tuple[str, str | None] = ("time", None)
+    reign: Any = None
+    """The `Reign` that was in force."""
 
     @property
     def change(self) -> str:

@@ -6,10 +6,10 @@ after it applied again, and what had been published is held against what is now 
 anything, the fold in event order, and the result depends on the set of events only.
 
 Between events time passes: `pass_time` steps through the exact milliseconds at which a rule can change its answer.
+Other rules come into force in the same way, at a millisecond of their own (calendar.py).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from msgspec import Raw
@@ -18,17 +18,16 @@ from msgspec.structs import replace
 from schemas.facts import Fact, Kind
 from schemas.settings import Settings
 from state.chunks import ChunkStore
+from state.customer.calendar import ALWAYS_MS, Calendar, Reign
 from state.customer.corrections import Cause, Turn, corrections
 from state.customer.counts import NEVER_MS
-from state.customer.features import Reader, Values, reader
-from state.customer.flips import NextFlip, next_flip_of
+from state.customer.features import Values
 from state.customer.fold import KIND_NUMBERS, Fold
 from state.customer.ghosts import Ghosts
 from state.customer.journal import Journal, pack_facts, unpack_facts
 from state.customer.publication import LEDGER_ENTRIES, Publication
 from state.packing import pack, part, unpack
-from state.rules.membership import Membership
-from state.rules.ruleset import RuleSet
+from state.rules.membership import Gone, Membership
 
 VERSION = 1
 PENDING_MAX = 1_000  # events put aside before the customer is repaired at once
@@ -41,31 +40,26 @@ class StateVersionError(ValueError):
     """Packed state of a version that this program does not know."""
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
-    """What all customers of an operator share: settings, rules, and what was compiled from them."""
-
-    settings: Settings
-    rules: RuleSet
-    read: Reader
-    next_flip: NextFlip
-
-    @classmethod
-    def of(cls, settings: Settings, rules: RuleSet) -> "Program":
-        return cls(settings, rules, reader(rules.reads), next_flip_of(rules.bearings, rules.reads, rules.entries))
-
-
 class Customer:
     """State and behaviour of one customer. Nothing here knows its id, or an engine."""
 
     __slots__ = (
-        "after", "before", "correcting", "duplicates", "evaluated_ms", "flip_ms", "fold", "ghosts", "journal", "late",
-        "membership", "newest", "pending", "program", "publication", "published", "redo_from_ms", "revision",
-        "saved_members", "saved_published", "timer_ms", "turns", "undo",
+        "after", "before", "calendar", "coming", "correcting", "duplicates", "epoch", "epochs", "evaluated_ms",
+        "flip_ms", "fold", "ghosts", "gone", "journal", "late", "lived_ms", "looked_up", "membership", "newest",
+        "pending", "program", "publication", "published", "redo_from_ms", "revision", "saved_members",
+        "saved_published", "switch_ms", "timer_ms", "turns", "undo",
     )  # fmt: skip
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, calendar: Calendar) -> None:
+        self.calendar = calendar
+        self.epochs: list[Reign] = [calendar.reigns[0]]  # the rules lived under, each with when it was taken up
+        self.epoch = 0  # the one in force at the fold's clock: the last one, but while a repair is under way
+        self.coming: Reign | None = None
+        self.switch_ms = NEVER_MS  # when it comes
+        self.lived_ms = -1  # in a repair: until when the past is known
+        self.looked_up = -1 if len(calendar.reigns) > 1 else calendar.revision  # the calendar's revision, at last look
+        self.gone: list[Gone] = []  # memberships under rules that nobody knows any more, until others are taken up
+        self.program = program = self.epochs[0].program
         self.fold = Fold(program.settings)
         self.membership = Membership(program.rules)
         self.journal = Journal()
@@ -122,10 +116,12 @@ class Customer:
     def settle(self, watermark_ms: int) -> None:
         """Let go of what no event can reach any more that is not too late."""
         horizon_ms = watermark_ms - self.program.settings.allowed_lateness_ms
-        if self.journal.thin(horizon_ms):
+        epochs = self.epochs
+        if self.journal.thin(horizon_ms, [epoch.from_ms for epoch in epochs[1:]] if len(epochs) > 1 else ()):
             oldest_ms = self.journal.snapshots[0].clock_ms
             self.fold.forget(oldest_ms, LEDGER_ENTRIES, self.publication.views_from)
             self.published = [turn for turn in self.published if turn.at_ms > oldest_ms]
+            self._forget_epochs(oldest_ms)
             self.saved_published = None
         if self.ghosts.hashes:
             self.ghosts.fade(horizon_ms)
@@ -135,8 +131,8 @@ class Customer:
         fold = self.fold
         now_ms, kind = fact.time_ms, fact.kind
         if now_ms > fold.clock_ms:
-            while self.flip_ms < now_ms:
-                self._turn_of_time(self.flip_ms)
+            if self.flip_ms <= now_ms:
+                self._catch_up(now_ms)
             fold.advance(now_ms)
         self.newest = (now_ms, fact.event_id)
         if kind == ERASE:
@@ -172,46 +168,149 @@ class Customer:
         while self.flip_ms <= now_ms:
             self._turn_of_time(self.flip_ms)
         if now_ms > self.fold.clock_ms:
+            if self.journal.wanted:
+                self._snapshot()
             self.fold.advance(now_ms)
 
+    def _catch_up(self, now_ms: int) -> None:
+        """Live through what happens before `now_ms` by passing time, and go over to the rules that are new then."""
+        while self.flip_ms < now_ms:
+            self._turn_of_time(self.flip_ms)
+        if self.journal.wanted:
+            self._snapshot()
+        if self.switch_ms == now_ms:
+            self._take_up()
+
     def _turn_of_time(self, now_ms: int) -> None:
-        self.fold.advance(now_ms)
-        self._evaluate(now_ms, ("time", None))
+        if self.journal.wanted and now_ms > self.fold.clock_ms:
+            self._snapshot()
+        if now_ms == self.switch_ms:
+            self._take_up()
+        else:
+            self.fold.advance(now_ms)
+            self._evaluate(now_ms, ("time", None))
+
+    # -- rules ----------------------------------------------------------------------------------------------------
+
+    def renew(self) -> bool:
+        """Look into the calendar; True if other rules are in force from now on, which may have changed memberships.
+
+        To be called whenever the calendar's revision is not the one of the last look, before anything else.
+        """
+        self.looked_up = self.calendar.revision
+        self._look_ahead(self._next(self.fold.clock_ms))
+        if self.switch_ms > self.fold.clock_ms:
+            return False
+        while self.switch_ms <= self.fold.clock_ms:
+            self._take_up()
+        return True
+
+    def _look_ahead(self, coming: Reign | None) -> None:
+        self.coming = coming
+        self.switch_ms = NEVER_MS if coming is None else coming.from_ms
+        if self.switch_ms < self.flip_ms:
+            self.flip_ms = self.switch_ms
+
+    def _take_up(self) -> None:
+        """Go over to the rules that come; from their first millisecond on, events of which count under them."""
+        coming, fold, membership = self.coming, self.fold, self.membership
+        if coming is None:
+            raise RuntimeError("no rules are coming")
+        _, now_ms, self.program = coming
+        back = self.gone
+        if now_ms == self.evaluated_ms and self.undo:
+            back = [Gone(name, since_ms) for name, _, _, since_ms in self._take_back(now_ms, RULES)]
+        self.before = self.after = self.program.read(fold, fold.clock_ms)
+        gone = membership.migrate(self.program.rules, back)
+        self.saved_members = None
+        self.gone = []
+        self._remember(coming)
+        self._look_ahead(self._next(now_ms))
+        fold.advance(now_ms)
+        self._evaluate(now_ms, RULES, [(name, False, now_ms, since_ms) for name, since_ms in gone])
+
+    def _next(self, now_ms: int) -> Reign | None:
+        """What comes next: in a repair, first of all what was taken up before, and when."""
+        if self.epoch + 1 < len(self.epochs):
+            return self.epochs[self.epoch + 1]
+        return self.calendar.after(self.epochs[-1].number, max(now_ms, self.lived_ms))
+
+    def _remember(self, taken_up: Reign) -> None:
+        """Add to the history, unless a repair lives through it again."""
+        self.journal.wanted = self.journal.facts.end > 0  # no repair has to know the rules before, once they are old
+        self.epoch += 1
+        if self.epoch < len(self.epochs):
+            return
+        if self.epoch > 1 and self.epochs[-1].from_ms == taken_up.from_ms:  # of one millisecond, the last ones count
+            self.epochs.pop()
+            self.epoch -= 1
+        self.epochs.append(taken_up)
+        self.revision += 1  # what was written of this moment before is not true any more
+
+    def _forget_epochs(self, oldest_ms: int) -> None:
+        """Let go of the history before the oldest snapshot."""
+        while len(self.epochs) > 1 and self.epochs[1].from_ms <= oldest_ms:
+            del self.epochs[0]
+            self.epoch -= 1
+
+    def _epoch_of(self, clock_ms: int, version: str | None) -> int:
+        """Which rules a snapshot of `clock_ms` was taken under."""
+        at = max((at for at, epoch in enumerate(self.epochs) if epoch.from_ms <= clock_ms), default=0)
+        older = at > 0 and self.epochs[at].from_ms == clock_ms and version is not None
+        if older and self.epochs[at].program.rules.version != version:  # before others were taken up at its very clock
+            return at - 1
+        return at
+
+    def older_segments(self) -> list[str]:
+        """Segments of rules before the ones in force, which the customer may have been shown in."""
+        return [name for epoch in self.epochs[:-1] for name in epoch.program.rules.names]
 
     # -- memberships ----------------------------------------------------------------------------------------------
 
-    def _evaluate(self, now_ms: int, cause: Cause) -> None:
-        """Work out the memberships as of `now_ms`, once more if this millisecond was looked at before."""
+    def _evaluate(self, now_ms: int, cause: Cause, gone: Sequence[Any] = ()) -> None:
+        """Work out the memberships as of `now_ms`, once more if this millisecond was looked at before.
+
+        `gone`: changes out of segments that the rules no longer have, with names instead of bits.
+        """
         fold, membership = self.fold, self.membership
         if now_ms != self.evaluated_ms:
             self.evaluated_ms = now_ms
             self.undo = None
             self.before = self.after
         elif self.undo:
-            membership.take_back(self.undo)
-            self.saved_members = None
-            self.undo = None
-            self.redo_from_ms = min(self.redo_from_ms, now_ms)
-            self.correcting = cause
-            self.turns = [turn for turn in self.turns if turn.at_ms != now_ms or turn.cause[0] == "erasure"]
+            gone = self._take_back(now_ms, cause)
         self.after = after = self.program.read(fold, now_ms)
         if fold.denied or fold.last_seen_ms is None:
             changes = membership.end_all(now_ms)
-            self.flip_ms = NEVER_MS
+            self.flip_ms = self.switch_ms
         else:
             changes = membership.evaluate(after, now_ms)
             self.flip_ms = self.program.next_flip(fold, now_ms, after, membership.mask)
             forced_ms = membership.next_forced_ms()
             if forced_ms is not None and forced_ms < self.flip_ms:
                 self.flip_ms = forced_ms
-        if changes:
-            self.undo = changes
+            if self.switch_ms < self.flip_ms:
+                self.flip_ms = self.switch_ms
+        if changes or gone:
+            self.undo = [*gone, *changes] if gone else changes
             self.saved_members = None
-            names = self.program.rules.names
+            names, reign = self.program.rules.names, self.epochs[self.epoch]
+            self.turns += [Turn(name, False, at_ms, since, cause=RULES, reign=reign) for name, _, at_ms, since in gone]
             self.turns += [
-                Turn(names[bit], entered, at_ms, since_ms, before=self.before, after=after, cause=cause)
+                Turn(names[bit], entered, at_ms, since_ms, before=self.before, after=after, cause=cause, reign=reign)
                 for bit, entered, at_ms, since_ms in changes
             ]
+
+    def _take_back(self, now_ms: int, cause: Cause) -> list[Any]:
+        """Undo what the last evaluation, of this millisecond, changed; returns what no evaluation can change again."""
+        undo = self.undo or ()
+        self.membership.take_back([change for change in undo if not isinstance(change[0], str)])
+        self.saved_members = None
+        self.undo = None
+        self.redo_from_ms = min(self.redo_from_ms, now_ms)
+        self.correcting = cause
+        self.turns = [turn for turn in self.turns if turn.at_ms != now_ms or turn.cause[0] == "erasure"]
+        return [change for change in undo if isinstance(change[0], str)]
 
     def say(self) -> list[Turn]:
         """The turns to publish now, those found since the last call, as corrections where something was untrue."""
@@ -262,7 +361,8 @@ class Customer:
         facts = self.journal.cut(snapshot)
         arrived = {fact.event_id for fact in late}
         facts = sorted([*facts, *late], key=lambda fact: (fact.time_ms, fact.event_id))
-        self._restore(snapshot.packed)
+        self.lived_ms = clock_ms
+        self._restore(snapshot.packed, snapshot.clock_ms)
         self.turns = []
         self.redo_from_ms = snapshot.clock_ms + 1
         self.pending = facts  # so that an erasure among them knows what comes after it
@@ -276,9 +376,13 @@ class Customer:
                 self._step(fact, store, ("late-event", newest_late))
         self.pending = []
         self.pass_time(clock_ms)
+        self.lived_ms = -1
         self.saved_members = None
         self.correcting = ("late-event", newest_late)
-        self.turns = [replace(turn, cause=self.correcting) if turn.cause[0] == "time" else turn for turn in self.turns]
+        self.turns = [
+            replace(turn, cause=self.correcting) if turn.cause[1] is None and turn.cause[0] != "erasure" else turn
+            for turn in self.turns
+        ]
 
     def _snapshot(self) -> None:
         self.journal.take(self.fold.clock_ms, self._snapshot_packed())
@@ -293,17 +397,26 @@ class Customer:
         ]
         return pack(parts)
 
-    def _restore(self, packed: bytes) -> None:
+    def _restore(self, packed: bytes, clock_ms: int) -> None:
+        """Stand again as of a snapshot, under the rules that were in force then."""
+        fold, membership, self.undo, self.evaluated_ms, self.flip_ms = unpack(packed) if packed else _NOTHING
+        self.epoch = self._epoch_of(clock_ms, Membership.packed_version(membership) if packed else None)
+        self.program = self.epochs[self.epoch].program
+        self.membership = Membership(self.program.rules)
+        self.gone = []
+        self.fold.rewind(fold)
         if packed:
-            fold, membership, self.undo, self.evaluated_ms, self.flip_ms = unpack(packed)
-            self.fold.rewind(fold)
-            self.membership, _ = Membership.from_packed(self.program.rules, membership)
-        else:
-            self.fold.rewind(_EMPTY_FOLD)
-            self.membership = Membership(self.program.rules)
-            self.undo, self.evaluated_ms, self.flip_ms = None, -1, NEVER_MS
+            self._take_members(membership)
+        self._look_ahead(self._next(clock_ms))
+        self.journal.wanted = False
         self.fold.advance(self.fold.clock_ms)
         self.before = self.after = self.program.read(self.fold, self.fold.clock_ms)
+
+    def _take_members(self, packed: Sequence[Any]) -> None:
+        """Take up packed memberships; where their rules are forgotten, bits that stand for segments mean nothing."""
+        self.membership, self.gone = Membership.from_packed(self.program.rules, packed)
+        if Membership.packed_version(packed) != self.program.rules.version:
+            self.undo = None
 
     # -- packing --------------------------------------------------------------------------------------------------
 
@@ -323,11 +436,16 @@ class Customer:
             VERSION, self.fold.save(store), self.saved_members[1], self.journal.save(store), self.ghosts.save(store),
             self.publication.packed(), pack_facts(self.pending) if self.pending else (), self.saved_published,
             self.undo, self.evaluated_ms, self.flip_ms, self.newest, self.revision, self.duplicates, self.late,
+            self._packed_epochs() if len(self.epochs) > 1 else self.epochs[0].number,
         ])  # fmt: skip
 
+    def _packed_epochs(self) -> list[Any]:
+        epochs = [(number, from_ms, program.rules.version) for number, from_ms, program in self.epochs]
+        return [self.journal.wanted, *epochs]
+
     @classmethod
-    def unpack(cls, program: Program, packed: bytes, store: ChunkStore) -> "Customer":
-        """The customer again.
+    def unpack(cls, calendar: Calendar, packed: bytes, store: ChunkStore) -> "Customer":
+        """The customer again; `renew` has to follow.
 
         Raises:
             StateVersionError: a newer program wrote it.
@@ -337,32 +455,52 @@ class Customer:
             raise StateVersionError(f"customer state of version {parts[0]}; this program reads version {VERSION}")
         (
             _, fold, membership, journal, ghosts, publication, pending, published, undo, evaluated_ms, flip_ms,
-            newest, revision, duplicates, late,
+            newest, revision, duplicates, late, epochs,
         ) = parts  # fmt: skip
-        customer = cls(program)
+        customer = cls(calendar)
         customer.fold.load(fold, store)
-        customer.membership, _ = Membership.from_packed(program.rules, membership)
         customer.journal.load(journal, store)
+        customer._take_epochs(epochs, Membership.packed_version(membership))
         customer.ghosts.load(ghosts, store)
         customer.publication = Publication.unpacked(publication)
         customer.pending = unpack_facts(pending)
         customer.journal.ids.update(fact.event_id for fact in customer.pending)
         customer.published = [
-            Turn(segment, entered, at_ms, at_ms - stayed_ms, identity.hex())
+            Turn(segment, entered, at_ms, at_ms - stayed_ms, identity.hex(), reign=customer._reign_at(at_ms))
             for segment, entered, at_ms, stayed_ms, identity in published
         ]
         customer.undo, customer.evaluated_ms, customer.flip_ms = undo, evaluated_ms, flip_ms
+        customer._take_members(membership)
         customer.newest = (newest[0], newest[1])
         customer.revision, customer.duplicates, customer.late = revision, duplicates, late
-        customer.before = customer.after = program.read(customer.fold, customer.fold.clock_ms)
+        customer.before = customer.after = customer.program.read(customer.fold, customer.fold.clock_ms)
         return customer
 
+    def _take_epochs(self, packed: Any, version: str) -> None:
+        """Take up the history of rules. Of forgotten rules the oldest that are known stand in."""
+        self.looked_up = -1
+        rows = [(packed, ALWAYS_MS, version)] if isinstance(packed, int) else packed[1:]
+        self.journal.wanted = not isinstance(packed, int) and packed[0]
+        known, oldest = self.calendar.program, self.calendar.reigns[0].program
+        self.epochs = [Reign(number, from_ms, known(version) or oldest) for number, from_ms, version in rows]
+        if known(version) is None:  # then whatever the calendar has is newer
+            self.epochs[-1] = self.epochs[-1]._replace(number=-1)
+        self.epoch = len(self.epochs) - 1
+        self.program = self.epochs[-1].program
+
+    def _reign_at(self, at_ms: int) -> Reign:
+        """The rules that were in force at a time."""
+        return next((epoch for epoch in reversed(self.epochs) if epoch.from_ms <= at_ms), self.epochs[0])
+
+
+RULES: Cause = ("rules", None)
 
 NOTHING_KNOWN = b""
 """The snapshot of a customer of whom nothing is known."""
+
 CAUSES = ["event"] * KIND_NUMBERS
 """By kind of event, what a change that it makes is put down to."""
 CAUSES[Kind.ORDER_REFUNDED] = CAUSES[Kind.ORDER_CANCELLED] = "refund"
 CAUSES[Kind.CONSENT], CAUSES[Kind.ERASE] = "consent", "erasure"
 
-_EMPTY_FOLD: list[Any] = unpack(pack(Fold(Settings()).snapshot()))
+_NOTHING: list[Any] = [unpack(pack(Fold(Settings()).snapshot())), [], None, -1, NEVER_MS]

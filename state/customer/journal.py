@@ -9,7 +9,8 @@ before it. How many there are is bounded: they thin out with distance.
                  ^ older than the lateness       ^ a late event replays from the snapshot before it
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import inf
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -45,7 +46,7 @@ class Snapshot(NamedTuple):
 class Journal:
     """Facts and snapshots; also knows every event id it holds, which is how duplicates are found."""
 
-    __slots__ = ("contexts", "facts", "ids", "saved", "snapshots", "stored", "taken")
+    __slots__ = ("contexts", "facts", "ids", "saved", "snapshots", "stored", "taken", "wanted")
 
     def __init__(self) -> None:
         self.facts = RecordColumn(RECENT, FACTS_PER_CHUNK)
@@ -54,6 +55,7 @@ class Journal:
         self.taken = 0  # snapshots ever taken
         self.stored: set[int] = set()  # numbers of those that lie in the store, being large
         self.contexts: dict[Context, int] = {}  # a visit's events have it in common
+        self.wanted = False  # a snapshot, as soon as time moves on
         self.saved: msgspec.Raw | None = None  # snapshots and contexts, packed, until they change
 
     def append(self, fact: Fact) -> None:
@@ -93,8 +95,10 @@ class Journal:
         if not self.snapshots:
             return False
         newest = self.snapshots[-1]
-        return self.facts.end - newest.facts_end >= FACTS_PER_SNAPSHOT or (
-            now_ms - newest.clock_ms >= span_ms and self.facts.end > newest.facts_end
+        return (
+            self.wanted
+            or self.facts.end - newest.facts_end >= FACTS_PER_SNAPSHOT
+            or (now_ms - newest.clock_ms >= span_ms and self.facts.end > newest.facts_end)
         )
 
     def take(self, clock_ms: int, packed: bytes) -> None:
@@ -102,19 +106,25 @@ class Journal:
         self.snapshots.append(Snapshot(clock_ms, self.facts.end, self.taken, packed))
         self.taken += 1
         self.saved = None
+        self.wanted = False
 
-    def thin(self, horizon_ms: int) -> bool:
-        """Drop snapshots that are not needed for events after `horizon_ms`; True if older facts went with them."""
+    def thin(self, horizon_ms: int, pinned: Sequence[int] = ()) -> bool:
+        """Drop snapshots that are not needed for events after `horizon_ms`; True if older facts went with them.
+
+        `pinned`: times from which on snapshots stay until they are that old, however many there are.
+        """
         snapshots = self.snapshots
         self.saved = None
         needless = 0
         while needless + 1 < len(snapshots) and snapshots[needless + 1].clock_ms < horizon_ms:
             needless += 1
         del snapshots[:needless]
-        while len(snapshots) > SNAPSHOTS_MAX:
+        while len(snapshots) > SNAPSHOTS_MAX + len(pinned):
             end = self.facts.end
             gaps = [
                 (snapshots[at + 1].facts_end - snapshots[at - 1].facts_end) / (end - snapshots[at].facts_end + 1)
+                if snapshots[at].clock_ms not in pinned
+                else inf
                 for at in range(1, len(snapshots) - 1)
             ]
             del snapshots[1 + gaps.index(min(gaps))]

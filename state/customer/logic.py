@@ -14,8 +14,9 @@ from schemas.timestamps import format_ms
 from state.channels import Channel, Output
 from state.chunks import ChunkStore
 from state.customer import outputs
+from state.customer.book import Book, View, check_control
 from state.customer.counts import NEVER_MS
-from state.customer.customer import Customer, Program
+from state.customer.customer import Customer
 from state.rules.ruleset import RuleSet
 from state.similar.settings import SimilarSettings
 from state.tally import CustomerTally
@@ -50,12 +51,14 @@ class CustomerLogic:
     ) -> None:
         """`as_of_ms`: the end of a bounded run, beyond which time does not pass; None for a live job."""
         self.settings = settings
-        self.program = Program.of(settings, rules)
+        self.book = Book(settings, rules)
+        self.calendar = self.book.calendar
         self.similar = similar
         self.as_of_ms = as_of_ms
         self._live = as_of_ms is None
         self.tally = CustomerTally(rules.names)
-        self.decoder = Decoder(settings, now_ms) if now_ms else Decoder(settings)
+        self._now_ms = now_ms
+        self._use(settings)
         # two generations: who was not asked for while the younger one filled up is let go with the older one
         self._recent: dict[str, Customer] = {}
         self._older: dict[str, Customer] = {}
@@ -74,6 +77,9 @@ class CustomerLogic:
             self.tally.reject(rejected.reason)
             return None, [self._rejected(key, rejected.reason, rejected.detail, place, raw)]
         customer, tally = self._customer(key, store), self.tally
+        said: list[Output] = []
+        if customer.looked_up != self.calendar.revision and customer.renew():
+            self._speak(key, customer, said, urgent=False)
         # a restarted job has no watermark for a moment: then what the customer has let go of says what is too late
         if fact.time_ms < watermark_ms - self.settings.allowed_lateness_ms or (
             watermark_ms < 0 and fact.time_ms <= customer.journal.snapshots[0].clock_ms
@@ -81,8 +87,9 @@ class CustomerLogic:
             customer.late += 1
             tally.late += 1
             store.save(customer.pack(store))
-            return None, self._told_late(key, fact.time_ms, place, raw) if self._live else ()
-        said: list[Output] = []
+            if self._live:
+                said.append(self._told_late(key, fact.time_ms, place, raw))
+            return None, said
         suppressed = customer.fold.suppressed
         if customer.accept(fact, watermark_ms, store):
             if customer.fold.suppressed > suppressed:
@@ -102,12 +109,15 @@ class CustomerLogic:
         ends = self.as_of_ms is not None and time_ms > self.as_of_ms
         if not ends and time_ms >= customer.timer_ms:
             customer.timer_ms = NEVER_MS
-        if not ends and time_ms < self._due_ms(customer):  # what it was set for has moved on since
-            return self._wake_ms(customer, watermark_ms), ()
         said: list[Output] = []
-        now_ms = self.as_of_ms if ends and self.as_of_ms is not None else time_ms
+        renewed = customer.looked_up != self.calendar.revision and customer.renew()
         if customer.pending:
+            if renewed:  # what the rules change is theirs, before late events change it again
+                self._speak(key, customer, said, urgent=False)
             customer.repair(store)
+        elif not ends and not renewed and time_ms < self._due_ms(customer):  # what it was set for has moved on since
+            return self._wake_ms(customer, watermark_ms), ()
+        now_ms = self.as_of_ms if ends and self.as_of_ms is not None else time_ms
         if customer.fold.clock_ms > 0:
             customer.pass_time(max(now_ms, customer.fold.clock_ms))
         if ends:
@@ -133,10 +143,34 @@ class CustomerLogic:
         self.tally.reject(told[0])
         return self._rejected(key, *told, where, raw, int(size[0]) if size else None)
 
-    def _told_late(self, key: str, time_ms: int, place: bytes, raw: bytes) -> list[Output]:
+    def _told_late(self, key: str, time_ms: int, place: bytes, raw: bytes) -> Output:
         """Nobody looks at the counts of a live job's customers: who has sent it is told."""
         detail = f"{format_ms(time_ms)} is more than {self.settings.allowed_lateness_ms:,} ms behind the watermark"
-        return [self._rejected(key, Reason.TOO_LATE, detail, place, raw)]
+        return self._rejected(key, Reason.TOO_LATE, detail, place, raw)
+
+    def on_start(self, view: View, watermark_ms: int) -> int | None:
+        """Before anything else in a job with a control stream: what it said before is in `view`.
+
+        Returns the event time at which every customer has to be woken, if any: others than before are in force then.
+        """
+        return self._woken_ms(self.book.load(view, watermark_ms), watermark_ms)
+
+    def on_control(self, raw: bytes, view: View, watermark_ms: int) -> int | None:
+        """Take in a control record; see `on_start` for what is returned."""
+        try:
+            control = check_control(raw, self.settings)
+        except Rejected:  # the operator that reads the stream has said so, and lets nothing of the kind through
+            return None
+        return self._woken_ms(self.book.take(control, view, watermark_ms), watermark_ms)
+
+    def _woken_ms(self, from_ms: int | None, watermark_ms: int) -> int | None:
+        if self.book.settings is not self.settings:
+            self._use(self.book.settings)
+        return None if from_ms is None else max(from_ms, watermark_ms + 1)
+
+    def _use(self, settings: Settings) -> None:
+        self.settings = settings
+        self.decoder = Decoder(settings, self._now_ms) if self._now_ms else Decoder(settings)
 
     def _close(self, key: str, customer: Customer, said: list[Output], store: KeyedStore) -> list[Output]:
         """The end of a bounded run: everything as of its as-of time, once."""
@@ -171,7 +205,7 @@ class CustomerLogic:
                 or now_ms - publication.profile_ms >= self.settings.profile_interval_ms
             )
         ):
-            write = outputs.profile(key, customer, memberships_changed=bool(turns) or closing, closing=closing)
+            write = outputs.profile(key, customer, turns, closing=closing)
             if write is not None:
                 self.tally.profiles += 1
                 said.append(write)
@@ -212,7 +246,7 @@ class CustomerLogic:
             customer = self._older.pop(key, None)
             if customer is None:
                 packed = store.load()
-                customer = Customer(self.program) if packed is None else Customer.unpack(self.program, packed, store)
+                customer = Customer(self.calendar) if packed is None else Customer.unpack(self.calendar, packed, store)
             if len(self._recent) >= self._generation_size:
                 self._older, self._recent = self._recent, {}
             if self._generation_size:

@@ -22,11 +22,11 @@ _REVISION_BITS = 21  # a version is (as of, revision): 42 bits of milliseconds, 
 
 def change_records(key: str, customer: Customer, turns: Sequence[Turn]) -> list[Output]:
     """One JSON record for each turn, which from now on is known as published."""
-    rules = customer.program.rules
     outputs: list[Output] = []
     for turn in turns:
+        rules = turn.reign.program.rules
         # the cause tells apart two records of one turn that was taken back in between
-        cause = turn.cause[1] or ""
+        cause = str(turn.reign.number) if turn.cause[0] == "rules" else turn.cause[1] or ""
         identity = change_id(key, turn.segment, turn.change, turn.at_ms, rules.version, turn.supersedes, cause)
         record = SegmentChange(
             change_id=identity,
@@ -64,29 +64,39 @@ def version(customer: Customer) -> int:
     return (customer.fold.clock_ms << _REVISION_BITS) | (customer.revision & ((1 << _REVISION_BITS) - 1))
 
 
-def profile(key: str, customer: Customer, *, memberships_changed: bool, closing: bool = False) -> Output | None:
+def profile(key: str, customer: Customer, turns: Sequence[Turn], *, closing: bool = False) -> Output | None:
     """The write that brings Redis up to date; a tombstone where there is nothing to show (any more).
 
+    `turns`: what changed in the memberships since the last one; the segments of older rules are among them.
     `closing`: the end of a bounded run, which also withdraws what an earlier run may have left there.
     """
     fold, publication = customer.fold, customer.publication
     publication.profile_ms = fold.clock_ms
-    names = customer.program.rules.names
     if fold.denied or fold.last_seen_ms is None:
         if not (publication.profile_shown or (closing and customer.revision)):
             return None
         publication.profile_shown = False
-        return (Channel.REDIS, key, profile_tombstone(key, version(customer), fold.clock_ms, names))
+        return (
+            Channel.REDIS,
+            key,
+            profile_tombstone(key, version(customer), fold.clock_ms, _segments(customer, turns)),
+        )
     first = not publication.profile_shown
     publication.profile_shown = True
     since = dict(customer.membership.since())
     body = {"customer_id": key, "features": features(fold), "segments": since}
-    if memberships_changed or first:
-        others = [name for name in names if name not in since]
+    if turns or closing or first:
+        others = [name for name in _segments(customer, turns) if name not in since]
         write = profile_write(key, version(customer), fold.clock_ms, body, since, others)
     else:
         write = profile_write(key, version(customer), fold.clock_ms, body)
     return (Channel.REDIS, key, write)
+
+
+def _segments(customer: Customer, turns: Sequence[Turn]) -> list[str]:
+    """All segments in which readers may have been shown the customer, those of older rules included."""
+    names = [*customer.program.rules.names, *customer.older_segments(), *(turn.segment for turn in turns)]
+    return list(dict.fromkeys(names))
 
 
 def item_messages(customer: Customer, settings: SimilarSettings) -> list[Output]:

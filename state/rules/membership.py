@@ -104,12 +104,13 @@ class Membership:
         twin._packed = self._packed
         return twin
 
-    def migrate(self, rules: RuleSet) -> list[Gone]:
+    def migrate(self, rules: RuleSet, back: Sequence[Gone] = ()) -> list[Gone]:
         """Go over to another rule set by the segments' names; memberships it no longer has are given back.
 
-        Kept memberships keep their time. Evaluate afterwards: the new conditions have not been applied yet.
+        Kept memberships keep their time. Evaluate afterwards: the new conditions have not been applied yet. `back`:
+        what an earlier set did not have, taken along in case that this one does.
         """
-        members = self.since()
+        members = [*self.since(), *back]
         self.rules = rules
         self.mask = 0
         self._since_ms = {}

@@ -45,8 +45,9 @@ class Change:
 @dataclass
 class _Run:
     events: list[Event]
-    rules: Sequence[Rule]
+    versions: Sequence[tuple[int, Sequence[Rule]]]
     as_of_ms: int
+    rules: Sequence[Rule] = ()
     members: dict[str, int] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     moments: list[int] = field(default_factory=list)
@@ -55,9 +56,13 @@ class _Run:
         self.changes.append(Change(at_ms, name, "left", self.members.pop(name)))
 
     def step(self, at_ms: int) -> None:
-        """Evaluate all rules, once, with all events of this millisecond."""
+        """Evaluate all rules in force, once, with all events of this millisecond."""
+        self.take_up([rules for from_ms, rules in self.versions if from_ms <= at_ms][-1])
         if any(event.type == "erase" and event.time_ms == at_ms for event in self.events):
             for name in list(self.members):
+                self.leave(name, at_ms)
+        for name in list(self.members):
+            if all(rule.name != name for rule in self.rules):
                 self.leave(name, at_ms)
         if history_of(self.events, at_ms).denied:
             for name in list(self.members):
@@ -68,6 +73,14 @@ class _Run:
             return
         for rule in self.rules:
             self.judge(rule, features, at_ms)
+
+    def take_up(self, rules: Sequence[Rule]) -> None:
+        """Other rules: a minimum stay is theirs, counted from when the segment was entered."""
+        if rules is not self.rules:
+            self.rules = rules
+            for rule in rules:
+                if rule.name in self.members:
+                    heappush(self.moments, self.members[rule.name] + rule.minimum_stay_ms)
 
     def judge(self, rule: Rule, features: Features, at_ms: int) -> None:
         features["segments"] = frozenset(self.members)
@@ -82,15 +95,23 @@ class _Run:
             self.leave(rule.name, at_ms)
 
 
-def true_changes(events: Iterable[Event], rules: Sequence[Rule], as_of_ms: int) -> list[Change]:
+def true_changes(
+    events: Iterable[Event],
+    rules: Sequence[Rule],
+    as_of_ms: int,
+    later: Sequence[tuple[int, Sequence[Rule]]] = (),
+) -> list[Change]:
     """All changes up to a moment, in order of time and, within one millisecond, of the rules.
 
     Args:
         events: distinct accepted events of one customer, in any order.
         rules: a rule that asks for another segment stands below it.
+        later: (from_ms, rules) that replace them, in order of time.
     """
     mine = sorted(events, key=lambda event: event.order)
-    run = _Run(mine, rules, as_of_ms, moments=sorted(moments_of(mine, rules)))
+    versions = [(-1, rules), *later]
+    moments = {from_ms for from_ms, _ in later if from_ms >= 0}.union(*(moments_of(mine, one) for _, one in versions))
+    run = _Run(mine, versions, as_of_ms, moments=sorted(moments))
     heapify(run.moments)
     done = -1
     while run.moments and run.moments[0] <= as_of_ms:

@@ -69,7 +69,12 @@ when = "not (views_14d >= 2 or since_last_seen_ms <= days(4)) and orders_total >
 when = "views_30d >= 2 and days(1) < since_last_seen_ms <= days(6) and not recency_ms > days(20)"
 """
 
-TEST_RULES = parse_rules(RULES_TEXT.replace("]\n", ']\ndescription = "For tests."\n'))
+
+def described(text: str) -> str:
+    return text.replace("]\n", ']\ndescription = "For tests."\n')
+
+
+TEST_RULES = parse_rules(described(RULES_TEXT))
 
 
 def _known(value: Any, test: Callable[[Any], bool]) -> bool:
@@ -165,7 +170,54 @@ DEFAULT_PREDICATES = [
     ),
 ]
 
+OTHER_TEXT = """
+[segments.not-held]
+when = 'not segment("held") and views_7d > 0'
+[segments.held]
+enter = "views_1d >= 1"
+leave = "views_1d == 0"
+minimum_stay = "2h"
+[segments.searchers]
+when = "searches_7d >= 1"
+[segments.viewers]
+when = "views_7d >= 2"
+[segments.spenders]
+when = "revenue_30d_cents >= 500"
+[segments.owed]
+when = "revenue_7d_cents < 0"
+[segments.recent]
+when = "recency_ms <= days(2)"
+[segments.warm]
+enter = "engagement >= 4"
+leave = "engagement < 1.5"
+[segments.sticky]
+when = "orders_7d >= 1"
+minimum_stay = "20d"
+[segments.quick]
+when = "cart_adds_1d == 1"
+minimum_stay = "3h"
+[segments.recent-viewers]
+when = 'segment("recent") or segment("viewers")'
+"""
+
+OTHER_PREDICATES = [
+    Rule("held", lambda f: f["views_1d"] >= 1, lambda f: f["views_1d"] == 0, minimum_stay_ms=2 * HOUR),
+    Rule("not-held", lambda f: "held" not in f["segments"] and f["views_7d"] > 0),
+    Rule("searchers", lambda f: f["searches_7d"] >= 1),
+    Rule("viewers", lambda f: f["views_7d"] >= 2),
+    Rule("spenders", lambda f: f["revenue_30d_cents"] >= 500),
+    Rule("owed", lambda f: f["revenue_7d_cents"] < 0),
+    Rule("recent", lambda f: _known(f["recency_ms"], lambda age: age <= 2 * DAY), ages_ms=[2 * DAY]),
+    Rule("warm", lambda f: f["engagement"] >= 4, lambda f: f["engagement"] < 1.5, engagements=[4, 1.5]),
+    Rule("sticky", lambda f: f["orders_7d"] >= 1, minimum_stay_ms=20 * DAY),
+    Rule("quick", lambda f: f["cart_adds_1d"] == 1, minimum_stay_ms=3 * HOUR),
+    Rule("recent-viewers", lambda f: bool({"recent", "viewers"} & f["segments"])),
+]
+
 BOTH: dict[str, tuple[RuleSet, list[Rule]]] = {
     "test": (TEST_RULES, TEST_PREDICATES),
     "default": (load_rules(), DEFAULT_PREDICATES),
 }
+
+ALL = {**BOTH, "other": (parse_rules(described(OTHER_TEXT)), OTHER_PREDICATES)}
+"""With rules that share some segments with "test" and some with "default", and mean other things by some."""

@@ -23,7 +23,8 @@ from nasty_streams import SPICES, START_MS, nasty_stream
 from schemas.decode import Decoder
 from schemas.settings import DAY_MS, HOUR_MS, Settings
 from state.chunks import DictChunkStore
-from state.customer.customer import VERSION, Customer, Program
+from state.customer.calendar import Calendar
+from state.customer.customer import VERSION, Customer
 from state.customer.publication import bought_ledger, viewed_ledger
 from state.rules.ruleset import parse_rules
 
@@ -54,7 +55,7 @@ when = "since_last_seen_ms > days(3)"
 description = "For tests."
 when = 'segment("viewers") and not segment("buyers")'
 """)
-PROGRAM = Program.of(SETTINGS, RULES)
+CALENDAR = Calendar.of(SETTINGS, RULES)
 LAST_MS = START_MS + 40 * DAY_MS
 decode = Decoder(SETTINGS, lambda: 2_000_000_000_000).decode
 
@@ -130,7 +131,7 @@ LATER = [
 def write(name: str) -> None:
     """Store a customer and what it means."""
     arrived = HISTORIES[name]()
-    packed, chunks = Customer(PROGRAM).pack(DictChunkStore()), {}
+    packed, chunks = Customer(CALENDAR).pack(DictChunkStore()), {}
     if name == "waiting":  # so far behind, the watermark has not passed anything
         finished = run_live(arrived, 0, settings=SETTINGS, rules=RULES, out_of_orderness_ms=30 * DAY_MS)
     elif arrived:
@@ -148,7 +149,7 @@ def meaning(content: bytes) -> dict[str, Any]:
     """What a file says, now and after the later events."""
     packed, chunks = msgspec.msgpack.decode(content)
     store = DictChunkStore(dict(chunks))
-    customer = Customer.unpack(PROGRAM, packed, store)
+    customer = Customer.unpack(CALENDAR, packed, store)
     found = {"pending": len(customer.pending), "said": _said(customer), "now": _as_of_now(customer)}
     for one in LATER:
         customer.accept(decode(one)[1], LAST_MS, store)

@@ -13,14 +13,15 @@ from customer_runs import RULES, key_and_time, run, run_live, shuffled
 from schemas.facts import Fact, Kind
 from schemas.settings import DAY_MS, HOUR_MS, Settings
 from state.chunks import DictChunkStore
-from state.customer.customer import Customer, Program
+from state.customer.calendar import Calendar
+from state.customer.customer import Customer
 from state.customer.fold import Fold
 from state.customer.orders import OrderBook
 
 START_MS = 1_740_787_200_000
 SPAN_MS = 60 * DAY_MS  # within the longest window
 SIZES = (100, 10_000, 100_000)
-PROGRAM = Program.of(Settings(), RULES)
+CALENDAR = Calendar.of(Settings(), RULES)
 
 
 class CountingStore(DictChunkStore):
@@ -41,7 +42,7 @@ class Hot:
     """One customer with `size` events behind it, and what the last few of them cost."""
 
     size: int
-    customer: Customer = field(default_factory=lambda: Customer(PROGRAM))
+    customer: Customer = field(default_factory=lambda: Customer(CALENDAR))
     store: CountingStore = field(default_factory=CountingStore)
     largest: int = 0
 

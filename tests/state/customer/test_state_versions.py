@@ -9,26 +9,27 @@ from nasty_streams import SPICES, nasty_stream
 
 from schemas.settings import Settings
 from state.chunks import DictChunkStore
-from state.customer.customer import Customer, Program, StateVersionError
+from state.customer.calendar import Calendar
+from state.customer.customer import Customer, StateVersionError
 
-PROGRAM = Program.of(Settings(), RULES)
+CALENDAR = Calendar.of(Settings(), RULES)
 
 
 class TestVersions:
     @pytest.mark.parametrize("version", [0, 2, 99, "1", None])
     def test_an_unknown_one_is_refused_by_name(self, version: object) -> None:
         """The message says which version it is and which one this program reads."""
-        parts = msgspec.msgpack.decode(Customer(PROGRAM).pack(DictChunkStore()))
+        parts = msgspec.msgpack.decode(Customer(CALENDAR).pack(DictChunkStore()))
         parts[0] = version
         with pytest.raises(StateVersionError, match=f"state of version {version};.* reads version 1"):
-            Customer.unpack(PROGRAM, msgspec.msgpack.encode(parts), DictChunkStore())
+            Customer.unpack(CALENDAR, msgspec.msgpack.encode(parts), DictChunkStore())
 
     def test_a_new_customer_packs_to_next_to_nothing(self) -> None:
         store = DictChunkStore()
-        packed = Customer(PROGRAM).pack(store)
+        packed = Customer(CALENDAR).pack(store)
         assert len(packed) < 200
         assert not store
-        again = Customer.unpack(PROGRAM, packed, store)
+        again = Customer.unpack(CALENDAR, packed, store)
         assert again.pack(store) == packed
 
 
@@ -42,5 +43,5 @@ class TestRoundTrip:
             if key:
                 packed = store.load()
                 assert packed is not None
-                customer = Customer.unpack(finished.logic.program, packed, store)
+                customer = Customer.unpack(finished.logic.calendar, packed, store)
                 assert customer.pack(store) == packed

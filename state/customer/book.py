@@ -47,6 +47,7 @@ class Book:
         self._submitted = rules
         self._changes: dict[str, Any] = {}  # settings that the control stream has changed
         self._ids: list[str] = []
+        self._known_ms = ALWAYS_MS  # event time had come so far; a restarted job has no watermark for a moment
         self.calendar = Calendar.of(settings, rules)
 
     def load(self, view: View, watermark_ms: int) -> int | None:
@@ -59,16 +60,17 @@ class Book:
         if packed is None:
             self._save(view)
             return None
-        version, submitted, settings, changes, self._ids, reigns, past = unpack(packed)
-        if version != VERSION:
-            raise BookVersionError(f"a control book of version {version}; this program reads version {VERSION}")
+        parts = unpack(packed)
+        if parts[0] != VERSION:
+            raise BookVersionError(f"a control book of version {parts[0]}; this program reads version {VERSION}")
+        _, submitted, settings, changes, self._ids, self._known_ms, reigns, past = parts
         self._load_reigns(view, reigns, past)
         if settings == self._live_settings():
             self._changes = msgspec.json.decode(changes)
             self.settings = changed_settings(self._base, self._changes)
         from_ms = None
         if submitted != self._submitted.version:
-            from_ms = self._publish(self._submitted, watermark_ms)
+            from_ms = self._publish(self._submitted, None, watermark_ms)
         if from_ms is not None or settings != self._live_settings():
             self._save(view)
         return from_ms
@@ -92,16 +94,17 @@ class Book:
             self.settings = check_settings(self.settings, control.settings)
             self._changes |= control.settings
         elif control.rules is not None:
-            from_ms = self._publish(parse_rules(control.rules, "rules"), max(control.effective_ms or 0, watermark_ms))
+            from_ms = self._publish(parse_rules(control.rules, "rules"), control.effective_ms, watermark_ms)
         # whoever was ahead of the watermark as rules were published took them up so much later, at most
         ahead_ms = self.settings.allowed_lateness_ms + self.settings.max_future_ms
         self.calendar.forget(watermark_ms - ahead_ms)
         self._save(view)
         return from_ms
 
-    def _publish(self, rules: RuleSet, from_ms: int) -> int | None:
+    def _publish(self, rules: RuleSet, effective_ms: int | None, watermark_ms: int) -> int | None:
         newest = self.calendar.newest
-        from_ms = max(from_ms, ALWAYS_MS)
+        self._known_ms = max(self._known_ms, watermark_ms)
+        from_ms = max(self._known_ms, effective_ms or 0)
         if newest.program.rules.version == rules.version and newest.from_ms <= from_ms:
             return None
         known = self.calendar.program(rules.version)
@@ -114,13 +117,13 @@ class Book:
         calendar = self.calendar
         texts = {one.program.rules.version: one.program.rules.text for one in (*calendar.reigns, *calendar.past)}
         before = view.get(_BOOK)
-        known = set() if before is None else {row[2] for rows in unpack(before)[5:] for row in rows}
+        known = set() if before is None else {row[2] for rows in unpack(before)[6:] for row in rows}
         for version in known - texts.keys():
             view.remove(_RULES + version)
         for version in texts.keys() - known:
             view.put(_RULES + version, texts[version].encode())
         changes = msgspec.json.encode(self._changes)
-        parts = [VERSION, self._submitted.version, self._live_settings(), changes, self._ids]
+        parts = [VERSION, self._submitted.version, self._live_settings(), changes, self._ids, self._known_ms]
         view.put(_BOOK, pack([*parts, _rows(calendar.reigns), _rows(calendar.past)]))
 
 

@@ -224,10 +224,13 @@ class Customer:
         gone = membership.migrate(self.program.rules, back)
         self.saved_members = None
         self.gone = []
+        unknown = self.epochs[self.epoch].number == UNKNOWN
         self._remember(coming)
         self._look_ahead(self._next(now_ms))
         fold.advance(now_ms)
         self._evaluate(now_ms, RULES, [(name, False, now_ms, since_ms) for name, since_ms in gone])
+        if unknown:
+            self.undo = None  # what this millisecond's events had meant cannot be undone: whatever comes adds to it
 
     def _next(self, now_ms: int) -> Reign | None:
         """What comes next: in a repair, first of all what was taken up before, and when."""
@@ -484,7 +487,7 @@ class Customer:
         known, oldest = self.calendar.program, self.calendar.reigns[0].program
         self.epochs = [Reign(number, from_ms, known(version) or oldest) for number, from_ms, version in rows]
         if known(version) is None:  # then whatever the calendar has is newer
-            self.epochs[-1] = self.epochs[-1]._replace(number=-1)
+            self.epochs[-1] = self.epochs[-1]._replace(number=UNKNOWN)
         self.epoch = len(self.epochs) - 1
         self.program = self.epochs[-1].program
 
@@ -494,6 +497,7 @@ class Customer:
 
 
 RULES: Cause = ("rules", None)
+UNKNOWN = -1  # the number of rules whose text nobody has any more
 
 NOTHING_KNOWN = b""
 """The snapshot of a customer of whom nothing is known."""

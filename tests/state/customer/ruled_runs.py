@@ -89,14 +89,15 @@ def run_ruled(
     said += local.feed("", until_ms + out_of_orderness_ms, b"nobody\x1f{}")
     if not visits:
         for key in keys:  # an event of today: whoever had none before learns of the rules with it
-            said += local.feed(key, until_ms + 1, _view(key, until_ms + 1))
+            said += local.feed(key, until_ms + 1, b"file:2\x1f" + last_view(key, until_ms + 1))
+        until_ms += 1
     ruled.finished.until_ms = until_ms
     return ruled
 
 
-def _view(key: str, at_ms: int) -> bytes:
-    event = {"event_id": "last", "type": "product_clicked", "timestamp": at_ms, "customer_id": key, "product_id": "p"}
-    return b"file:2\x1f" + json.dumps(event).encode()
+def last_view(key: str, at_ms: int, event_id: str = "last") -> bytes:
+    event = {"event_id": event_id, "type": "product_clicked", "timestamp": at_ms, "customer_id": key}
+    return json.dumps(event | {"product_id": "p"}).encode()
 
 
 def _expect(ruled: Ruled, one: Publication) -> None:

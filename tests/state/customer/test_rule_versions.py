@@ -4,18 +4,22 @@ from random import Random
 from typing import Any
 
 import pytest
-from customer_runs import PATIENT, in_order, in_time, key_and_time, shuffled
+from customer_runs import NOW_MS, PATIENT, SIMILAR, Finished, in_order, in_time, key_and_time, shuffled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nasty_streams import SPICES, nasty_stream
 from oracle.changes import effective_changes, replay_into_map
 from oracle.memberships import as_records, true_changes
 from oracle.streams import odd_stream
-from ruled_runs import Ruled, random_publications, run_ruled
+from ruled_runs import Publication, Ruled, control, last_view, random_publications, run_ruled
 from rules_twice import ALL
+from test_nasty_streams import said
 from test_segment_changes import by_subject, erased_at, rows
 
 from schemas.settings import DAY_MS, HOUR_MS, Settings
+from state.channels import Channel
+from state.customer.logic import CustomerLogic
+from state.local import LocalRun
 
 
 def assert_right(ruled: Ruled, lines: list[bytes], until_ms: int, *, first: str = "test") -> None:
@@ -92,3 +96,83 @@ class TestAgainstTheOracle:
         cached = (1, 20_000)[seed // 3]
         ruled = run_ruled(arrived, until_ms, publications, settings=patience, cached_customers=cached)
         assert_right(ruled, applied, until_ms)
+
+
+class TestWithoutVisits:
+    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("spice", SPICES)
+    def test_who_is_not_woken_takes_them_up_for_the_same_moment(self, spice: str, seed: int) -> None:
+        """At the next event or timer: later told, but at the same time in the record."""
+        random = Random(800 + seed)
+        lines = in_order(nasty_stream(random, 30, SPICES[spice]))
+        until_ms = max(key_and_time(line)[1] for line in lines) + 12 * DAY_MS
+        publications = random_publications(random, lines)
+        ruled = run_ruled(lines, until_ms, publications, visits=False)
+        last = [last_view(key, until_ms + 1) for key in ruled.took_up]
+        assert_right(ruled, [*lines, *last], until_ms + 1)
+
+
+class TestPackedAtEveryStep:
+    @pytest.mark.parametrize("spice", SPICES)
+    def test_it_equals_not_having_been_packed(self, spice: str) -> None:
+        """Everything said is the same, but for the values before a change, which are read anew after unpacking."""
+        for seed in range(2):
+            random = Random(900 + seed)
+            lines = shuffled(nasty_stream(random, 60, SPICES[spice]), (0, 2 * DAY_MS)[seed % 2], seed)
+            until_ms = max(key_and_time(line)[1] for line in lines) + DAY_MS
+            publications = random_publications(random, lines)
+            patience = Settings(
+                allowed_lateness_ms=DAY_MS, max_future_ms=PATIENT.allowed_lateness_ms
+            )  # keeps the rules' texts
+            kept, packed = (
+                run_ruled(lines, until_ms, publications, settings=patience, cached_customers=cached).finished
+                for cached in (20_000, 1)
+            )
+            assert said(kept) == said(packed)
+            assert kept.memberships() == packed.memberships()
+
+
+class TestRulesThatNobodyKnows:
+    """A job without a control stream, started with another file from a savepoint: the old rules are gone."""
+
+    def test_memberships_are_worked_out_anew(self) -> None:
+        """At the customer's clock, by the rules that there are; what these do not have is left."""
+        lines = in_order(odd_stream(Random(3), 40, subjects=1))
+        middle_ms, until_ms = key_and_time(lines[20])[1], key_and_time(lines[-1])[1] + 12 * DAY_MS
+        before = run_ruled(lines[:20], middle_ms - 1, []).finished
+        logic = CustomerLogic(PATIENT, ALL["default"][0], SIMILAR, cached_customers=1, now_ms=lambda: NOW_MS)
+        local = LocalRun(logic, 5_000)
+        local.stores, local.watermark_ms = before.local.stores, before.local.watermark_ms
+        outputs = list(before.outputs)
+        for line in lines[20:]:
+            key, time_ms = key_and_time(line)
+            outputs += local.feed(key, time_ms, b"file:1\x1f" + line)
+        outputs += local.feed("", until_ms + 5_000, b"nobody\x1f{}")
+        after = Finished(logic, local, outputs, 0, until_ms=until_ms)
+        kinds = {record["cause"]["kind"] for record in after.records()}
+        assert "rules" in kinds
+        assert {name for _, name in after.memberships()} <= set(ALL["default"][0].names)
+        assert replay_into_map(after.records()) == after.memberships()
+
+
+class TestReaders:
+    def test_a_segment_that_is_no_more_loses_its_members_in_redis(self) -> None:
+        """The write that tells of it names the segment among those that the customer is not in."""
+        lines = [last_view("c", 1_740_787_200_000)]
+        ruled = run_ruled(lines, 1_740_787_200_000 + HOUR_MS, [Publication(1, "default")])
+        assert any(record["segment"] == "cool" and record["change"] == "left" for record in ruled.finished.records())
+        writes = [
+            payload for channel, key, payload in ruled.finished.outputs if channel == Channel.REDIS and key == "c"
+        ]
+        assert any(b"cool" in write and b"low-engagement" in write for write in writes)
+        assert ruled.finished.memberships() == {}
+
+    def test_versions_move_on_although_no_time_has_passed(self) -> None:
+        """Or Redis would take the write of the new memberships for the old one."""
+        lines = [last_view("c", 1_740_787_200_000)]
+        ruled = run_ruled(lines, 1_740_787_200_000, [])
+        customer = ruled.finished.customer("c")
+        before = customer.revision
+        ruled.finished.local.control(control("1", "other"))
+        assert customer.renew()
+        assert customer.revision > before

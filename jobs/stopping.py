@@ -1,7 +1,6 @@
 """Ctrl-C and SIGTERM as a question that a loop asks, so that it ends between two records and not within one."""
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,23 +13,15 @@ class Stop:
     """Whether somebody wants the loop to end."""
 
     def __init__(self) -> None:
-        self._asked = threading.Event()
+        self.asked = False  # no lock: a signal may come while its own thread holds it
+        """Whether it is to end now."""
         self.exit_code = 0
         """What the process should end with, once asked."""
-
-    @property
-    def asked(self) -> bool:
-        """Whether it is to end now."""
-        return self._asked.is_set()
 
     def ask(self, exit_code: int) -> None:
         """Ask it to end."""
         self.exit_code = exit_code
-        self._asked.set()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait, or less if asked meanwhile; whether it was."""
-        return self._asked.wait(seconds)
+        self.asked = True
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Makes the topics, and holds those that are there against what is needed."""
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -23,6 +24,8 @@ MOST_REPLICAS = 3
 _AT_LEAST = ("retention.ms", "retention.bytes", "max.message.bytes", "message.timestamp.before.max.ms")
 """More of these does no harm; -1 is without end."""
 _WAIT_S = 30.0
+_KNOWN_WITHIN_S = 10.0
+_LOOK_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +106,25 @@ class TopicCare:
         for found in mended:
             self._alter(found)
         created, repaired = {topic.name for topic in new}, {found.topic.name for found in mended}
-        after = self.check([found.topic for found in before], partitions, replication)
+        after = self._after([found.topic for found in before], partitions, replication, created | repaired)
         for found in after:
             if found.state == "fits" and found.topic.name in created:
                 found.state = "created"
             elif found.state == "fits" and found.topic.name in repaired:
                 found.state = "repaired"
         return after
+
+    def _after(
+        self, topics: list[Topic], partitions: int | None, replication: int | None, changed: set[str]
+    ) -> list[Found]:
+        """How the topics are once the brokers know of what the controller has changed, which takes them a moment."""
+        until = time.monotonic() + _KNOWN_WITHIN_S
+        while True:
+            after = self.check(topics, partitions, replication)
+            behind = [found for found in after if found.topic.name in changed and _may_be_behind(found)]
+            if not behind or time.monotonic() > until:
+                return after
+            time.sleep(_LOOK_S)
 
     def configs(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
         """The settings in force of topics that exist."""
@@ -161,6 +176,10 @@ class TopicCare:
 
 class _ExistsError(KafkaProblem):
     """A topic was made by somebody else in the meantime."""
+
+
+def _may_be_behind(found: Found) -> bool:
+    return found.state == "missing" or any(one.repairable for one in found.differences)
 
 
 def _differences(

@@ -1,5 +1,6 @@
 """Everything that is in a topic now."""
 
+import time
 from uuid import uuid4
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
@@ -14,6 +15,10 @@ def new_topic(bootstrap: str, stem: str, partitions: int = 2, **config: str) -> 
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     settings = {key.replace("__", "."): value for key, value in config.items()}
     admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result(_PATIENCE_S)
+    deadline = time.monotonic() + _PATIENCE_S
+    while name not in (there := admin.list_topics(timeout=_PATIENCE_S).topics) or not there[name].partitions:
+        assert time.monotonic() < deadline, "the broker does not hear of a topic that its controller has made"
+        time.sleep(0.05)
     return name
 
 

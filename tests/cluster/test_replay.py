@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from jobs.stack.stack import Stack
 from tests.cluster.records import new_topic, records
 from tests.jobs.cli_runs import DAY, T0, call, event, log
 
@@ -185,6 +186,23 @@ class TestResume:
         said = call(capsys, "replay", path, "--topic", topic, *words)
         assert said.code == 1
         assert "the log is not the one" in said.err
+
+
+class TestBrokerDies:
+    def test_and_comes_back(self, whole_stack: Stack, tmp_path: Path) -> None:
+        """The replay waits for it, and every record is there once."""
+        bootstrap = whole_stack.plan.bootstrap
+        name = new_topic(bootstrap, "survived", **FOREVER)
+        path = many(tmp_path / "log.jsonl", 30_000)
+        words = ["replay", path, "--topic", name, "--bootstrap", bootstrap, "--resume", tmp_path / "position"]
+        with started(*words, "--speed", "3000/s") as process:
+            until_records(bootstrap, name, more_than=1_000)
+            whole_stack.kill("broker-1")
+            time.sleep(3)
+            whole_stack.start("broker-1")
+            _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        assert sorted(m.value() for m in records(bootstrap, name)) == sorted(path.read_bytes().splitlines())
 
 
 class TestPace:

@@ -95,6 +95,8 @@ def ways(leaf: tree.Condition) -> tuple[bool, ...]:
     match leaf:
         case tree.Present(spec) if spec.drift == "appears":
             return (True,)
+        case tree.Compare(op, tree.Read(spec), tree.Const(0)) if spec.drift == "count" and op in ("==", "!="):
+            return (op == "==",)  # as "< 1" and ">= 1" would be
         case tree.Compare(op, tree.Read(spec), tree.Const()) if op not in ("==", "!="):
             if spec.drift in ("count", "decay"):
                 return (op in ("<", "<="),)

@@ -81,7 +81,7 @@ def _drifts(leaf: tree.Condition) -> bool:
 def _one_way(leaf: tree.Condition) -> tree.Condition:
     """The leaf, if time can turn it one way only."""
     match leaf:
-        case tree.Compare(op, tree.Read(spec), tree.Const(value)) if op not in ("==", "!="):
+        case tree.Compare(_, tree.Read(spec), tree.Const(value)) if len(ways(leaf)) == 1:
             if spec.drift in ("count", "age", "decay") and isinstance(value, int | float) and isfinite(value):
                 return leaf
         case tree.Present(spec) if spec.drift == "appears":

@@ -11,6 +11,7 @@ changes: the functions of the operators are the same both ways, and so is the or
 import sys
 from collections.abc import Callable, Iterable
 from importlib import import_module
+from threading import get_ident
 from typing import Any
 
 from pyflink.datastream import OutputTag
@@ -29,6 +30,7 @@ _METHODS = {
 
 def take_short_way() -> None:
     """To be called from an operator's `open`. Its keyed inputs must be (key, payload) rows of strings and bytes."""
+    _FIRST_ERRORS.pop(get_ident(), None)
     owner = _owner()
     if owner is None or len(owner._operations) != 1:
         return
@@ -76,9 +78,9 @@ def _way(owner: Any, name: str, nothing: Any) -> Callable[[Any], Any]:
         return (one for one in main) if main else nothing  # pemja knows generators, but no other iterators
 
     if name == "on_timer":
-        return lambda timestamp: sent(function(timestamp, context))
+        return _telling(lambda timestamp: sent(function(timestamp, context)))
     if field is None:
-        return lambda value: sent(function(value[1], context))
+        return _telling(lambda value: sent(function(value[1], context)))
     if name == "process_element":
         keyed = _Keyed(context)
 
@@ -86,8 +88,28 @@ def _way(owner: Any, name: str, nothing: Any) -> Callable[[Any], Any]:
             keyed.key, payload = value[1]
             return sent(function(payload, keyed))
 
-        return process
-    return lambda value: sent(function(value[1][1], context))
+        return _telling(process)
+    return _telling(lambda value: sent(function(value[1][1], context)))
+
+
+def _telling(way: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The way, made to fail with the error of the operator that failed.
+
+    An operator chained behind a side output fails below `collect`. What comes back from there through Java is a
+    RuntimeError that has lost its cause; so the first error of a thread is kept, and raised in its place.
+    """
+
+    def told(value: Any) -> Any:
+        try:
+            return way(value)
+        except Exception as error:  # noqa: BLE001  (raised again)
+            raise _FIRST_ERRORS.setdefault(get_ident(), error) from None
+
+    return told
+
+
+_FIRST_ERRORS: dict[int, Exception] = {}
+"""By thread; a task that has failed never goes on in its thread, but another one may have its number."""
 
 
 class _Keyed:

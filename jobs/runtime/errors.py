@@ -10,4 +10,4 @@ class JobFailed(RuntimeProblem):
 
 
 class Terminated(SystemExit):
-    """SIGTERM came: the stack unwinds, so that nothing is left behind."""
+    """SIGTERM or SIGHUP came: the stack unwinds, so that nothing is left behind."""

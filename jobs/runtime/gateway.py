@@ -1,7 +1,9 @@
 """The Java process in which an embedded job runs, started early: it warms up while the launcher still reads logs."""
 
+import logging
 import os
 import struct
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -9,12 +11,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from py4j.protocol import Py4JError
+
 from jobs.runtime.children import start_child, stop_child
 from jobs.runtime.errors import RuntimeProblem
 from jobs.runtime.java import Java, find_java
 
 _START_PATIENCE_S = 60.0
 _PAUSE_S = 0.02
+_ENDS_WITHIN_S = 1.0
 _OPTIONS = (
     "-XX:+IgnoreUnrecognizedVMOptions",
     "--add-opens=jdk.proxy2/jdk.proxy2=ALL-UNNAMED",
@@ -76,6 +81,10 @@ class Gateway:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeProblem(f"Java ({self.java.executable}) did not start: {self._last_words()}")
             time.sleep(_PAUSE_S)
+        # whatever goes wrong is raised; py4j also logs it, with a trace for each object that it can no longer free
+        logging.getLogger("py4j").addHandler(logging.NullHandler())
+        logging.getLogger("py4j").propagate = False
+        logging.getLogger().addFilter(_not_of_py4j)  # some of its code logs to the root
         # else PyFlink opens a server of its own in this process, on all interfaces, that starts workers for anybody
         os.environ["_python_worker_execution_mode"] = "process"  # noqa: SIM112  (PyFlink's own name)
         os.environ["PYFLINK_GATEWAY_PORT"] = str(struct.unpack("!I", self._port_file.read_bytes()[:4])[0])
@@ -86,11 +95,21 @@ class Gateway:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop Java and all that it started."""
+        """Stop Java and all that it started.
+
+        Raises:
+            RuntimeProblem: in place of errors of a connection whose other end, Java, is gone.
+        """
+        lost = isinstance(error, OSError | Py4JError) and _ends(self._process)
         stop_child(self._process, patience_s=3.0)
         for name in ("PYFLINK_GATEWAY_PORT", "_python_worker_execution_mode"):
             os.environ.pop(name, None)
         self._forget()
+
+        if lost:
+            raise RuntimeProblem(
+                f"Java ended in the middle of the run (killed, or out of memory?): {self._last_words()}"
+            ) from None
 
     def _forget(self) -> None:
         """Let PyFlink connect anew next time."""
@@ -106,6 +125,19 @@ class Gateway:
         except OSError:
             lines = []
         return " / ".join(line.strip() for line in lines[-5:] if line.strip()) or "it said nothing"
+
+
+def _not_of_py4j(record: logging.LogRecord) -> bool:
+    return f"{os.sep}py4j{os.sep}" not in record.pathname
+
+
+def _ends(process: "subprocess.Popen[bytes]") -> bool:
+    """Whether a process has ended, or does so just now."""
+    try:
+        process.wait(_ENDS_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _environment(java: Java) -> dict[str, str]:

@@ -11,7 +11,8 @@ from types import FrameType
 
 from jobs.runtime.errors import Terminated
 
-_SIGTERM_EXIT = 128 + signal.SIGTERM
+_FIRST_EXIT = 128
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
@@ -27,16 +28,19 @@ def workspace(parent: Path | None = None) -> Iterator[Path]:
 
 @contextmanager
 def sigterm_raises() -> Iterator[None]:
-    """SIGTERM raises `Terminated` in the block, so that what it started is stopped."""
+    """SIGTERM, or the end of the terminal, raises `Terminated` in the block, so that what it started is stopped."""
     if threading.current_thread() is not threading.main_thread():  # only there can handlers be set
         yield
         return
 
     def terminate(number: int, frame: FrameType | None) -> None:
-        raise Terminated(_SIGTERM_EXIT)
+        raise Terminated(_FIRST_EXIT + number)
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    # under nohup the end of the terminal is ignored, and stays so
+    ending = [one for one in _ENDING if signal.getsignal(one) is not signal.SIG_IGN]
+    before = {one: signal.signal(one, terminate) for one in ending}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)

@@ -75,6 +75,9 @@ def simulate(settings: SimulationSettings) -> Iterator[bytes]:
     return Simulation(settings).lines()
 
 
+_NOT_WRITTEN = (".xz", ".bz2", ".zip", ".parquet", ".csv")
+
+
 def write_log(settings: SimulationSettings, path: Path, progress: Callable[[int], None] | None = None) -> Truth:
     """Write a log, compressed if its name ends with .gz or .zst, and `truth.json` into the same folder.
 
@@ -84,8 +87,10 @@ def write_log(settings: SimulationSettings, path: Path, progress: Callable[[int]
         progress: is told the number of lines written so far, now and then and at the end.
 
     Raises:
-        SimulationError: a setting is out of range, or the file cannot be written.
+        SimulationError: a setting is out of range, or the file cannot be written, or not in that format.
     """
+    if path.suffix in _NOT_WRITTEN:
+        raise SimulationError(f"{path}: a log is written plain, as .gz or as .zst, not as {path.suffix}")
     simulation = Simulation(settings)
     part = path.with_name(f"{path.name}.part")
     try:

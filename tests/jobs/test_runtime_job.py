@@ -166,6 +166,13 @@ class TestFailures:
             run_job(gateway, spec)
         assert "s3cret" not in str(failure.value)
 
+    def test_redis_that_goes_down_in_the_middle(self, gateway: Gateway, folder: Path) -> None:
+        """The writer is chained behind the operator that emits: its error is told, not that of the chain."""
+        target = RedisTarget("redis://127.0.0.1:1/0", patience_s=0.3)
+        spec = JobSpec(spooled(folder, events(1_500)), LOGICS, folder / "job", OUT_OF_ORDERNESS_MS, target)
+        with pytest.raises(JobFailed, match=r"RedisFailure: Redis at redis://127\.0\.0\.1:1/0 was not usable"):
+            run_job(gateway, spec)
+
 
 PARENT = """
 import sys
@@ -183,7 +190,7 @@ with workspace() as folder, Gateway(folder / "java") as gateway, EmbeddedValkey(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_it_leaves_nothing(signal_number: signal.Signals) -> None:
     """A job that is interrupted in the middle leaves no process and no folder."""
     script = PARENT.format(tests=str(Path(__file__).parent))
@@ -199,6 +206,37 @@ def test_interrupted_it_leaves_nothing(signal_number: signal.Signals) -> None:
         time.sleep(0.1)
     assert not any(Path(f"/proc/{pid}").exists() for pid in (java, valkey))
     assert not Path(folder).exists()
+
+
+STARTING = """
+import os, signal, sys, threading
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_runtime_job import *
+from jobs.runtime.flink import prepare
+with workspace() as folder, Gateway(folder / "java") as gateway:
+    spool = spooled(folder, events(2_000))
+    prepare(gateway)
+    threading.Timer({after_s}, lambda: os.kill({victim}, {number})).start()
+    run_job(gateway, JobSpec(spool, LOGICS, folder / "job", 5_000, None, flink={{}}))
+"""
+
+
+@pytest.mark.parametrize("after_s", [0.1, 0.6, 1.2])
+@pytest.mark.parametrize(
+    ("victim", "number", "last_words"),
+    [
+        ("os.getpid()", signal.SIGINT, "KeyboardInterrupt"),
+        ("gateway.pid", signal.SIGKILL, "RuntimeProblem: Java ended"),
+    ],
+)
+def test_interrupted_while_it_starts(victim: str, number: signal.Signals, last_words: str, after_s: float) -> None:
+    """One error, at most: no traces of the connection to Java."""
+    script = STARTING.format(tests=str(Path(__file__).parent), victim=victim, number=int(number), after_s=after_s)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=Path.cwd(), check=False)
+    assert ended.returncode != 0
+    assert last_words in ended.stderr
+    assert ended.stderr.count("Traceback") == 1
 
 
 def watermarks(made: list[Event]) -> list[int]:

@@ -63,6 +63,10 @@ def segmill() -> None:
       segmill rules try my.toml events.jsonl    who would move under other rules
 
     `segmill COMMAND --help` tells more.
+
+    \b
+    Exit codes: 0 done; 1 not done, the message says why; 2 wrong usage; 3 the answer is no (rules check found faults,
+    show found nothing, verify found a difference); 130 interrupted.
     """
 
 

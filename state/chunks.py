@@ -120,7 +120,7 @@ class Column(Generic[T]):
 
     def _encode_from(self, start: int) -> bytes:
         """The entries from index `start` on, encoded."""
-        return self._encode(self.values[start - self.first :])
+        return self._encode(self.values[start - self.first :] if start > self.first else self.values)
 
     def _seal(self, store: ChunkStore) -> None:
         self.sealed = max(self.sealed, self.first - self.first % self.chunk)

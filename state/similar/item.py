@@ -2,8 +2,7 @@
 
 from typing import Any, Final, NamedTuple, Protocol
 
-import msgpack
-
+from state.packing import pack, unpack
 from state.similar.errors import expect_version
 from state.similar.message import read_message
 from state.similar.policy import Due, PublishPolicy
@@ -102,7 +101,7 @@ class ItemStep:
             policy.row_published()
         if due.total:
             policy.total_told()
-        store.save(msgpack.packb([_VERSION, policy.pack(), packed_row]))
+        store.save(pack([_VERSION, policy.pack(), packed_row]))
         return emitted
 
 
@@ -110,6 +109,6 @@ def _unpack(packed: bytes | None) -> tuple[bytes | None, bytes | None]:
     """Policy and row as they are stored."""
     if packed is None:
         return None, None
-    fields: list[Any] = msgpack.unpackb(packed)
+    fields: list[Any] = unpack(packed)
     expect_version(fields[0], _VERSION, "an item's state")
     return fields[1], fields[2]

@@ -16,8 +16,8 @@ what it leaves out.
 from collections.abc import Sequence
 from typing import Final, TypeAlias, TypeVar, cast
 
+from state.packing import pack, unpack
 from state.similar.errors import expect_version
-from state.similar.wide import pack, unpack
 
 Viewed: TypeAlias = tuple[int, int, str]
 Bought: TypeAlias = tuple[int, int, str, bool]

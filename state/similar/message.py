@@ -6,8 +6,7 @@ change of the item's own count, then of its pairs; values times 2^base. A partne
 
 from typing import Any, Final, TypeAlias
 
-import msgpack
-
+from state.packing import pack, unpack
 from state.similar.errors import expect_version
 from state.similar.wide import narrow, widen
 
@@ -25,14 +24,14 @@ WIDE: Final = 2
 def write_message(fields: Fields) -> bytes:
     """The fields as bytes."""
     try:
-        packed: bytes = msgpack.packb(fields)
+        packed: bytes = pack(fields)
     except OverflowError:
         wide = fields.copy()
         wide[FLAGS] |= WIDE
         wide[VALUE] = narrow(wide[VALUE])
         for place in range(PARTNERS + 1, len(wide), 3):
             wide[place] = narrow(wide[place])
-        packed = msgpack.packb(wide)
+        packed = pack(wide)
     return packed
 
 
@@ -42,7 +41,7 @@ def read_message(message: bytes) -> Fields:
     Raises:
         SimilarStateError: a newer program wrote it.
     """
-    fields: Fields = msgpack.unpackb(message)
+    fields: Fields = unpack(message)
     if fields[0] != VERSION:
         expect_version(fields[0], VERSION, "a message to an item")
     if fields[FLAGS] & WIDE:

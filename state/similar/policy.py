@@ -2,8 +2,7 @@
 
 from typing import Any, Final, NamedTuple
 
-import msgpack
-
+from state.packing import pack, unpack
 from state.similar.errors import expect_version
 from state.similar.message import BASE, FLAGS, PARTNERS, PROMPT, SUPPORT, VALUE, Fields
 from state.similar.row import ItemRow
@@ -97,7 +96,7 @@ class PublishPolicy:
     def pack(self) -> bytes:
         """As versioned bytes."""
         numbers = (self._total, self._total_sent, self._mass, self._mass_sent, self._moved)
-        packed: bytes = msgpack.packb(
+        packed: bytes = pack(
             [_VERSION, self._base, self._support, self._pending, self._partners, *map(narrow, numbers)]
         )
         return packed
@@ -112,7 +111,7 @@ class PublishPolicy:
         policy = cls()
         if packed is None:
             return policy
-        fields: list[Any] = msgpack.unpackb(packed)
+        fields: list[Any] = unpack(packed)
         expect_version(fields[0], _VERSION, "an item's publish policy")
         _, policy._base, policy._support, policy._pending, policy._partners, *numbers = fields
         policy._total, policy._total_sent, policy._mass, policy._mass_sent, policy._moved = map(widen, numbers)

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias
 
-import msgpack
-
+from state.packing import pack, unpack
 from state.similar.errors import expect_version
 from state.similar.score import Neighbour, Total, neighbours, unpack_candidates
 from state.similar.settings import Relation, SimilarSettings
@@ -27,7 +26,7 @@ def item_key(relation: Relation, item: str) -> str:
 
 def pack_total(key: str, total: Total) -> bytes:
     """A total with its item's key as versioned bytes, to be broadcast and kept."""
-    packed: bytes = msgpack.packb([_VERSION, key, narrow(total[0]), total[1]])
+    packed: bytes = pack([_VERSION, key, narrow(total[0]), total[1]])
     return packed
 
 
@@ -37,7 +36,7 @@ def unpack_total(packed: bytes) -> tuple[str, Total]:
     Raises:
         SimilarStateError: a newer program wrote it.
     """
-    version, key, number, base = msgpack.unpackb(packed)
+    version, key, number, base = unpack(packed)
     expect_version(version, _VERSION, "an item's total")
     return key, (widen(number), base)
 
@@ -95,13 +94,13 @@ class Publisher:
         known = _unpack_state(state)[1]
         candidates = unpack_candidates(row)
         found = neighbours(candidates, total_of, relation, self._settings)
-        digest = blake2b(msgpack.packb(found), digest_size=16).digest() if found else b""
-        kept = msgpack.packb([_VERSION, row, digest]) if candidates.partners else None
+        digest = blake2b(pack(found), digest_size=16).digest() if found else b""
+        kept = pack([_VERSION, row, digest]) if candidates.partners else None
         return kept, found if digest != known else None
 
     def keep(self, row: bytes) -> bytes:
         """Keep an item's first row for `final`, unscored; returns what to keep for the item."""
-        kept: bytes = msgpack.packb([_VERSION, row, b""])
+        kept: bytes = pack([_VERSION, row, b""])
         return kept
 
     def final(
@@ -115,6 +114,6 @@ def _unpack_state(state: bytes | None) -> tuple[bytes, bytes]:
     """The last row, and the digest of the list written last; both empty at first."""
     if state is None:
         return b"", b""
-    fields: list[Any] = msgpack.unpackb(state)
+    fields: list[Any] = unpack(state)
     expect_version(fields[0], _VERSION, "an item's published list")
     return fields[1], fields[2]

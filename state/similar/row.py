@@ -12,8 +12,7 @@ events: the newest entries of a ledger, and the distance within a session.
 
 from typing import Any, Final
 
-import msgpack
-
+from state.packing import pack, unpack
 from state.similar.errors import expect_version
 from state.similar.message import BASE, PARTNERS, SUPPORT, VALUE, Fields
 from state.similar.wide import narrow, widen_all
@@ -94,9 +93,9 @@ class ItemRow:
         supports = [self._supports[partner] for partner in partners]
         head = [_VERSION, self._base, narrow(self._total), self._support, partners]
         try:
-            packed: bytes = msgpack.packb([*head, values, supports])
+            packed: bytes = pack([*head, values, supports])
         except OverflowError:
-            packed = msgpack.packb([*head, [narrow(value) for value in values], supports])
+            packed = pack([*head, [narrow(value) for value in values], supports])
         return packed
 
     @classmethod
@@ -106,7 +105,7 @@ class ItemRow:
         Raises:
             SimilarStateError: a newer program wrote it.
         """
-        fields: list[Any] = msgpack.unpackb(packed)
+        fields: list[Any] = unpack(packed)
         expect_version(fields[0], _VERSION, "an item's sums")
         row = cls()
         _, row._base, total, row._support, partners, values, supports = fields

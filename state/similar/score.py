@@ -13,8 +13,7 @@ from heapq import nsmallest
 from math import isqrt
 from typing import Any, Final, NamedTuple, TypeAlias
 
-import msgpack
-
+from state.packing import pack, unpack
 from state.similar.errors import expect_version
 from state.similar.row import ItemRow
 from state.similar.settings import Relation, SimilarSettings
@@ -57,7 +56,7 @@ def pack_candidates(found: Candidates) -> bytes:
     """As versioned bytes."""
     total, base = found.total
     flat = [field for item, value, support in found.partners for field in (item, narrow(value), support)]
-    packed: bytes = msgpack.packb([_VERSION, narrow(total), base, found.left_out, flat])
+    packed: bytes = pack([_VERSION, narrow(total), base, found.left_out, flat])
     return packed
 
 
@@ -67,7 +66,7 @@ def unpack_candidates(packed: bytes) -> Candidates:
     Raises:
         SimilarStateError: a newer program wrote them.
     """
-    fields: list[Any] = msgpack.unpackb(packed)
+    fields: list[Any] = unpack(packed)
     expect_version(fields[0], _VERSION, "a row of candidates")
     _, total, base, left_out, flat = fields
     partners = [(flat[at], widen(flat[at + 1]), flat[at + 2]) for at in range(0, len(flat), 3)]

@@ -7,8 +7,6 @@ the least length, all others as MessagePack integers; so equal numbers are equal
 from collections.abc import Iterable
 from typing import TypeAlias
 
-import msgpack
-
 Packed: TypeAlias = int | bytes
 
 _LEAST = -(1 << 63)
@@ -30,19 +28,3 @@ def widen(packed: Packed) -> int:
 def widen_all(numbers: Iterable[Packed]) -> list[int]:
     """The numbers of a list again."""
     return [int.from_bytes(n, "big", signed=True) if isinstance(n, bytes) else n for n in numbers]
-
-
-def pack(fields: list[object]) -> bytes:
-    """MessagePack of fields that are already narrow."""
-    packed: bytes = msgpack.packb(fields)
-    return packed
-
-
-def unpack(packed: bytes) -> list[object]:
-    """The fields of a packed list.
-
-    Raises:
-        ValueError: the bytes are not MessagePack.
-    """
-    fields: list[object] = msgpack.unpackb(packed)
-    return fields

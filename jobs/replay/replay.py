@@ -167,9 +167,6 @@ class _Replay:
             self.errors,
             {
                 "enable.idempotence": True,
-                # A broker that was killed and restarted knows the last batch of each producer only, whatever it has
-                # in its log: with more of them under way, those before would be taken for new ones and doubled.
-                "max.in.flight.requests.per.connection": 1,
                 "delivery.report.only.error": True,
                 "message.max.bytes": max(self.fit.max_message_bytes, 1_000),
                 "on_delivery": self.failures,

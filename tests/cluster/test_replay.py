@@ -190,7 +190,7 @@ class TestResume:
 
 class TestBrokerDies:
     def test_and_comes_back(self, whole_stack: Stack, tmp_path: Path) -> None:
-        """The replay waits for it, and every record is there once."""
+        """The replay waits for it and leaves no gap; what was under way may be there twice, as docs/replay.md says."""
         bootstrap = whole_stack.plan.bootstrap
         name = new_topic(bootstrap, "survived", **FOREVER)
         path = many(tmp_path / "log.jsonl", 30_000)
@@ -202,7 +202,9 @@ class TestBrokerDies:
             whole_stack.start("broker-1")
             _, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
-        assert sorted(m.value() for m in records(bootstrap, name)) == sorted(path.read_bytes().splitlines())
+        found = Counter(m.value() for m in records(bootstrap, name))
+        assert found.keys() == set(path.read_bytes().splitlines())
+        assert found.total() < 1.1 * len(found)
 
 
 class TestPace:

@@ -96,7 +96,7 @@ class Graph:
         customers = self._customers(source, logics.customer)
         for tag, sink in self._side_outputs():
             (sink or discard)(side_output(customers, tag), tag.tag_id)
-        self._to_redis(side_output(customers, REDIS), "customer")
+        self.to_redis(side_output(customers, REDIS), "customer")
         if logics.item is None or logics.publish is None:
             discard(customers, "items")
         else:
@@ -129,7 +129,7 @@ class Graph:
         operator = ItemOperator(factory, bounded=options.bounded, redis_shards=options.redis_shards)
         items = keyed(customers, in_place=options.one_subtask).process(operator, output_type=KEYED_BYTES)
         items.name("item").uid("item")
-        self._to_redis(side_output(items, REDIS), "item")
+        self.to_redis(side_output(items, REDIS), "item")
         return items
 
     def _publish(self, items: DataStream, factory: PublishFactory) -> None:
@@ -138,11 +138,11 @@ class Graph:
         totals = side_output(items, TOTALS).broadcast(bytes_by_string())
         published = keyed(items).connect(totals).process(operator, output_type=KEYED_BYTES)
         published.name("publish").uid("publish")
-        self._to_redis(published, "publish")
+        self.to_redis(published, "publish")
         if not options.bounded:
             (self._outlets.similar or discard)(side_output(published, SIMILAR_RECORDS), SIMILAR_RECORDS.tag_id)
 
-    def _to_redis(self, writes: DataStream, origin: str) -> None:
+    def to_redis(self, writes: DataStream, origin: str) -> None:
         """One writer for each origin of writes: no two of them write the same key."""
         target, uid = self._outlets.redis, f"redis-writer-{origin}"
         if target is None:

@@ -79,6 +79,7 @@ def live_spec(
         settings=settings,
         rules=rules.text,
         rules_source=rules.source,
+        rule_version=rules.version,
         topics=Topics(topic_prefix),
         name=name,
         parallelism=parallelism,

@@ -1,14 +1,14 @@
-"""Lets time pass on a quiet topic: see `state/quiet_clock.py`.
+"""The clock of the live job: see `state/quiet_clock.py`.
 
 ::
 
-    events ──────────────────────────────────────────┬─> CUSTOMER
-      └─(watermarks alone)─┬─> QUIET CLOCK ─> ticks ─┘
-    pulses, one a second ──┘        (watermarks alone)
+    events ────────────────────────────────────────────┬─> CUSTOMER
+      └─(watermarks alone)─┬─> LIVE CLOCK ─> its time ─┘
+    pulses, one a second ──┘       (watermarks alone)
 
-Records of neither side branch reach the customers. Pulses and ticks are marked as idle when they have nothing to say,
-so that they never hold back the watermark of the events; and Flink takes the lowest watermark of those who are not
-idle, so that ticks do not move the clock while any event source is awake.
+Records of neither side branch reach the customers. Flink takes the lower one of two watermarks, so the customers'
+clock is ahead neither of the events, which bring theirs along in order, nor of this clock; while the events are idle,
+it is this clock's. Pulses are marked as idle, so that they have no say.
 """
 
 from typing import Any, Final
@@ -18,27 +18,24 @@ from pyflink.datastream import DataStream
 from pyflink.java_gateway import get_gateway
 from pyflink.table import Schema, StreamTableEnvironment
 
-from jobs.graph import keyed, rows_with_time
+from jobs.graph import keyed, rows_with_time, side_output
 from jobs.live.uids import give_uids
 from operators.quiet_clock import QuietClockOperator
-from operators.tags import NOTHING
+from operators.tags import NOTHING, REDIS
 from operators.types import KEYED_BYTES
 
 _TICKS: Final = Types.ROW([Types.STRING(), Types.LONG()])
-_TICKS_IDLE_MS: Final = 3_000
-"""Ticks come every second: without one for so long, they have no say."""
-_SETTLED_MS: Final = 3_000
-"""Ticks begin so much later than Flink has marked the events as idle."""
+SETTLED_MS: Final = 3_000
+"""Time goes on so much later than Flink has marked the events as idle."""
 
 
 def with_quiet_clock(
-    tables: StreamTableEnvironment, events: DataStream, quiet_after_ms: int, allowed_lateness_ms: int
-) -> DataStream:
-    """The events, with a clock that goes on while they are quiet."""
-    operator = QuietClockOperator(quiet_after_ms + _SETTLED_MS, allowed_lateness_ms)
+    tables: StreamTableEnvironment, events: DataStream, operator: QuietClockOperator
+) -> tuple[DataStream, DataStream]:
+    """The events, with a clock that goes on while they are quiet; and what is to be written to Redis of it."""
     ticks = keyed(watermarks_alone(events).union(_pulses(tables))).process(operator, output_type=_TICKS)
-    ticks.name("quiet-clock").uid("quiet-clock").set_parallelism(1).set_max_parallelism(1)
-    return events.union(watermarks_alone(_timed(tables, ticks)))
+    ticks.name("quiet-clock").uid("quiet-clock").set_parallelism(1)
+    return events.union(watermarks_alone(_timed(tables, ticks))), side_output(ticks, REDIS)
 
 
 def watermarks_alone(stream: DataStream) -> DataStream:
@@ -76,10 +73,11 @@ def _from_table(tables: StreamTableEnvironment, j_table: Any, schema: Schema) ->
 
 
 def _timed(tables: StreamTableEnvironment, ticks: DataStream) -> DataStream:
-    """Ticks whose watermark is what they say."""
+    """Ticks whose watermark is what they say. They are never idle, whatever the source and the pulses are."""
+    steady = ticks.assign_timestamps_and_watermarks(WatermarkStrategy.no_watermarks())  # lets no idleness through
+    steady.name("steady").uid("steady").set_parallelism(1)
     schema = Schema.new_builder().column_by_expression("ts", "TO_TIMESTAMP_LTZ(f1, 3)").watermark("ts", "ts").build()
-    tables.get_config().set("table.exec.source.idle-timeout", f"{_TICKS_IDLE_MS} ms")
-    tables.create_temporary_view("ticks", tables.from_data_stream(ticks, schema))
+    tables.create_temporary_view("ticks", tables.from_data_stream(steady, schema))
     timed = rows_with_time(tables, "SELECT f0 AS k, X'' AS v, ts FROM ticks")
     give_uids(timed, "ticks", parallelism=1)
     return timed

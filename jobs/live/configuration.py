@@ -11,6 +11,7 @@ def configuration(spec: LiveSpec) -> dict[str, str]:
         "pipeline.name": spec.name,
         "pipeline.max-parallelism": str(MAX_PARALLELISM),
         "pipeline.object-reuse": "true",
+        "pipeline.auto-generate-uids": "false",  # a step without a uid would lose its state in an upgrade: an error
         "execution.checkpointing.interval": f"{spec.checkpoint_every_ms} ms",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",

@@ -8,7 +8,7 @@ from jobs.factories import logics
 from jobs.graph import MAX_PARALLELISM, Graph, GraphOptions, Outlets
 from jobs.live.settings import REDIS_SHARDS, LiveSpec
 from jobs.live.sinks import TopicSinks
-from jobs.live.source import events_source
+from jobs.live.source import add_events
 
 
 def add_live_job(environment: Any, spec: LiveSpec) -> None:
@@ -29,6 +29,7 @@ def add_live_job(environment: Any, spec: LiveSpec) -> None:
         redis=spec.redis,
     )
     options = GraphOptions(bounded=False, one_subtask=spec.parallelism == 1, redis_shards=REDIS_SHARDS)
-    Graph(tables, outlets, options).build(
-        events_source(spec), logics(spec.settings, spec.rules, spec.rules_source, as_of_ms=None)
-    )
+    graph = Graph(tables, outlets, options)
+    events, meta = add_events(tables, spec)
+    graph.build(lambda _: events, logics(spec.settings, spec.rules, spec.rules_source, as_of_ms=None))
+    graph.to_redis(meta, "clock")

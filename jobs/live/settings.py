@@ -25,6 +25,8 @@ class LiveSpec:
     """Text of the rule file."""
     rules_source: str
     """Its name, for messages."""
+    rule_version: str = ""
+    """What the `meta` hash says of it."""
     topics: Topics = field(default_factory=Topics)
     name: str = NAME
     """Of the job; part of its transactions and of its consumer group, so no two running jobs may share it."""

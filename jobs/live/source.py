@@ -10,17 +10,21 @@ from typing import Final
 from pyflink.datastream import DataStream
 from pyflink.table import StreamTableEnvironment
 
-from jobs.graph import Source, rows_with_time
-from jobs.live.clock import with_quiet_clock
+from jobs.graph import rows_with_time
+from jobs.live.clock import SETTLED_MS, with_quiet_clock
 from jobs.live.java_client import java_properties, properties
 from jobs.live.settings import LiveSpec
 from jobs.live.sql import control_character, options, text
 from jobs.live.uids import give_uids
+from operators.quiet_clock import QuietClockOperator
 from schemas.rejects import RAW_MAX_BYTES, Reason
 from schemas.settings import DAY_MS
 
 MOST_BYTES: Final = 4 << 20
 """Longer records do not travel to Python, if `max_record_bytes` does not allow for more."""
+SCHEMA_VERSION: Final = "1"
+_FETCH_BYTES: Final = 64 << 10
+"""Of a partition at once: the less, the sooner all have a say in what time it is. (Larger records do come.)"""
 _CHARACTER_BYTES: Final = 4
 """So much more than is quoted of a long record is handed on: whether a character would be cut can then be seen."""
 _LATIN_1: Final = text("ISO-8859-1")
@@ -30,16 +34,17 @@ _SUBJECT: Final = text(r"\A[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+\z")
 _PLACE_END, _REFUSED = control_character(0x1F), control_character(0x1E)
 
 
-def events_source(spec: LiveSpec) -> Source:
-    """Events of the topic as (subject, payload), with the watermarks of its partitions and of the quiet clock."""
+def add_events(tables: StreamTableEnvironment, spec: LiveSpec) -> tuple[DataStream, DataStream]:
+    """Events of the topic as (subject, payload), with the watermarks of its partitions and of the quiet clock.
 
-    def add(tables: StreamTableEnvironment) -> DataStream:
-        tables.execute_sql(_table(spec))
-        events = rows_with_time(tables, _query(max(MOST_BYTES, spec.settings.max_record_bytes)))
-        give_uids(events, "events")
-        return with_quiet_clock(tables, events, spec.quiet_after_ms, spec.settings.allowed_lateness_ms)
-
-    return add
+    The second stream: (shard, write) for Redis, of what is known of the job.
+    """
+    tables.execute_sql(_table(spec))
+    events = rows_with_time(tables, _query(max(MOST_BYTES, spec.settings.max_record_bytes)))
+    give_uids(events, "events")
+    facts = {"schema_version": SCHEMA_VERSION, "rule_version": spec.rule_version, "currency": spec.settings.currency}
+    settled_ms = spec.quiet_after_ms + SETTLED_MS
+    return with_quiet_clock(tables, events, QuietClockOperator(settled_ms, spec.settings.allowed_lateness_ms, facts))
 
 
 def _table(spec: LiveSpec) -> str:
@@ -48,6 +53,7 @@ def _table(spec: LiveSpec) -> str:
         **java_properties(spec.kafka),
         "group.id": spec.name,
         "isolation.level": "read_committed",
+        "max.partition.fetch.bytes": str(_FETCH_BYTES),
     }
     values = {
         "connector": "kafka",

@@ -1,0 +1,153 @@
+"""Parts of the live job that need no server."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from jobs.kafka_client import KafkaProblem, KafkaTarget
+from jobs.live.java_client import java_properties
+from jobs.live.package import write_package
+from jobs.live.rest import Cluster, ClusterProblem
+from jobs.live.sql import options, text
+
+
+class TestJavaProperties:
+    """Settings in librdkafka's names, said in those of Java."""
+
+    def java(self, **settings: str) -> dict[str, str]:
+        named = {name.replace("__", "."): value for name, value in settings.items()}
+        return java_properties(KafkaTarget("broker:9092", named))
+
+    def test_login(self) -> None:
+        """The login module is the one that the connector brings along; quotes cannot end the password."""
+        found = self.java(
+            security__protocol="sasl_ssl", sasl__mechanism="SCRAM-SHA-512", sasl__username="u", sasl__password='a"b\\c;'
+        )
+        assert found == {
+            "bootstrap.servers": "broker:9092",
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.jaas.config": "org.apache.flink.kafka.shaded.org.apache.kafka.common.security.scram.ScramLoginModule "
+            'required username="u" password="a\\"b\\\\c;";',
+        }
+
+    def test_certificates_stay_files(self) -> None:
+        found = self.java(
+            ssl__ca__location="/etc/ca.pem", ssl__keystore__location="/etc/me.p12", ssl__keystore__password="p"
+        )
+        assert found["ssl.truststore.type"] == "PEM"
+        assert found["ssl.truststore.location"] == "/etc/ca.pem"
+        assert (found["ssl.keystore.type"], found["ssl.keystore.location"]) == ("PKCS12", "/etc/me.p12")
+
+    def test_what_is_of_the_library_alone_is_left_out(self) -> None:
+        assert self.java(debug="all", socket__timeout__ms="1") == {"bootstrap.servers": "broker:9092"}
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"sasl__mechanism": "GSSAPI"},
+            {"sasl__mechanism": "PLAIN", "sasl__password": "secret"},
+            {"ssl__key__location": "secret"},
+            {"queue__buffering__max__ms": "secret"},
+        ],
+    )
+    def test_what_java_cannot_be_told(self, settings: dict[str, str]) -> None:
+        """An error that names the setting, never its value."""
+        with pytest.raises(KafkaProblem) as raised:
+            self.java(**settings)
+        assert "secret" not in str(raised.value)
+        assert next(iter(settings)).partition("__")[0] in str(raised.value)
+
+
+class TestSql:
+    def test_quotes(self) -> None:
+        """What is put into a statement cannot end its text."""
+        assert text("it's") == "'it''s'"
+        assert options({"a'b": "c'); DROP"}) == "('a''b' = 'c''); DROP')"
+
+
+class TestPackage:
+    """The code that a job brings along."""
+
+    def test_same_code_same_bytes(self, tmp_path: Path) -> None:
+        one, two = write_package(tmp_path / "one.zip"), write_package(tmp_path / "two.zip")
+        assert one == two
+        assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+
+    def test_it_is_whole(self, tmp_path: Path) -> None:
+        """A Python that has nothing else of the project makes the logic of an operator from it."""
+        write_package(tmp_path / "code.zip")
+        with zipfile.ZipFile(tmp_path / "code.zip") as archive:
+            archive.extractall(tmp_path / "code")
+        program = (
+            "import sys; sys.meta_path = [f for f in sys.meta_path if 'editable' not in repr(f)]; "
+            "import jobs.factories as f, operators.redis_connection as r, state.rules.ruleset as s; "
+            "from schemas.settings import Settings; rules = s.load_rules(None); "
+            "f.make_customer_logic(Settings(), rules.text, rules.source, None); print(f.__file__)"
+        )
+        ran = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=tmp_path / "code",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        assert ran.stdout.strip().startswith(str(tmp_path / "code"))
+
+
+class TestShipping:
+    """An operator is made by the code of its own release, whatever the Python has loaded before."""
+
+    RELEASE = "class Thing:\n    release = {!r}\n"
+
+    def release(self, folder: Path, name: str) -> Path:
+        """A folder with another release of a module that operators may have."""
+        (folder / "operators").mkdir(parents=True)
+        (folder / "operators" / "__init__.py").write_text("")
+        (folder / "operators" / "thing.py").write_text(self.RELEASE.format(name))
+        (folder / "segmill_build.py").write_text(f"BUILD = {name!r}\n")
+        return folder
+
+    def test_another_release(self, tmp_path: Path) -> None:
+        """First one, then the other, then the first again in another folder, with the old one gone."""
+        first, second = self.release(tmp_path / "1", "one"), self.release(tmp_path / "2", "two")
+        third = self.release(tmp_path / "3", "one")
+        program = f"""
+import shutil, sys
+sys.meta_path = [f for f in sys.meta_path if 'editable' not in repr(f)]
+sys.path.insert(0, {str(first)!r})
+import operators.thing
+scope = {{}}
+exec(compile({self.source()!r}, "shipping", "exec"), scope)
+import pickle
+pickled = pickle.dumps((operators.thing.Thing, {{"a": 1}}))
+said = [scope["load"]("one", pickled).release]
+sys.path.append({str(second)!r})
+said.append(scope["load"]("two", pickled).release)
+shutil.rmtree({str(first)!r}); shutil.rmtree({str(second)!r})
+sys.path.append({str(third)!r})
+again = scope["load"]("one", pickled)
+said.append((again.release, again.a, sys.modules["operators"].__file__.startswith({str(third)!r})))
+print(said)
+"""
+        ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stderr
+        assert ran.stdout.strip() == "['one', 'two', ('one', 1, True)]"
+
+    def source(self) -> str:
+        return (Path(__file__).parents[2] / "operators" / "shipping.py").read_text(encoding="utf-8")
+
+
+class TestCluster:
+    def test_no_cluster(self) -> None:
+        """Says where it looked and what to look at."""
+        with pytest.raises(ClusterProblem, match=r"no Flink answers at http://127\.0\.0\.1:1 .*--flink"):
+            Cluster("127.0.0.1:1").jobs()
+
+    def test_no_address(self) -> None:
+        with pytest.raises(ClusterProblem, match="not host:port"):
+            Cluster("ftp://somewhere")

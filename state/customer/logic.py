@@ -96,6 +96,9 @@ class CustomerLogic:
                 tally.suppressed += 1
             else:
                 tally.applied += 1
+            publication, clock_ms = customer.publication, customer.fold.clock_ms
+            if publication.profile_ms >= clock_ms:  # written as of this very millisecond, before this event was known
+                publication.profile_ms = clock_ms - 1
             self._speak(key, customer, said, urgent=False)
         else:
             tally.duplicate += 1

@@ -4,6 +4,7 @@ from functools import partial
 
 from jobs.graph import Logics
 from schemas.settings import Settings
+from state.control import ControlLogic
 from state.customer.logic import CustomerLogic
 from state.items.item import ItemLogic
 from state.items.publish import PublishLogic
@@ -35,10 +36,16 @@ def make_publish_logic(settings: Settings, as_of_ms: int | None) -> PublishLogic
     return PublishLogic(similar_settings(settings), as_of_ms)
 
 
+def make_control_logic(settings: Settings) -> ControlLogic:
+    """The checks of the control stream."""
+    return ControlLogic(settings)
+
+
 def logics(settings: Settings, rules: str, source: str, as_of_ms: int | None) -> Logics:
     """What the graph binds; `as_of_ms` is the end of a bounded run, None for a live job."""
     return Logics(
         partial(make_customer_logic, settings, rules, source, as_of_ms),
         partial(make_item_logic, settings, as_of_ms is None),
         partial(make_publish_logic, settings, as_of_ms),
+        partial(make_control_logic, settings),
     )

@@ -6,6 +6,8 @@
                  |-> REDIS
                  +-> ITEM -> PUBLISH -> REDIS
                        +-> REDIS
+
+A live job has a second source, control records, which reach every subtask of CUSTOMER through CONTROL.
 """
 
 from collections.abc import Callable
@@ -18,6 +20,8 @@ from pyflink.java_gateway import get_gateway
 from pyflink.table import Schema, StreamTableEnvironment
 
 from operators.bytes_state import bytes_by_string
+from operators.controlled import STATE as CONTROL_STATE
+from operators.controlled import ControlFactory, ControlledCustomerOperator, ControlOperator
 from operators.customer import CustomerBinding, CustomerOperator
 from operators.item import ItemOperator
 from operators.logic import CustomerFactory, ItemFactory, PublishFactory
@@ -53,6 +57,8 @@ class Logics:
     customer: CustomerFactory
     item: ItemFactory | None = None
     publish: PublishFactory | None = None
+    control: ControlFactory | None = None
+    """Needed with a control source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +97,20 @@ class Graph:
         """Nothing is added yet."""
         self._tables, self._outlets, self._options = tables, outlets, options
 
-    def build(self, source: Source, logics: Logics) -> None:
-        """Add the whole graph."""
-        customers = self._customers(source, logics.customer)
+    def build(self, source: Source, logics: Logics, control: Source | None = None) -> None:
+        """Add the whole graph. `control`: gives a stream of (anything, payload) without a say in the time."""
+        refused: DataStream | None = None
+        if control is None or logics.control is None:
+            customers = self._customers(source, logics.customer)
+        else:
+            records = self._control(control, logics.control)
+            refused = side_output(records, REJECTED_RECORDS)
+            customers = self._controlled_customers(source, logics.customer, records)
         for tag, sink in self._side_outputs():
-            (sink or discard)(side_output(customers, tag), tag.tag_id)
+            outputs = side_output(customers, tag)
+            if tag is REJECTED_RECORDS and refused is not None:
+                outputs = outputs.union(refused)
+            (sink or discard)(outputs, tag.tag_id)
         self.to_redis(side_output(customers, REDIS), "customer")
         if logics.item is None or logics.publish is None:
             discard(customers, "items")
@@ -116,6 +131,18 @@ class Graph:
             (REJECTED_RECORDS, outlets.rejected),
             (MEMBERSHIP_RECORDS, outlets.memberships),
         )
+
+    def _control(self, source: Source, factory: ControlFactory) -> DataStream:
+        records = keyed(source(self._tables)).process(ControlOperator(factory), output_type=KEYED_BYTES)
+        return records.name("control").uid("control").set_parallelism(1).set_max_parallelism(1)
+
+    def _controlled_customers(self, source: Source, factory: CustomerFactory, control: DataStream) -> DataStream:
+        options = self._options
+        binding = CustomerBinding(options.bounded, options.redis_shards, options.progress_dir)
+        records = control.broadcast(bytes_by_string(CONTROL_STATE))
+        operator = ControlledCustomerOperator(factory, binding)
+        customers = keyed(source(self._tables)).connect(records).process(operator, output_type=KEYED_BYTES)
+        return customers.name("customer").uid("customer")
 
     def _customers(self, source: Source, factory: CustomerFactory) -> DataStream:
         options = self._options

@@ -35,9 +35,9 @@ def bytes_map(context: RuntimeContext, name: str) -> Any:
     return state
 
 
-def bytes_by_string() -> Any:
+def bytes_by_string(name: str = "totals") -> Any:
     """The descriptor of a broadcast state from strings to bytes."""
-    return MapStateDescriptor("totals", Types.STRING(), BYTES)
+    return MapStateDescriptor(name, Types.STRING(), BYTES)
 
 
 def as_they_are(map_state: Any) -> Any:

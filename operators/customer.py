@@ -39,19 +39,18 @@ class CustomerBinding:
     """Where the number of processed events is shown, for a launcher on the same machine."""
 
 
-class CustomerOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
-    """Main output: (relation|item, message) for the item operator. All else leaves by side outputs."""
+class Customers:
+    """What the customer operators of both kinds have in common."""
 
-    def __init__(self, factory: CustomerFactory, binding: CustomerBinding) -> None:
-        """Both are pickled; the logic is made where the operator runs."""
-        self._factory, self._binding = factory, binding
+    _factory: CustomerFactory
+    _binding: CustomerBinding
 
-    def open(self, runtime_context: RuntimeContext) -> None:
+    def prepare(self, runtime_context: RuntimeContext) -> None:
         """Make the logic and register the state."""
-        take_short_way()
         collect_seldom()
         binding = self._binding
         logic = self._factory()
+        self._logic: Any = logic
         self._on_event, self._on_timer = logic.on_event, logic.on_timer
         self._store = FlinkKeyedStore(runtime_context, "customer")
         self._bounded, self._shards = binding.bounded, binding.redis_shards
@@ -59,7 +58,7 @@ class CustomerOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
         self._metrics = CustomerMetrics(runtime_context, logic.tally)
         self._with_last_timer: set[str] = set()
 
-    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Any:
+    def event(self, value: bytes, ctx: Any) -> Any:
         """One event: (place, 0x1F, raw bytes)."""
         key = ctx.get_current_key()
         timers = ctx.timer_service()
@@ -73,10 +72,9 @@ class CustomerOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
         self._metrics.processed(ctx)
         return self._emitted(outputs) if outputs else ()
 
-    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Any:
+    def timer_of(self, key: str, timestamp: int, ctx: Any) -> Any:
         """Time has passed for one key."""
         timers = ctx.timer_service()
-        key = ctx.get_current_key()
         wake_ms, outputs = self._on_timer(key, timestamp, timers.current_watermark(), self._store)
         self._metrics.passed()
         if wake_ms is not None:
@@ -101,6 +99,27 @@ class CustomerOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
                 yield _LINES[channel], payload.decode()
             else:
                 yield _RECORDS[channel], Row(key, payload)
+
+
+class CustomerOperator(Shipped, Customers, KeyedProcessFunction):  # type: ignore[misc]
+    """Main output: (relation|item, message) for the item operator. All else leaves by side outputs."""
+
+    def __init__(self, factory: CustomerFactory, binding: CustomerBinding) -> None:
+        """Both are pickled; the logic is made where the operator runs."""
+        self._factory, self._binding = factory, binding
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Make the logic and register the state."""
+        take_short_way()
+        self.prepare(runtime_context)
+
+    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Any:
+        """One event: (place, 0x1F, raw bytes)."""
+        return self.event(value, ctx)
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Any:
+        """Time has passed for one key."""
+        return self.timer_of(ctx.get_current_key(), timestamp, ctx)
 
 
 _RECORDS: dict[int, Any] = {

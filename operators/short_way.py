@@ -62,7 +62,9 @@ def _way(owner: Any, name: str, nothing: Any) -> Callable[[Any], Any]:
     variables = _closure(getattr(owner._main_operation, kept_as))
     function = variables[function_name]
     context = next(value for key, value in variables.items() if key.endswith(("context", "ctx")))
-    collect, converters = _side_outputs(variables)
+    # timers of broadcast functions have no side outputs in PyFlink: theirs are those of the keyed input
+    first = getattr(owner._main_operation, "_process_element_func1", None)
+    collect, converters = _side_outputs(variables if first is None else _closure(first))
     outwards = owner._output_data_converter.to_external
 
     def sent(results: Iterable[Any] | None) -> Any:
@@ -79,9 +81,7 @@ def _way(owner: Any, name: str, nothing: Any) -> Callable[[Any], Any]:
 
     if name == "on_timer":
         return _telling(lambda timestamp: sent(function(timestamp, context)))
-    if field is None:
-        return _telling(lambda value: sent(function(value[1], context)))
-    if name == "process_element":
+    if field == 1:
         keyed = _Keyed(context)
 
         def process(value: Any) -> Any:
@@ -89,7 +89,7 @@ def _way(owner: Any, name: str, nothing: Any) -> Callable[[Any], Any]:
             return sent(function(payload, keyed))
 
         return _telling(process)
-    return _telling(lambda value: sent(function(value[1][1], context)))
+    return _telling(lambda value: sent(function(value[1], context)))
 
 
 def _telling(way: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -131,6 +131,9 @@ class _Keyed:
 
     def timer_service(self) -> Any:
         return self._timers
+
+    def get_broadcast_state(self, descriptor: Any) -> Any:
+        return self._context.get_broadcast_state(descriptor)
 
 
 def _side_outputs(variables: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -60,12 +60,13 @@ def _pulses(tables: StreamTableEnvironment) -> DataStream:
     )
     j_table = tables.sql_query("SELECT '' AS k, X'' AS v FROM pulses")._j_table
     schema = Schema.new_builder().column("k", "STRING NOT NULL").column("v", "BYTES NOT NULL").build()
-    pulses = _from_table(tables, j_table, schema)
+    pulses = from_table(tables, j_table, schema)
     give_uids(pulses, "pulses", parallelism=1)
     return timeless(pulses).name("pulses").uid("pulses").set_parallelism(1)
 
 
-def _from_table(tables: StreamTableEnvironment, j_table: Any, schema: Schema) -> DataStream:
+def from_table(tables: StreamTableEnvironment, j_table: Any, schema: Schema) -> DataStream:
+    """A table of `k STRING, v BYTES` as (key, payload) rows without times."""
     mode = get_gateway().jvm.org.apache.flink.table.connector.ChangelogMode.insertOnly()
     stream = DataStream(tables._j_tenv.toChangelogStream(j_table, schema._j_schema, mode))
     stream._j_data_stream.getTransformation().setOutputType(KEYED_BYTES.get_java_type_info())

@@ -6,6 +6,7 @@ from pyflink.table import StreamTableEnvironment
 
 from jobs.factories import logics
 from jobs.graph import MAX_PARALLELISM, Graph, GraphOptions, Outlets
+from jobs.live.control import control_source
 from jobs.live.settings import REDIS_SHARDS, LiveSpec
 from jobs.live.sinks import TopicSinks
 from jobs.live.source import add_events
@@ -31,5 +32,6 @@ def add_live_job(environment: Any, spec: LiveSpec) -> None:
     options = GraphOptions(bounded=False, one_subtask=spec.parallelism == 1, redis_shards=REDIS_SHARDS)
     graph = Graph(tables, outlets, options)
     events, meta = add_events(tables, spec)
-    graph.build(lambda _: events, logics(spec.settings, spec.rules, spec.rules_source, as_of_ms=None))
+    bound = logics(spec.settings, spec.rules, spec.rules_source, as_of_ms=None)
+    graph.build(lambda _: events, bound, control_source(spec))
     graph.to_redis(meta, "clock")

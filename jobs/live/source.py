@@ -29,6 +29,7 @@ _CHARACTER_BYTES: Final = 4
 """So much more than is quoted of a long record is handed on: whether a character would be cut can then be seen."""
 _LATIN_1: Final = text("ISO-8859-1")
 """In this encoding every byte is a character and the other way round: texts that hold bytes."""
+_SIZE: Final = f"CHAR_LENGTH(DECODE(v, {_LATIN_1}))"
 _SUBJECT: Final = text(r"\A[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+\z")
 """What is not like this the decoder rejects."""
 _PLACE_END, _REFUSED = control_character(0x1F), control_character(0x1E)
@@ -85,7 +86,20 @@ def _interval(length_ms: int) -> str:
 
 def _query(most_bytes: int) -> str:
     """`k`: the subject, '' if there is none to be seen; `v`: place, 0x1F, raw bytes."""
-    raw, size = f"DECODE(v, {_LATIN_1})", f"CHAR_LENGTH(DECODE(v, {_LATIN_1}))"
+    return f"""
+        SELECT
+            CASE
+                WHEN v IS NULL OR {_SIZE} > {most_bytes} THEN ''
+                ELSE COALESCE({_field("customer_id")}, {_field("anonymous_id")}, '')
+            END AS k,
+            {payload(most_bytes)} AS v,
+            ts
+        FROM events"""  # noqa: S608  (as above)
+
+
+def payload(most_bytes: int) -> str:
+    """Of a record with topic `t`, partition `p`, offset `o` and value `v`: place, 0x1F, raw bytes; all of it in SQL."""
+    raw, size = f"DECODE(v, {_LATIN_1})", _SIZE
     null = f"CONCAT({_REFUSED}, {text(Reason.NULL_VALUE)}, {_REFUSED}, 'the record has no value', {_PLACE_END})"
     detail = f"CONCAT(CAST({size} AS STRING), ' bytes; more than {most_bytes} are not looked at')"
     cut = f"SUBSTRING({raw}, 1, {RAW_MAX_BYTES + _CHARACTER_BYTES})"
@@ -102,18 +116,11 @@ def _query(most_bytes: int) -> str:
         ]
     )
     return f"""
-        SELECT
-            CASE
-                WHEN v IS NULL OR {size} > {most_bytes} THEN ''
-                ELSE COALESCE({_field("customer_id")}, {_field("anonymous_id")}, '')
-            END AS k,
             ENCODE(CONCAT(
                 t, ':', CAST(p AS STRING), ':', CAST(o AS STRING),
                 CASE WHEN v IS NULL THEN {null} WHEN {size} > {most_bytes} THEN CONCAT({large})
                 ELSE CONCAT({_PLACE_END}, {raw}) END
-            ), {_LATIN_1}) AS v,
-            ts
-        FROM events"""  # noqa: S608  (as above)
+            ), {_LATIN_1})"""
 
 
 def _field(name: str) -> str:

@@ -43,13 +43,16 @@ Cause = tuple[str, str | None]
 """(kind, event id): see schemas/changes.py."""
 
 
-def corrections(published: list[Turn], true: list[Turn], cause: Cause) -> tuple[list[Turn], list[Turn]]:
+def corrections(
+    published: list[Turn], true: list[Turn], cause: Cause, reign: Any = None
+) -> tuple[list[Turn], list[Turn]]:
     """Hold what was published against what is true, both in time order and over the same span of time.
 
     Args:
         published: what was said of this span.
         true: what is so.
         cause: of what is taken back or said again, which nothing in `true` accounts for.
+        reign: the rules that made it untrue, if it was them; else each is put down to the rules of its time.
 
     Returns:
         (say, stand): the turns to publish now, in order; and what then stands as published, in time order, in which
@@ -60,14 +63,14 @@ def corrections(published: list[Turn], true: list[Turn], cause: Cause) -> tuple[
     for segment in dict.fromkeys(turn.segment for turn in [*published, *true]):
         old = [turn for turn in published if turn.segment == segment]
         new = [turn for turn in true if turn.segment == segment]
-        said, standing = _correct_segment(old, new, cause)
+        said, standing = _correct_segment(old, new, cause, reign)
         say += said
         stand += standing
     stand.sort(key=lambda turn: turn.at_ms)
     return say, stand
 
 
-def _correct_segment(old: list[Turn], new: list[Turn], cause: Cause) -> tuple[list[Turn], list[Turn]]:
+def _correct_segment(old: list[Turn], new: list[Turn], cause: Cause, reign: Any) -> tuple[list[Turn], list[Turn]]:
     known = {_key(turn) for turn in old}
     wanted = {_key(turn) for turn in new}
     untrue = [turn for turn in old if _key(turn) not in wanted]
@@ -79,11 +82,12 @@ def _correct_segment(old: list[Turn], new: list[Turn], cause: Cause) -> tuple[li
         replace(turn, supersedes=spare[turn.entered].pop(0).change_id if spare[turn.entered] else "") for turn in fresh
     ]
     taken_back = sorted([*spare[True], *spare[False]], key=lambda turn: turn.at_ms, reverse=True)
-    say = [_undo(turn, cause) for turn in taken_back] + replacing
+    say = [_undo(turn, cause, reign) for turn in taken_back] + replacing
     stands = {_key(turn): turn for turn in (*old, *replacing)}
     standing = [stands[_key(turn)] for turn in new]  # as lived: within a millisecond an erasure comes before an entry
     if standing and standing[-1].change_id and not _leaves_right(say[-1], standing[-1]):
-        again = replace(standing[-1], supersedes=standing[-1].change_id, change_id="", cause=cause)
+        newest = standing[-1]
+        again = replace(newest, supersedes=newest.change_id, change_id="", cause=cause, reign=reign or newest.reign)
         standing[-1] = again
         say.append(again)
     return say, standing
@@ -99,7 +103,8 @@ def _leaves_right(said: Turn, newest: Turn) -> bool:
     return said.entered == newest.entered and (not said.entered or said.since_ms == newest.since_ms)
 
 
-def _undo(turn: Turn, cause: Cause) -> Turn:
+def _undo(turn: Turn, cause: Cause, reign: Any) -> Turn:
     """Take a turn back. To undo a leaving is to be in since the old entry again."""
     at_ms = turn.at_ms if turn.entered else turn.since_ms
-    return replace(turn, entered=not turn.entered, at_ms=at_ms, supersedes=turn.change_id, change_id="", cause=cause)
+    undone = replace(turn, entered=not turn.entered, at_ms=at_ms, supersedes=turn.change_id, change_id="", cause=cause)
+    return replace(undone, reign=reign or turn.reign)

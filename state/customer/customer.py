@@ -323,7 +323,10 @@ class Customer:
             return []
         touched = [turn for turn in self.published if turn.at_ms >= self.redo_from_ms]
         kept = self.published[: len(self.published) - len(touched)]
-        said, stand = (self.turns, self.turns) if not touched else corrections(touched, self.turns, self.correcting)
+        said, stand = self.turns, self.turns
+        if touched:
+            by_rules = self.epochs[-1] if self.correcting is RULES else None
+            said, stand = corrections(touched, self.turns, self.correcting, by_rules)
         self.turns = []
         self.redo_from_ms = NEVER_MS
         self.published = [*kept, *stand]

@@ -47,6 +47,9 @@ def assert_labelled(ruled: Ruled, record: dict[str, Any]) -> None:
     moments = [from_ms for from_ms, _ in ruled.took_up[record["customer_id"]][1:]]
     if record["cause"]["kind"] == "rules":
         assert record["cause"]["event_id"] is None
+        assert record["rule_version"] in {
+            ALL[which][0].version for _, which in ruled.took_up[record["customer_id"]][1:]
+        }
         assert record["at_ms"] in moments or record["supersedes"]
     if record["at_ms"] not in moments and not record["supersedes"]:
         version = ALL[ruled.which_at(record["customer_id"], record["at_ms"])][0].version

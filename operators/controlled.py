@@ -1,0 +1,153 @@
+"""The CUSTOMER operator of a job with a control stream, and the operator that reads the stream."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Protocol
+
+from pyflink.common import Row
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+from pyflink.datastream.functions import KeyedBroadcastProcessFunction
+
+from operators.bytes_state import as_they_are, bytes_by_string
+from operators.customer import CustomerBinding, Customers
+from operators.every_key import every_key, watermark_ms
+from operators.logic import Channel, CustomerFactory, Output
+from operators.shipping import Shipped
+from operators.short_way import take_short_way
+from operators.tags import REJECTED_RECORDS
+
+STATE = "control"
+"""Name of the broadcast state."""
+
+
+class ControlLogic(Protocol):
+    """Reads control records; gives what can take effect to CONTROL, and the rest to REJECTED."""
+
+    def on_record(self, key: str, payload: bytes) -> Any: ...
+
+
+ControlFactory = Callable[[], ControlLogic]
+
+
+class ControlOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
+    """Main output: (key, control record). What is refused leaves by a side output, once for the whole job."""
+
+    def __init__(self, factory: ControlFactory) -> None:
+        """The factory is pickled; the logic is made where the operator runs."""
+        self._factory = factory
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Make the logic."""
+        take_short_way()
+        self._logic = self._factory()
+
+    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Any:
+        """One record: (place, 0x1F, raw bytes)."""
+        return self._emitted(self._logic.on_record(ctx.get_current_key(), value))
+
+    def _emitted(self, outputs: Any) -> Iterator[Any]:
+        output: Output
+        for output in outputs:
+            channel, key, payload = output
+            yield Row(key, payload) if channel == Channel.CONTROL else (REJECTED_RECORDS, Row(key, payload))
+
+
+class ControlledCustomerOperator(Shipped, Customers, KeyedBroadcastProcessFunction):  # type: ignore[misc]
+    """As CustomerOperator, with rules and settings that change.
+
+    In thread mode every customer is woken as other rules come into force. In process mode nobody can list the keys:
+    there customers follow at their next event or timer.
+    """
+
+    def __init__(self, factory: CustomerFactory, binding: CustomerBinding) -> None:
+        """Both are pickled; the logic is made where the operator runs."""
+        self._factory, self._binding = factory, binding
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Make the logic and register the state; what was said before is read with the first record or timer."""
+        take_short_way()
+        self.prepare(runtime_context)
+        self._descriptor = bytes_by_string(STATE)
+        self._view = BroadcastView()
+        self._begun = False
+        self._every_key = partial(every_key, runtime_context, "customer")
+        self._watermark_ms = partial(watermark_ms, runtime_context)
+
+    def process_element(self, value: bytes, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Any:
+        """One event: (place, 0x1F, raw bytes)."""
+        if not self._begun:
+            self._begin(ctx, ctx.timer_service().current_watermark())
+        return self.event(value, ctx)
+
+    def process_broadcast_element(self, value: Any, ctx: KeyedBroadcastProcessFunction.Context) -> Any:
+        """A control record that can take effect."""
+        now_ms = self._watermark_ms(ctx)
+        if not self._begun:
+            self._begin(ctx, now_ms)
+        self._view.write_to(as_they_are(ctx.get_broadcast_state(self._descriptor)))
+        self._wake(self._logic.on_control(value[1], self._view, now_ms))
+        return ()
+
+    def on_timer(self, timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Any:
+        """Time has passed for one key."""
+        if not self._begun:
+            key = ctx.get_current_key()
+            self._begin(ctx, ctx.timer_service().current_watermark())
+            return self.timer_of(key, timestamp, ctx)
+        return self.timer_of(ctx.get_current_key(), timestamp, ctx)
+
+    def _begin(self, ctx: Any, now_ms: int) -> None:
+        self._begun = True
+        self._view.read_from(as_they_are(ctx.get_broadcast_state(self._descriptor)))
+        self._wake(self._logic.on_start(self._view, now_ms))
+
+    def _wake(self, time_ms: int | None) -> None:
+        if time_ms is not None:
+            self._every_key(time_ms)
+
+
+class BroadcastView:
+    """Broadcast state that can be changed at any time.
+
+    Flink hands out a writable view with a control record only. What is put before that is kept, and written then; the
+    same would be put again after a restart.
+    """
+
+    def __init__(self) -> None:
+        self._unwritten: dict[str, bytes | None] = {}
+        self._state: Any = None
+        self._writable = False
+
+    def read_from(self, state: Any) -> None:
+        """Use a view that can be read."""
+        self._state = state
+
+    def write_to(self, state: Any) -> None:
+        """Use a view that can be written."""
+        self._state, self._writable = state, True
+        for key, packed in self._unwritten.items():
+            self._set(key, packed)
+        self._unwritten.clear()
+
+    def get(self, key: str) -> bytes | None:
+        """A value, or None."""
+        if key in self._unwritten:
+            return self._unwritten[key]
+        packed: bytes | None = self._state.get(key)
+        return packed
+
+    def put(self, key: str, packed: bytes) -> None:
+        """Keep a value."""
+        self._set(key, packed)
+
+    def remove(self, key: str) -> None:
+        """Forget a value."""
+        self._set(key, None)
+
+    def _set(self, key: str, packed: bytes | None) -> None:
+        if not self._writable:
+            self._unwritten[key] = packed
+        elif packed is None:
+            self._state.remove(key)
+        else:
+            self._state.put(key, packed)

@@ -4,6 +4,7 @@ In thread mode PyFlink would take a byte array apart into a tuple of integers, o
 as they are, so the converter in between is replaced by the one that does nothing.
 """
 
+from types import SimpleNamespace
 from typing import Any
 
 from pyflink.common import Types
@@ -45,6 +46,23 @@ def as_they_are(map_state: Any) -> Any:
     if hasattr(map_state, "_v_converter"):
         map_state._v_converter = _identity()
     return map_state
+
+
+def writable(broadcast_state: Any) -> Any:
+    """A broadcast state of bytes that can be written at any time; None in process mode, where that cannot be had.
+
+    What is written must be the same in all subtasks: with a record that is not broadcast, that is the caller's care.
+    """
+    try:
+        from pyflink.fn_execution.datastream.embedded.state_impl import BroadcastStateImpl, ReadOnlyBroadcastStateImpl
+    except ImportError:  # it loads only inside the JVM
+        return None
+    if not isinstance(broadcast_state, ReadOnlyBroadcastStateImpl):
+        return None
+    converters = SimpleNamespace(
+        _key_converter=broadcast_state._k_converter, _value_converter=broadcast_state._v_converter
+    )
+    return BroadcastStateImpl(broadcast_state._state, converters)
 
 
 def _keep_values_as_they_are(state: Any) -> None:

@@ -8,7 +8,7 @@ from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
-from operators.bytes_state import as_they_are, bytes_by_string
+from operators.bytes_state import as_they_are, bytes_by_string, writable
 from operators.customer import CustomerBinding, Customers
 from operators.every_key import every_key, watermark_ms
 from operators.logic import Channel, CustomerFactory, Output
@@ -98,7 +98,12 @@ class ControlledCustomerOperator(Shipped, Customers, KeyedBroadcastProcessFuncti
 
     def _begin(self, ctx: Any, now_ms: int) -> None:
         self._begun = True
-        self._view.read_from(as_they_are(ctx.get_broadcast_state(self._descriptor)))
+        state = as_they_are(ctx.get_broadcast_state(self._descriptor))
+        anytime = writable(state)
+        if anytime is None:
+            self._view.read_from(state)
+        else:  # so that the rules of the submission are kept, too
+            self._view.write_to(anytime)
         self._wake(self._logic.on_start(self._view, now_ms))
 
     def _wake(self, time_ms: int | None) -> None:

@@ -37,12 +37,12 @@ class LiveJob:
         assert told.returncode == 0, told.stderr
         return [json.loads(line) for line in told.stdout.splitlines()] if "show" in arguments else None
 
-    def start(self) -> None:
+    def start(self, *more: str) -> None:
         self.segmill("topics", "create", *self.kafka, "--partitions", "2")
         redis = f"redis://127.0.0.1:{self.stack.plan.redis_port}"
         self.segmill(
             "submit", "segments", *self.flink, *self.kafka, "--redis", redis, "--name", "ruled", "--parallelism", "2",
-            "--checkpoint-interval", "2s", "--quiet-after", "2s",
+            "--checkpoint-interval", "2s", "--quiet-after", "2s", *more,
         )  # fmt: skip
 
     def feed(self, customers: list[str]) -> None:
@@ -121,3 +121,13 @@ def test_rules_change_under_a_running_job(job: LiveJob, tmp_path: Path) -> None:
     shown = job.segmill("control", "show", *job.kafka)
     assert [one["rule_version"] for one in shown] == [version, None, None]
     assert "rules:2:9" in shown[1]["refused"]
+
+    job.segmill("stop", "ruled", *job.flink)
+    third = tmp_path / "third.toml"
+    third.write_text(strict + LOOKERS.replace("lookers", "seen"), encoding="utf-8")
+    job.start("--from-savepoint", "latest", "--rules", str(third))
+    everybody = {*idle, *new}
+    wait(lambda: set(job.changes("seen", "entered")) == everybody, "the rules of a new submission win", 120)
+    wait(lambda: set(job.changes("lookers", "left")) == everybody, "everybody leaves what is no more")
+    assert {one["rule_version"] for one in job.changes("seen", "entered").values()} == {load_rules(third).version}
+    assert {one["cause"]["kind"] for one in job.changes("lookers", "left").values()} == {"rules"}

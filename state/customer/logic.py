@@ -221,7 +221,7 @@ class CustomerLogic:
         """
         if customer.pending:
             return 0
-        if not self._live:
+        if not self._live or not customer.fold.clock_ms:  # of whom nothing is known, nothing can change
             return NEVER_MS
         fold, publication, settings = customer.fold, customer.publication, self.settings
         due_ms = min(customer.flip_ms, publication.due_ms(fold))

@@ -179,3 +179,16 @@ class TestReaders:
         ruled.finished.local.control(control("1", "other"))
         assert customer.renew()
         assert customer.revision > before
+
+
+class TestWhoIsNotKnown:
+    def test_nobody_waits_for_rules_with_nothing_known(self) -> None:
+        """Only an event that was too late: the state counts it, and there is nothing to work out anew, ever."""
+        late, newest = last_view("late", 1_740_787_200_000), last_view("c", 1_740_787_200_000 + DAY_MS)
+        patience = Settings(allowed_lateness_ms=0)
+        publications = [Publication(3, "default"), Publication(3, "other", 1_740_787_200_000 + 2 * DAY_MS)]
+        lines = [newest, last_view("c", 1_740_787_200_000 + DAY_MS + 1, "more"), late]
+        until_ms = 1_740_787_200_000 + 9 * DAY_MS
+        ruled = run_ruled(lines, until_ms, publications, settings=patience, out_of_orderness_ms=0)
+        assert ruled.finished.customer("late").late == 1
+        assert {record["customer_id"] for record in ruled.finished.records()} == {"c"}

@@ -66,8 +66,8 @@ def segmill() -> None:
     `segmill COMMAND --help` tells more.
 
     \b
-    Exit codes: 0 done; 1 not done, the message says why; 2 wrong usage; 3 the answer is no (rules check found faults,
-    show found nothing, verify found a difference); 130 interrupted.
+    Exit codes: 0 done; 1 not done, the message says why; 2 wrong usage; 130 interrupted;
+    3 the answer is no: rules check found faults, show found nothing, verify found a difference.
     """
 
 

@@ -134,7 +134,7 @@ class Graph:
 
     def _control(self, source: Source, factory: ControlFactory) -> DataStream:
         records = keyed(source(self._tables)).process(ControlOperator(factory), output_type=KEYED_BYTES)
-        return records.name("control").uid("control").set_parallelism(1).set_max_parallelism(1)
+        return records.name("control").uid("control").set_parallelism(1)
 
     def _controlled_customers(self, source: Source, factory: CustomerFactory, control: DataStream) -> DataStream:
         options = self._options

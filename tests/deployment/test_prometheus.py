@@ -194,7 +194,7 @@ class TestRunningJob:
     def test_the_watermark_of_the_customers_is_there(self, scraped: str) -> None:
         """What the lag is worked out from."""
         (watermark_ms,) = values(
-            scraped, "flink_taskmanager_job_task_operator_currentInputWatermark", operator_name="customer"
+            scraped, "flink_taskmanager_job_task_operator_currentOutputWatermark", operator_name="customer"
         )
         assert watermark_ms > 1_000_000_000_000
 

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast test-cluster connectors lint types bench clean
+.PHONY: help run test test-fast test-cluster test-faults connectors lint types bench clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ test-fast: $(VENV)/.ready ## the tests that start no Flink job
 
 test-cluster: $(VENV)/.ready connectors ## the tests with a real Kafka, Flink cluster and Redis
 	@$(BIN)/pytest -m cluster tests/cluster
+
+test-faults: $(VENV)/.ready connectors ## servers killed during a replay of 500,000 events, about 15 minutes
+	@SEGMILL_FAULT_EVENTS=500000 $(BIN)/pytest -s -m cluster tests/cluster/test_faults.py
 
 # Jars from Maven, into folders that are whole or not there.
 connectors: build/connectors/.ready build/kafka/.ready ## fetch the Kafka connector and broker (45 MB, needs Maven)

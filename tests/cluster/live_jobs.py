@@ -102,6 +102,13 @@ class LiveJob:
             producer.produce(self.topics.events.name, value, key, timestamp=time_ms)
         assert producer.flush(30) == 0
 
+    def watermarks_ms(self, operator: str) -> list[int]:
+        """Of each subtask of an operator that has one; of `customer` Flink tells that of its control input."""
+        vertices = self.cluster._ask(f"/jobs/{self.job_id}")["vertices"]
+        vertex = next(one["id"] for one in vertices if one["name"].startswith(operator))
+        marks = self.cluster._ask(f"/jobs/{self.job_id}/vertices/{vertex}/watermarks")
+        return [int(one["value"]) for one in marks] or [-1]
+
     def changes(self) -> list[Message]:
         return records(self.bootstrap, self.topics.segment_changes.name)
 

@@ -61,17 +61,10 @@ class TestReplay:
             said = segmill("replay", log, "--topic", job.topics.events.name, "--bootstrap", job.bootstrap)
             assert said.returncode == 0, said.stderr
             job.await_all_read()
-            until(lambda: self._clock_ms(job) > over_files.summary["as_of_ms"], "the quiet clock passes the last event")
+            as_of_ms = over_files.summary["as_of_ms"]
+            until(lambda: min(job.watermarks_ms("item")) > as_of_ms, "the quiet clock passes the last event")
             job.next_checkpoints()
             yield job
-
-    @staticmethod
-    def _clock_ms(job: LiveJob) -> int:
-        """Watermark of the customer operator, the lowest of its subtasks."""
-        vertices = job.cluster._ask(f"/jobs/{job.job_id}")["vertices"]
-        customer = next(one["id"] for one in vertices if one["name"].startswith("customer"))
-        marks = job.cluster._ask(f"/jobs/{job.job_id}/vertices/{customer}/watermarks")
-        return min((int(one["value"]) for one in marks), default=-1)
 
     def test_memberships_are_those_of_a_run_over_the_files(self, replayed: LiveJob, over_files: Run) -> None:
         """Whatever was corrected on the way."""

@@ -41,8 +41,8 @@ class LiveJob:
         self.settings_file.write_text(f'redis_prefix = "{self.prefix}"\n', encoding="utf-8")
         self.job_id = ""
 
-    def make_topics(self) -> None:
-        how = ("--bootstrap", self.bootstrap, "--partitions", 4, "--topic-prefix", self.prefix)
+    def make_topics(self, partitions: int = 4) -> None:
+        how = ("--bootstrap", self.bootstrap, "--partitions", partitions, "--topic-prefix", self.prefix)
         made = segmill("topics", "create", *how)
         assert made.returncode == 0, made.stderr
 

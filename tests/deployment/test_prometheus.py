@@ -35,7 +35,7 @@ PORTS = range(24_100, 24_200)
 WHOLE = (f"{GROUP}outcome_events", f"{GROUP}le_batch_ms_bucket", "flink_taskmanager_job_task_busyTimeMsPerSecond")
 """What a scrape has while all operators are open: not yet at the start, no longer at the end."""
 OF_KAFKA = ["flink_taskmanager_job_task_operator_pendingRecords"]
-"""Of a live job only: tests/cluster/test_metrics.py has one."""
+"""Of a live job only: tests/cluster/test_live_metrics.py has one."""
 
 
 def rules() -> list[dict[str, Any]]:

@@ -1,0 +1,61 @@
+"""Savepoints of releases before: a job goes on from each, at another parallelism, as if it had never stopped."""
+
+import gzip
+import json
+from pathlib import Path
+
+import msgpack
+import pytest
+import redis
+
+from jobs.stack.stack import Stack
+from schemas.decode import Decoder
+from schemas.facts import Kind
+from schemas.settings import HOUR_MS, Settings
+from tests.cluster.live_jobs import LiveJob, until
+from tests.cluster.stored_savepoint import FOLDER, PARTITIONS, PREFIX, filled
+from tests.end_to_end.segmill_runs import segmill
+
+pytestmark = pytest.mark.cluster
+VERSIONS = sorted(path.name for path in FOLDER.iterdir())
+
+
+def busiest(lines: list[bytes]) -> tuple[str, int, int]:
+    """Of the customer with most views: id, number of views, time of the last event of all (ms)."""
+    facts = [Decoder(Settings()).decode(line) for line in lines]
+    viewed = [subject for subject, fact in facts if fact.kind == Kind.PRODUCT_VIEWED]
+    customer = max(sorted(set(viewed)), key=viewed.count)
+    return customer, viewed.count(customer), max(fact.time_ms for _, fact in facts)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_stored_savepoint_is_restored(stack: Stack, version: str, tmp_path: Path) -> None:
+    """What it knew is added to what comes: nothing is forgotten, and nothing is read twice."""
+    log = FOLDER / version / "log.jsonl.gz"
+    customer, views, newest_ms = busiest(gzip.decompress(log.read_bytes()).splitlines())
+    job = LiveJob(stack, prefix=PREFIX)
+    job.make_topics(PARTITIONS)
+    filled(job, log)
+    try:
+        job.submit("--from-savepoint", FOLDER / version / "savepoint", "--parallelism", "2")
+        event = {
+            "event_id": "after",
+            "type": "product_viewed",
+            "timestamp": newest_ms + HOUR_MS,
+            "customer_id": customer,
+            "product_id": "p",
+        }
+        job.produce((b"", json.dumps(event).encode(), newest_ms + HOUR_MS))
+        client = redis.Redis.from_url(job.redis_url)
+        key = f"{job.prefix}profile:{customer}"
+
+        def views_now() -> int:
+            packed = client.get(key)
+            return int(msgpack.unpackb(packed)["features"]["views_90d"]) if packed else 0
+
+        until(lambda: views_now() > 0, "the profile is written")
+        assert views_now() == views + 1
+        assert job.restarts() == 0
+    finally:
+        segmill("stop", job.name, "--now", "--flink", job.cluster.url)
+        until(lambda: job.cluster.free_slots() == stack.plan.task_managers, "the slots are free")

@@ -73,6 +73,7 @@ def _mix(results: Results, made: Records, repeat: int) -> None:
     for name, live in (("embedded settings", False), ("live settings", True)):
         passes: list[Timed] = []
         closings: list[float] = []
+        totals: list[float] = []
         sizes: list[int] = []
         for _ in range(repeat):
             run = LocalRun(logic(live=live, as_of_ms=newest_ms), Settings().out_of_orderness_ms)
@@ -81,9 +82,12 @@ def _mix(results: Results, made: Records, repeat: int) -> None:
             began = time.process_time()
             for _ in run.close():
                 pass
-            closings.append((time.process_time() - began) / len(sizes) * 1e6)
+            closing_s = time.process_time() - began
+            closings.append(closing_s / len(sizes) * 1e6)
+            totals.append(len(made) / (passes[-1].cpu_s + closing_s))
         _add_passes(results, f"default mix, {name}", passes)
         results.add(f"  end of the run, {name}", "us/customer", *closings)
+        results.add(f"{name}, the end of the run included", "events/s", *totals)
         if not live:
             results.add("calibration loop", "s", *(one.calibration_s for one in passes))
             for label, share in (("median", 0.5), ("p90", 0.9), ("p99", 0.99)):

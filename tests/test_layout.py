@@ -38,7 +38,7 @@ def texts() -> Iterator[Path]:
         if top.name.startswith(".") or top.name in MADE or top.suffix == ".egg-info":
             continue
         for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
-            if path.is_file() and path.suffix in TEXTS and "__pycache__" not in path.parts:
+            if path.is_file() and path.suffix in TEXTS and not {"__pycache__", "savepoints"} & set(path.parts):
                 yield path
 
 

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import threading
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 from files import CONF, ROOT, read
 from flink_options import flink_home
 
+from benchmarks.alone import alone
 from jobs.factories import logics
 from jobs.runtime.flink import JobSpec, run_job
 from jobs.runtime.gateway import Gateway
@@ -93,7 +93,12 @@ def reporter() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def scraped() -> Iterator[str]:
+def scraped() -> str:
+    """What a real job showed; in a process of its own, as PyFlink keeps objects of the first Java."""
+    return alone(shown_by_a_job)
+
+
+def shown_by_a_job() -> str:
     """What a real job over a simulated log showed last, its Redis included."""
     settings, rule_set = Settings(), load_rules()
     decode = Decoder(settings).decode
@@ -111,7 +116,7 @@ def scraped() -> Iterator[str]:
             spec = JobSpec(spool.path, logic, folder / "job", 5_000, target, flink=reporter())
             with Scraper(gateway) as scraper:
                 run_job(gateway, spec)
-            yield scraper.last
+            return scraper.last
 
 
 def libraries(folder: Path) -> Path:

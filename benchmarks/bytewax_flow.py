@@ -25,6 +25,7 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import run_main
 
+from benchmarks.marks import STEADY_FROM, STEADY_TO
 from schemas.settings import Settings
 from schemas.timestamps import parse_rfc3339
 from state.channels import Channel, Output
@@ -37,7 +38,6 @@ from state.similar.settings import SimilarSettings
 BATCH = 1_000
 EPOCH = timedelta(seconds=10)
 """Bytewax's default: with recovery, the states that changed are stored this often."""
-STEADY_FROM, STEADY_TO = 0.2, 0.9
 
 Event = tuple[str, int, bytes]
 """(subject, watermark before this event, payload): Bytewax does not tell a step's logic which key it is for."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.alone import alone
+from benchmarks.marks import STEADY_FROM, STEADY_TO
 from benchmarks.results import Results
 from benchmarks.workload import HOT_SHARE, log_file
 from jobs.run import Progress, RunPlan, run
@@ -24,7 +25,6 @@ from schemas.logs import open_log
 from schemas.settings import Settings
 from state.rules.ruleset import load_rules
 
-STEADY_FROM, STEADY_TO = 0.2, 0.9
 ENDED = 0.999
 
 

@@ -11,7 +11,6 @@ import resource
 import sys
 import time
 from collections import Counter
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +21,13 @@ from bytewax.operators import StatefulBatchLogic
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import run_main
 
-from benchmarks.kafka_marks import Marks
+from benchmarks.bytewax_flow import BATCH, EPOCH, Event, PackedCustomer
+from benchmarks.marks import Marks
 from schemas.settings import Settings
 from state.channels import Channel, Output
-from state.customer.counts import NEVER_MS
 from state.customer.logic import CustomerLogic
-from state.local import DictStore
 from state.rules.ruleset import load_rules
 from state.similar.settings import SimilarSettings
-
-EPOCH = timedelta(seconds=10)
-BATCH = 1_000
-
-Event = tuple[str, int, bytes]
-"""(subject, watermark before this event, payload)."""
 
 
 class Keyed:
@@ -62,31 +54,12 @@ class Keyed:
         return key, event
 
 
-class PackedCustomer(StatefulBatchLogic[Event, Output, tuple[str, bytes | None]]):
-    """One customer: its snapshot is the packed state, which the logic makes with every event."""
+class Customer(PackedCustomer):
+    """One customer; a topic has no end at which its books were closed."""
 
-    def __init__(self, logic: CustomerLogic, snapshot: tuple[str, bytes | None] | None) -> None:
-        self._logic, self._store, self._wake_ms = logic, DictStore(), NEVER_MS
-        self._key, self._store.packed = snapshot or ("", None)
-
-    def on_batch(self, values: list[Event]) -> tuple[list[Output], bool]:
-        """Events of this customer, in order; a timer that is due goes first."""
-        said: list[Output] = []
-        for self._key, watermark_ms, payload in values:
-            if watermark_ms >= self._wake_ms:
-                wake_ms, outputs = self._logic.on_timer(self._key, self._wake_ms, watermark_ms, self._store)
-                self._wake_ms = NEVER_MS if wake_ms is None else wake_ms
-                said += outputs
-            wake_ms, outputs = self._logic.on_event(self._key, payload, watermark_ms, self._store)
-            if wake_ms is not None:
-                self._wake_ms = min(self._wake_ms, wake_ms)
-            said += outputs
-        COUNTS.update(int(channel) for channel, _, _ in said)
-        return said, StatefulBatchLogic.RETAIN
-
-    def snapshot(self) -> tuple[str, bytes | None]:
-        """The packed state."""
-        return self._key, self._store.packed
+    def on_eof(self) -> tuple[list[Output], bool]:
+        """Nothing more is said."""
+        return [], StatefulBatchLogic.RETAIN
 
 
 COUNTS: Counter[int] = Counter()
@@ -94,6 +67,7 @@ COUNTS: Counter[int] = Counter()
 
 def _change(said: tuple[str, Output]) -> KafkaSinkMessage[bytes, bytes] | None:
     channel, key, payload = said[1]
+    COUNTS[int(channel)] += 1
     return KafkaSinkMessage(key.encode(), payload) if channel == Channel.SEGMENT_CHANGE else None
 
 
@@ -104,7 +78,7 @@ def main(bootstrap: str, topic: str, out_topic: str, newest_ms: str, total: str,
     dataflow = Dataflow("customers")
     source = KafkaSource([bootstrap], [topic], tail=False, batch_size=BATCH)
     events = op.map("key", op.input("events", dataflow, source), keyed)
-    said = op.stateful_batch("customer", events, lambda snapshot: PackedCustomer(logic, snapshot))
+    said = op.stateful_batch("customer", events, lambda snapshot: Customer(logic, snapshot))
     op.output("changes", op.filter_map("change", said, _change), KafkaSink([bootstrap], out_topic))
     Path(recovery_folder).mkdir(exist_ok=True)
     init_db_dir(Path(recovery_folder), 1)

@@ -17,7 +17,7 @@ from typing import Any
 
 from quixstreams import Application, State
 
-from benchmarks.kafka_marks import Marks
+from benchmarks.marks import Marks
 from schemas.settings import Settings
 from state.channels import Channel
 from state.customer.counts import NEVER_MS

@@ -99,17 +99,14 @@ class Graph:
 
     def build(self, source: Source, logics: Logics, control: Source | None = None) -> None:
         """Add the whole graph. `control`: gives a stream of (anything, payload) without a say in the time."""
-        refused: DataStream | None = None
-        if control is None or logics.control is None:
-            customers = self._customers(source, logics.customer)
-        else:
+        records: DataStream | None = None
+        if control is not None and logics.control is not None:
             records = self._control(control, logics.control)
-            refused = side_output(records, REJECTED_RECORDS)
-            customers = self._controlled_customers(source, logics.customer, records)
+        customers = self._customers(source, logics.customer, records)
         for tag, sink in self._side_outputs():
             outputs = side_output(customers, tag)
-            if tag is REJECTED_RECORDS and refused is not None:
-                outputs = outputs.union(refused)
+            if tag is REJECTED_RECORDS and records is not None:
+                outputs = outputs.union(side_output(records, tag))
             (sink or discard)(outputs, tag.tag_id)
         self.to_redis(side_output(customers, REDIS), "customer")
         if logics.item is None or logics.publish is None:
@@ -136,19 +133,16 @@ class Graph:
         records = keyed(source(self._tables)).process(ControlOperator(factory), output_type=KEYED_BYTES)
         return records.name("control").uid("control").set_parallelism(1)
 
-    def _controlled_customers(self, source: Source, factory: CustomerFactory, control: DataStream) -> DataStream:
+    def _customers(self, source: Source, factory: CustomerFactory, control: DataStream | None) -> DataStream:
         options = self._options
         binding = CustomerBinding(options.bounded, options.redis_shards, options.progress_dir)
-        records = control.broadcast(bytes_by_string(CONTROL_STATE))
-        operator = ControlledCustomerOperator(factory, binding)
-        customers = keyed(source(self._tables)).connect(records).process(operator, output_type=KEYED_BYTES)
-        return customers.name("customer").uid("customer")
-
-    def _customers(self, source: Source, factory: CustomerFactory) -> DataStream:
-        options = self._options
-        binding = CustomerBinding(options.bounded, options.redis_shards, options.progress_dir)
-        operator = CustomerOperator(factory, binding)
-        customers = keyed(source(self._tables)).process(operator, output_type=KEYED_BYTES)
+        events = keyed(source(self._tables))
+        if control is None:
+            customers = events.process(CustomerOperator(factory, binding), output_type=KEYED_BYTES)
+        else:
+            records = control.broadcast(bytes_by_string(CONTROL_STATE))
+            operator = ControlledCustomerOperator(factory, binding)
+            customers = events.connect(records).process(operator, output_type=KEYED_BYTES)
         return customers.name("customer").uid("customer")
 
     def _items(self, customers: DataStream, factory: ItemFactory) -> DataStream:

@@ -1,4 +1,4 @@
-"""When which event passed: the steady rate between 20 % and 90 % of a topic, without start and end."""
+"""What is steady: the rate between 20 % and 90 % of the events, without start and end."""
 
 import time
 

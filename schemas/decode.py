@@ -84,8 +84,8 @@ class Decoder:
             event = self._decode(raw)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise (diagnosis.invalid_utf8(raw) or diagnosis.explain(raw, error)) from None
-        # A short record of plain signs cannot hold an id that is too long or has a control character in it.
-        if size > ID_MAX_BYTES or not raw.isascii() or b"\\" in raw or b"\x7f" in raw:
+        # A short record of printable signs cannot hold an id that is too long or has a control character in it.
+        if size > ID_MAX_BYTES or b"\\" in raw or b"\x7f" in raw or not (raw.isascii() or _is_printable(raw)):
             _check_text(raw, event)
         subject: str | None = event.customer_id or event.anonymous_id
         if not subject:
@@ -220,8 +220,16 @@ def _empty(path: str) -> str:
     raise Rejected(Reason.MISSING_FIELD, f"{path} is empty")
 
 
+def _is_printable(raw: bytes) -> bool:
+    """Whether these are printable characters in valid UTF-8."""
+    try:
+        return raw.decode().isprintable()
+    except UnicodeDecodeError:
+        return False
+
+
 def _check_text(raw: bytes, event: AnyEvent) -> None:
-    """Check what only records that are long, not ASCII, or hold escapes can have wrong."""
+    """Check what only records that are long, hold escapes, or something that cannot be printed can have wrong."""
     if not raw.isascii() and (rejected := diagnosis.invalid_utf8(raw)):
         raise rejected
     if diagnosis.is_too_deep(raw):

@@ -18,6 +18,8 @@ from msgspec.structs import replace
 from schemas.facts import Fact, Kind
 from schemas.settings import Settings
 from state.chunks import ChunkStore
+from state.customer import base as packed_base
+from state.customer.base import Base
 from state.customer.calendar import ALWAYS_MS, Calendar, Reign
 from state.customer.corrections import Cause, Turn, corrections
 from state.customer.counts import NEVER_MS
@@ -44,7 +46,7 @@ class Customer:
     """State and behaviour of one customer. Nothing here knows its id, or an engine."""
 
     __slots__ = (
-        "after", "before", "calendar", "coming", "correcting", "duplicates", "epoch", "epochs", "evaluated_ms",
+        "after", "base", "before", "calendar", "coming", "correcting", "duplicates", "epoch", "epochs", "evaluated_ms",
         "flip_ms", "fold", "ghosts", "gone", "journal", "late", "lived_ms", "looked_up", "membership", "newest",
         "pending", "program", "publication", "published", "redo_from_ms", "revision", "saved_members",
         "saved_published", "switch_ms", "timer_ms", "turns", "undo",
@@ -80,8 +82,9 @@ class Customer:
         self.timer_ms = NEVER_MS  # earliest timer known to be registered; not kept: one too many does no harm
         self.saved_members: tuple[int | None, Raw] | None = None  # packed, until they change
         self.saved_published: Raw | None = None
+        self.base: Base | None = None  # the last whole pack, as long as applying the facts since it leads to this state
         self.before: Values = ()
-        self.after: Values = program.read(self.fold, 0)
+        self.after: Values = program.nothing
 
     # -- events ---------------------------------------------------------------------------------------------------
 
@@ -91,8 +94,10 @@ class Customer:
         time_ms, event_id = fact.time_ms, fact.event_id
         if event_id in journal.ids:
             self.duplicates += 1
+            self.base = None
             return False
         if self.ghosts.hashes:
+            self.base = None
             if self.ghosts.knows(fact):
                 self.duplicates += 1
                 return False
@@ -104,6 +109,7 @@ class Customer:
         clock_ms = fold.clock_ms
         if self.pending or time_ms < clock_ms or (time_ms == self.newest[0] and event_id < self.newest[1]):
             self.pending.append(fact)
+            self.base = None
             if len(self.pending) >= PENDING_MAX:
                 self.repair(store)
             return True
@@ -115,6 +121,7 @@ class Customer:
 
     def settle(self, watermark_ms: int) -> None:
         """Let go of what no event can reach any more that is not too late."""
+        self.base = None
         horizon_ms = watermark_ms - self.program.settings.allowed_lateness_ms
         epochs = self.epochs
         if self.journal.thin(horizon_ms, [epoch.from_ms for epoch in epochs[1:]] if len(epochs) > 1 else ()):
@@ -150,6 +157,7 @@ class Customer:
     def _erase(self, fact: Fact, store: ChunkStore) -> None:
         """Forget the customer; the ids of what was erased stay known, hashed, until nothing can arrive late."""
         now_ms = fact.time_ms
+        self.base = None
         self.fold.applied += 1
         self.publication.before_rewind(self.fold)
         self.fold.erase(store)
@@ -165,6 +173,7 @@ class Customer:
 
     def pass_time(self, now_ms: int) -> None:
         """Live through all that happens by passing time alone up to and at `now_ms`."""
+        self.base = None
         while self.flip_ms <= now_ms:
             self._turn_of_time(self.flip_ms)
         if now_ms > self.fold.clock_ms:
@@ -214,6 +223,7 @@ class Customer:
     def _take_up(self) -> None:
         """Go over to the rules that come; from their first millisecond on, events of which count under them."""
         coming, fold, membership = self.coming, self.fold, self.membership
+        self.base = None
         if coming is None:
             raise RuntimeError("no rules are coming")
         _, now_ms, self.program = coming
@@ -321,6 +331,7 @@ class Customer:
             if self.ghosts.hashes:
                 self._forget_erased()
             return []
+        self.base = None
         touched = [turn for turn in self.published if turn.at_ms >= self.redo_from_ms]
         kept = self.published[: len(self.published) - len(touched)]
         said, stand = self.turns, self.turns
@@ -361,6 +372,7 @@ class Customer:
         if not late:
             return
         clock_ms = self.fold.clock_ms
+        self.base = None
         self.revision += 1  # what was written of this moment before was not true
         self.publication.before_rewind(self.fold)
         snapshot = self.journal.before(late[0].time_ms)
@@ -391,6 +403,7 @@ class Customer:
         ]
 
     def _snapshot(self) -> None:
+        self.base = None
         self.journal.take(self.fold.clock_ms, self._snapshot_packed())
 
     def _snapshot_packed(self) -> bytes:
@@ -427,7 +440,19 @@ class Customer:
     # -- packing --------------------------------------------------------------------------------------------------
 
     def pack(self, store: ChunkStore) -> bytes:
-        """The whole state as versioned MessagePack; chunks that are full go to `store`."""
+        """The state as versioned MessagePack; chunks that are full go to `store`.
+
+        After the next fact in event order, if that turned nothing: the last whole pack and the facts since it.
+        """
+        journal, base = self.journal, self.base
+        end = journal.facts.end
+        if base is not None and base.is_before(end) and journal.saved is not None:
+            return base.with_fact(journal.facts.values[-1])
+        whole = self._pack_whole(store)
+        self.base = Base(whole, end)
+        return whole
+
+    def _pack_whole(self, store: ChunkStore) -> bytes:
         forced_ms = self.membership.next_forced_ms()
         if self.saved_members is None or self.saved_members[0] != forced_ms:
             self.saved_members = forced_ms, part(self.membership.to_packed())
@@ -457,8 +482,15 @@ class Customer:
             StateVersionError: a newer program wrote it.
         """
         parts = unpack(packed)
+        if parts[0] == packed_base.VERSION:
+            whole, facts = packed_base.split(parts)
+            customer = cls.unpack(calendar, whole, store)
+            customer._apply_again(customer.journal.unpacked(facts))
+            return customer
         if parts[0] != VERSION:
-            raise StateVersionError(f"customer state of version {parts[0]}; this program reads version {VERSION}")
+            raise StateVersionError(
+                f"customer state of version {parts[0]}; this program reads versions {VERSION} and {packed_base.VERSION}"
+            )
         (
             _, fold, membership, journal, ghosts, publication, pending, published, undo, evaluated_ms, flip_ms,
             newest, revision, duplicates, late, epochs,
@@ -481,6 +513,22 @@ class Customer:
         customer.revision, customer.duplicates, customer.late = revision, duplicates, late
         customer.before = customer.after = customer.program.read(customer.fold, customer.fold.clock_ms)
         return customer
+
+    def _apply_again(self, facts: Sequence[Fact]) -> None:
+        """Apply facts that turned nothing, so that only the last moment has to be evaluated."""
+        fold, journal = self.fold, self.journal
+        for fact in facts:
+            if fact.time_ms > fold.clock_ms:
+                fold.advance(fact.time_ms)
+            fold.apply(fact)
+            journal.ids.add(fact.event_id)
+            journal.append(fact)
+            if ORDER_FIRST <= fact.kind <= ORDER_LAST:
+                self.publication.bought_changed = True
+            self.newest = (fact.time_ms, fact.event_id)
+        self.revision += len(facts)
+        if self.epochs[self.epoch].number != UNKNOWN:
+            self._evaluate(fold.clock_ms, RULES)
 
     def _take_epochs(self, packed: Any, version: str) -> None:
         """Take up the history of rules. Of forgotten rules the oldest that are known stand in."""

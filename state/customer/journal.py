@@ -79,7 +79,8 @@ class Journal:
         number = self.contexts[context] = len(self.contexts)
         return number
 
-    def _facts(self, packed: list[bytes]) -> list[Fact]:
+    def unpacked(self, packed: list[bytes]) -> list[Fact]:
+        """Facts that this journal packed, or would have packed by now."""
         contexts = list(self.contexts)
         facts = []
         for one in packed:
@@ -144,7 +145,7 @@ class Journal:
 
     def _renumber(self) -> None:
         """Make room for new contexts: those that no fact has any more go."""
-        facts = self._facts(self.facts.values)
+        facts = self.unpacked(self.facts.values)
         end = self.facts.first
         self.facts.truncate(end)
         self.contexts.clear()
@@ -162,7 +163,7 @@ class Journal:
         self.saved = None
         while self.snapshots[-1].facts_end > snapshot.facts_end or self.snapshots[-1].clock_ms > snapshot.clock_ms:
             self.snapshots.pop()
-        return self._facts(packed)
+        return self.unpacked(packed)
 
     def forget_facts(self) -> set[str]:
         """Drop all facts and snapshots (erasure); returns the ids, which stay known as seen."""

@@ -85,6 +85,7 @@ class CustomerLogic:
             watermark_ms < 0 and fact.time_ms <= customer.journal.snapshots[0].clock_ms
         ):
             customer.late += 1
+            customer.base = None
             tally.late += 1
             store.save(customer.pack(store))
             if self._live:
@@ -99,6 +100,7 @@ class CustomerLogic:
             publication, clock_ms = customer.publication, customer.fold.clock_ms
             if publication.profile_ms >= clock_ms:  # written as of this very millisecond, before this event was known
                 publication.profile_ms = clock_ms - 1
+                customer.base = None
             self._speak(key, customer, said, urgent=False)
         else:
             tally.duplicate += 1
@@ -124,7 +126,7 @@ class CustomerLogic:
         if customer.fold.clock_ms > 0:
             customer.pass_time(max(now_ms, customer.fold.clock_ms))
         if ends:
-            return None, self._close(key, customer, said, store)
+            return None, self._close(key, customer, said)
         self._speak(key, customer, said, urgent=self._live)
         customer.settle(watermark_ms)
         wake_ms = self._wake_ms(customer, watermark_ms)
@@ -175,14 +177,13 @@ class CustomerLogic:
         self.settings = settings
         self.decoder = Decoder(settings, self._now_ms) if self._now_ms else Decoder(settings)
 
-    def _close(self, key: str, customer: Customer, said: list[Output], store: KeyedStore) -> list[Output]:
-        """The end of a bounded run: everything as of its as-of time, once."""
+    def _close(self, key: str, customer: Customer, said: list[Output]) -> list[Output]:
+        """The end of a bounded run: everything as of its as-of time, once. Nobody reads the state after that."""
         if customer.timer_ms == CLOSED:
             return said
         customer.timer_ms = CLOSED
         self._speak(key, customer, said, urgent=True, closing=True)
         said.append(outputs.counts(key, customer))
-        store.save(customer.pack(store))
         return said
 
     def _speak(self, key: str, customer: Customer, said: list[Output], *, urgent: bool, closing: bool = False) -> None:
@@ -197,6 +198,7 @@ class CustomerLogic:
         # a bounded run tells the items once, at its end: what they are told is a function of the ledgers alone, so the
         # sums are the same, without the steps in between that nobody would read
         if publication.erased or closing or (self._live and now_ms >= publication.due_ms(customer.fold)):
+            customer.base = None
             said += outputs.item_messages(customer, self.similar)
         # readers are shown the end of a bounded run, never how it came there: its middle is long past
         if closing or (
@@ -208,6 +210,7 @@ class CustomerLogic:
                 or now_ms - publication.profile_ms >= self.settings.profile_interval_ms
             )
         ):
+            customer.base = None
             write = outputs.profile(key, customer, turns, closing=closing)
             if write is not None:
                 self.tally.profiles += 1

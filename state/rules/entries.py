@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from state.rules import tree
 from state.rules.atoms import Atom, Rule, Threshold, atoms_of_node, ways
+from state.rules.features import FEATURES
 
 
 class Need(NamedTuple):
@@ -50,7 +51,17 @@ def _entry(bit: int, enter: tree.Condition, leave: tree.Condition | None) -> Ent
                 needs.append(_need(leaf, as_written))
     except _OtherShapeError:
         return None
-    return Entry(bit, tuple(needs), tuple(awaited))
+    return Entry(bit, tuple(needs), tuple(_last_ones(awaited)))
+
+
+def _last_ones(atoms: Iterable[Atom]) -> Iterator[Atom]:
+    """Of several thresholds of one feature, the one that time reaches last: the lowest of what falls."""
+    of_feature: dict[str, list[Atom]] = {}
+    for atom in atoms:
+        of_feature.setdefault(atom.feature, []).append(atom)
+    for feature, several in of_feature.items():
+        last = max if FEATURES[feature].drift == "age" else min
+        yield last(several, key=lambda atom: atom.threshold or 0)
 
 
 class _OtherShapeError(Exception):

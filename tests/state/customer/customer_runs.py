@@ -38,22 +38,22 @@ class Finished:
     read: int
     late: int = 0
     rejected: int = 0
-    until_ms: int | None = None  # of a live run: features are those of then
+    until_ms: int | None = None  # customers are looked at as of then
     counts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def customer(self, key: str) -> Customer:
-        return self.logic._customer(key, self.local.stores[key])
+        store = self.local.stores[key]
+        customer = self.logic._customer(key, store)
+        if self.until_ms is not None:  # the end of a bounded run is not saved
+            customer.repair(store)
+            if customer.fold.clock_ms > 0:
+                customer.pass_time(max(self.until_ms, customer.fold.clock_ms))
+        return customer
 
     def features(self) -> dict[str, dict[str, Any]]:
         """All features of all customers of whom anything is known; absent ones are left out."""
-        found = {key: self._features(key) for key in self.local.stores if key}
+        found = {key: features_of(self.customer(key)) for key in self.local.stores if key}
         return {key: values for key, values in found.items() if "last_seen_ms" in values}
-
-    def _features(self, key: str) -> dict[str, Any]:
-        customer = self.customer(key)
-        if self.until_ms is not None and customer.fold.clock_ms > 0:
-            customer.pass_time(max(self.until_ms, customer.fold.clock_ms))
-        return features_of(customer)
 
     def memberships(self) -> dict[tuple[str, str], int]:
         keys = [key for key in self.local.stores if key]
@@ -110,6 +110,7 @@ def run(
     )
     finished = _fed(LocalRun(logic, out_of_orderness_ms), lines)
     finished.outputs += finished.local.close()
+    finished.until_ms = as_of_ms
     for channel, key, payload in finished.outputs:
         if channel == Channel.COUNTS and key:
             finished.counts[key] = json.loads(payload)

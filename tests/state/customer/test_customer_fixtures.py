@@ -1,4 +1,4 @@
-"""Customers packed by version 1, kept as files: every later program must still read them.
+"""Customers packed by versions 1 and 2, kept as files: every later program must still read them.
 
 A file holds the packed value and the sealed chunks of one customer; the JSON beside it says what that means: features,
 memberships, ledgers, outcomes, and the same once some more events have come, late ones among them, for which snapshots
@@ -17,14 +17,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from customer_runs import features_of, in_order, key_and_time, run_live
+from customer_runs import features_of, in_order, key_and_time, run, run_live
 from nasty_streams import SPICES, START_MS, nasty_stream
 
 from schemas.decode import Decoder
 from schemas.settings import DAY_MS, HOUR_MS, Settings
 from state.chunks import DictChunkStore
 from state.customer.calendar import Calendar
-from state.customer.customer import VERSION, Customer
+from state.customer.customer import Customer
 from state.customer.publication import bought_ledger, viewed_ledger
 from state.rules.ruleset import parse_rules
 
@@ -109,6 +109,12 @@ def orphans() -> list[bytes]:
             line(90_001, LAST_MS + 2, "order_refunded", order_id="y", products=lines)]  # fmt: skip
 
 
+def visitor() -> list[bytes]:
+    """Somebody in the middle of a visit: an older pack, and behind it some views and a search."""
+    lines = [visit(number, LAST_MS - (70 - number) * 20_000) for number in range(70)]
+    return [*lines, line(90_000, LAST_MS + 1, "products_searched", query="q")]
+
+
 HISTORIES = {
     "nobody": list,
     "shopper": shopper,
@@ -117,7 +123,10 @@ HISTORIES = {
     "erased": erased,
     "denied": denied,
     "orphans": orphans,
+    "visitor": visitor,
 }
+VERSIONS = dict.fromkeys(HISTORIES, 1) | {"visitor": 2}
+"""Version 2 is one of version 1 with facts behind it."""
 LATER = [
     line(95_000, LAST_MS - 5 * HOUR_MS, "product_added", product_id="p3", price=4, category="late"),
     line(95_001, LAST_MS - 5 * DAY_MS, "order_completed", order_id="late", products=[{"product_id": "p3", "price": 9}]),
@@ -134,6 +143,8 @@ def write(name: str) -> None:
     packed, chunks = Customer(CALENDAR).pack(DictChunkStore()), {}
     if name == "waiting":  # so far behind, the watermark has not passed anything
         finished = run_live(arrived, 0, settings=SETTINGS, rules=RULES, out_of_orderness_ms=30 * DAY_MS)
+    elif name == "visitor":
+        finished = run(arrived, LAST_MS + DAY_MS, settings=SETTINGS, rules=RULES)
     elif arrived:
         until_ms = max(key_and_time(one)[1] for one in arrived) + HOUR_MS
         finished = run_live(in_order(arrived), until_ms, settings=SETTINGS, rules=RULES, cached_customers=1)
@@ -141,8 +152,8 @@ def write(name: str) -> None:
         store = finished.local.stores["c0"]
         packed, chunks = store.load() or b"", dict(store)
     content = msgspec.msgpack.encode([packed, sorted(chunks.items())])
-    (FIXTURES / f"{name}.v{VERSION}.bin").write_bytes(content)
-    (FIXTURES / f"{name}.v{VERSION}.json").write_text(as_json(meaning(content)), encoding="utf-8")
+    (FIXTURES / f"{name}.v{VERSIONS[name]}.bin").write_bytes(content)
+    (FIXTURES / f"{name}.v{VERSIONS[name]}.json").write_text(as_json(meaning(content)), encoding="utf-8")
 
 
 def meaning(content: bytes) -> dict[str, Any]:
@@ -183,11 +194,11 @@ def as_json(value: Any) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
-class TestVersion1:
+class TestStoredVersions:
     @pytest.mark.parametrize("name", HISTORIES)
     def test_it_still_means_the_same(self, name: str) -> None:
-        expected = json.loads((FIXTURES / f"{name}.v1.json").read_text(encoding="utf-8"))
-        found = json.loads(as_json(meaning((FIXTURES / f"{name}.v1.bin").read_bytes())))
+        expected = _stored_meaning(name)
+        found = json.loads(as_json(meaning(_stored(name))))
         for when in ("now", "later"):
             score, wanted = (one[when]["features"].pop("engagement", None) for one in (found, expected))
             assert score == pytest.approx(wanted, rel=1e-9), when
@@ -196,10 +207,17 @@ class TestVersion1:
     def test_every_file_is_read(self) -> None:
         assert {path.name.split(".")[0] for path in FIXTURES.iterdir()} == set(HISTORIES)
 
+    @pytest.mark.parametrize("name", HISTORIES)
+    def test_they_are_of_the_version_they_say(self, name: str) -> None:
+        packed, _ = msgspec.msgpack.decode(_stored(name))
+        parts = msgspec.msgpack.decode(packed)
+        assert parts[0] == VERSIONS[name]
+        assert parts[0] == 1 or len(parts[2]) > 3
+
     def test_the_files_are_worth_reading(self) -> None:
         """Between them they have sealed chunks, waiting facts, snapshots, hashes, what items know, and no consent."""
-        found = {name: json.loads((FIXTURES / f"{name}.v1.json").read_text(encoding="utf-8")) for name in HISTORIES}
-        chunks = {name: msgspec.msgpack.decode((FIXTURES / f"{name}.v1.bin").read_bytes())[1] for name in HISTORIES}
+        found = {name: _stored_meaning(name) for name in HISTORIES}
+        chunks = {name: msgspec.msgpack.decode(_stored(name))[1] for name in HISTORIES}
         assert chunks["hot"]
         assert found["waiting"]["pending"] == 2
         assert found["denied"]["now"]["denied"]
@@ -211,3 +229,11 @@ class TestVersion1:
         assert any(one["now"]["memberships"] for one in found.values())
         assert any(row[4] for one in found.values() for row in one["said_later"])
         assert any(one["later"]["duplicates"] > one["now"]["duplicates"] for one in found.values())
+
+
+def _stored(name: str) -> bytes:
+    return (FIXTURES / f"{name}.v{VERSIONS[name]}.bin").read_bytes()
+
+
+def _stored_meaning(name: str) -> Any:
+    return json.loads((FIXTURES / f"{name}.v{VERSIONS[name]}.json").read_text(encoding="utf-8"))

@@ -121,18 +121,29 @@ class TestPackedAtEveryStep:
         """Everything said is the same, but for the values before a change, which are read anew after unpacking."""
         for seed in range(2):
             random = Random(900 + seed)
-            lines = shuffled(nasty_stream(random, 60, SPICES[spice]), (0, 2 * DAY_MS)[seed % 2], seed)
+            lines = nasty_stream(random, 90, SPICES[spice], subjects=4)
+            lines = shuffled(lines, (0, 2 * DAY_MS)[seed % 2], seed)
             until_ms = max(key_and_time(line)[1] for line in lines) + DAY_MS
             publications = random_publications(random, lines)
             patience = Settings(
                 allowed_lateness_ms=DAY_MS, max_future_ms=PATIENT.allowed_lateness_ms
             )  # keeps the rules' texts
-            kept, packed = (
+            kept, at_once, at_times = (
                 run_ruled(lines, until_ms, publications, settings=patience, cached_customers=cached).finished
-                for cached in (20_000, 1)
+                for cached in (20_000, 1, 2)  # with room for two, some are read with facts behind an older pack
             )
-            assert said(kept) == said(packed)
-            assert kept.memberships() == packed.memberships()
+            for packed in (at_once, at_times):
+                assert unlabelled(said(kept)) == unlabelled(said(packed))
+                assert kept.memberships() == packed.memberships()
+
+
+def unlabelled(outputs: list[Any]) -> list[Any]:
+    """Without what names the rules: of several versions in one millisecond, who was unpacked may name a later one."""
+    labels = ("change_id", "rule_version", "supersedes")
+    return [
+        (one[0], {name: value for name, value in one[1].items() if name not in labels}) if len(one) == 2 else one
+        for one in outputs
+    ]
 
 
 class TestRulesThatNobodyKnows:

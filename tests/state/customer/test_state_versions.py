@@ -1,27 +1,32 @@
 """Packed customers: only a known version is read, and what packs to bytes comes back whole."""
 
+import copy
 from random import Random
 
 import msgspec
 import pytest
-from customer_runs import RULES, in_order, key_and_time, run_live
+from customer_runs import NOW_MS, PATIENT, RULES, SIMILAR, in_order, key_and_time, run_live, shuffled
 from nasty_streams import SPICES, nasty_stream
 
-from schemas.settings import Settings
+from schemas.facts import Fact, Kind
+from schemas.settings import DAY_MS, Settings
 from state.chunks import DictChunkStore
+from state.customer.base import FACTS_MAX
 from state.customer.calendar import Calendar
 from state.customer.customer import Customer, StateVersionError
+from state.customer.logic import CustomerLogic
+from state.local import LocalRun
 
 CALENDAR = Calendar.of(Settings(), RULES)
 
 
 class TestVersions:
-    @pytest.mark.parametrize("version", [0, 2, 99, "1", None])
+    @pytest.mark.parametrize("version", [0, 3, 99, "1", None])
     def test_an_unknown_one_is_refused_by_name(self, version: object) -> None:
         """The message says which version it is and which one this program reads."""
         parts = msgspec.msgpack.decode(Customer(CALENDAR).pack(DictChunkStore()))
         parts[0] = version
-        with pytest.raises(StateVersionError, match=f"state of version {version};.* reads version 1"):
+        with pytest.raises(StateVersionError, match=f"state of version {version};.* reads versions 1 and 2"):
             Customer.unpack(CALENDAR, msgspec.msgpack.encode(parts), DictChunkStore())
 
     def test_a_new_customer_packs_to_next_to_nothing(self) -> None:
@@ -35,13 +40,53 @@ class TestVersions:
 
 class TestRoundTrip:
     @pytest.mark.parametrize("spice", SPICES)
-    def test_packing_twice_gives_the_same_bytes(self, spice: str) -> None:
-        """Whatever state it is in: what was unpacked packs to what it was unpacked from."""
+    def test_what_was_unpacked_packs_to_the_same(self, spice: str) -> None:
+        """Whatever state it is in, and whether it was packed whole or with facts behind an older pack."""
         lines = in_order(nasty_stream(Random(6), 80, SPICES[spice]))
         finished = run_live(lines, key_and_time(lines[-1])[1])
         for key, store in finished.local.stores.items():
             if key:
                 packed = store.load()
                 assert packed is not None
-                customer = Customer.unpack(finished.logic.calendar, packed, store)
-                assert customer.pack(store) == packed
+                whole = Customer.unpack(finished.logic.calendar, packed, store).pack(store)
+                assert Customer.unpack(finished.logic.calendar, whole, store).pack(store) == whole
+
+
+class TestFactsBehindABase:
+    @pytest.mark.parametrize("spice", SPICES)
+    def test_they_lead_to_what_was_not_packed(self, spice: str) -> None:
+        """After every event the saved value means the customer who is in memory, to the last byte."""
+        seen = set()
+        for seed in range(4):
+            lines = in_order(nasty_stream(Random(60 + seed), 120, SPICES[spice]))
+            lines = lines if seed % 2 else shuffled(lines, DAY_MS, seed)
+            logic = CustomerLogic(
+                PATIENT, RULES, SIMILAR, as_of_ms=key_and_time(in_order(lines)[-1])[1], now_ms=lambda: NOW_MS
+            )
+            local = LocalRun(logic, 5_000)
+            for line in lines:
+                key, time_ms = key_and_time(line)
+                local.feed(key, time_ms, b"file:1\x1f" + line)
+                store = local.stores[key]
+                packed = store.load() or b""
+                seen.add(msgspec.msgpack.decode(packed)[0])
+                again = Customer.unpack(logic.calendar, packed, store)
+                assert again._pack_whole(store) == _kept(logic._customer(key, store))
+        assert seen == {1, 2}
+
+    def test_many_of_them_are_packed_anew(self) -> None:
+        """Reading never has to apply more than a few facts."""
+        customer, store = Customer(CALENDAR), DictChunkStore()
+        most = 0
+        for number in range(100):
+            customer.accept(Fact(1_700_000_000_000 + number, f"e{number}", Kind.PRODUCTS_SEARCHED), 0, store)
+            parts = msgspec.msgpack.decode(customer.pack(store))
+            most = max(most, len(parts[2]) if parts[0] == 2 else 0)
+        assert most == FACTS_MAX
+
+
+def _kept(customer: Customer) -> bytes:
+    """What a customer in memory would pack to, without becoming another one."""
+    store = DictChunkStore()
+    twin = copy.deepcopy(customer, {id(customer.calendar): customer.calendar})
+    return twin._pack_whole(store)

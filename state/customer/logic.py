@@ -81,8 +81,9 @@ class CustomerLogic:
         if customer.looked_up != self.calendar.revision and customer.renew():
             self._speak(key, customer, said, urgent=False)
         # a restarted job has no watermark for a moment: then what the customer has let go of says what is too late
+        # (of one who was erased, the ghosts know what to do with what lies before it)
         if fact.time_ms < watermark_ms - self.settings.allowed_lateness_ms or (
-            watermark_ms < 0 and fact.time_ms <= customer.journal.snapshots[0].clock_ms
+            watermark_ms < 0 and fact.time_ms <= customer.journal.snapshots[0].clock_ms and not customer.ghosts.hashes
         ):
             customer.late += 1
             customer.base = None

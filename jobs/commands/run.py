@@ -76,8 +76,8 @@ class _Shown(Progress):
     type=click.Choice(["thread", "process"]),
     default="thread",
     show_default=True,
-    help="How Flink runs Python: inside Java, or in processes beside it (a fallback: slower, and Flink then listens "
-    "on all network interfaces).",
+    help="How Flink runs Python: inside Java, or in processes beside it (a fallback, slower). Either way nothing "
+    "listens beyond loopback.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @settings_options

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jobs.runtime.errors import JobFailed
 from jobs.runtime.failure import explain
 from jobs.runtime.gateway import Gateway
+from jobs.runtime.loopback import keep_to_loopback
 
 if TYPE_CHECKING:
     from jobs.graph import Logics
@@ -59,9 +60,11 @@ def run_job(gateway: Gateway, spec: JobSpec, on_progress: Callable[[int], None] 
 
     Raises:
         JobFailed: the message is the innermost error with its place.
-        RuntimeProblem: Java did not start.
+        RuntimeProblem: Java did not start, or Flink would listen on all interfaces.
     """
     gateway.connect()
+    if spec.mode == "process":
+        keep_to_loopback(gateway)
     folders = {name: spec.folder / name for name in ("segment-changes", "rejected", "counts", "progress", "tmp")}
     for folder in folders.values():
         folder.mkdir(mode=0o700, parents=True)

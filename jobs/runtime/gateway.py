@@ -52,6 +52,8 @@ class Gateway:
         self._jars = jars
         self.java = java or find_java()
         self.log, self.output = self._folder / "flink.log", self._folder / "flink.out"
+        self.classes = self._folder / "classes"
+        """Java finds what lies here before Flink's own classes."""
 
     @property
     def pid(self) -> int:
@@ -61,13 +63,14 @@ class Gateway:
     def __enter__(self) -> Self:
         """Start Java; does not wait for it."""
         tmp = self._folder / "tmp"
-        tmp.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (tmp, self.classes):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._port_file = self._folder / "gateway.port"
         settings = self._folder / "log4j.properties"
         settings.write_text(_LOG_SETTINGS.format(path=self.log), encoding="utf-8")
         env = {**os.environ, **_environment(self.java), "_PYFLINK_CONN_INFO_PATH": str(self._port_file)}
         own = (f"-Djava.io.tmpdir={tmp}", f"-Dlog4j.configurationFile={settings}")
-        self._process = start_child(_command(self.java, env, own, self._jars), self.output, env, cwd=self._folder)
+        self._process = start_child(self._command(env, own), self.output, env, cwd=self._folder)
         return self
 
     def connect(self) -> None:
@@ -111,6 +114,18 @@ class Gateway:
                 f"Java ended in the middle of the run (killed, or out of memory?): {self._last_words()}"
             ) from None
 
+    def _command(self, env: Mapping[str, str], own: tuple[str, ...]) -> list[str | Path]:
+        classpath, options = _of_flink(env)
+        return [
+            self.java.executable,
+            *_OPTIONS,
+            *options,
+            *own,
+            "-cp",
+            os.pathsep.join(map(str, (self.classes, classpath, *self._jars))),
+            "org.apache.flink.client.python.PythonGatewayServer",
+        ]
+
     def _forget(self) -> None:
         """Let PyFlink connect anew next time."""
         module: Any = sys.modules.get("pyflink.java_gateway")
@@ -151,17 +166,10 @@ def _environment(java: Java) -> dict[str, str]:
     }
 
 
-def _command(java: Java, env: Mapping[str, str], own: tuple[str, ...], jars: Sequence[Path]) -> list[str | Path]:
+def _of_flink(env: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Flink's class path, and the options that it has for Java."""
     from pyflink.pyflink_gateway_server import construct_flink_classpath, get_jvm_opts, prepare_environment_variables
 
     flink_env = dict(env)
     prepare_environment_variables(flink_env)
-    return [
-        java.executable,
-        *_OPTIONS,
-        *get_jvm_opts(flink_env),
-        *own,
-        "-cp",
-        os.pathsep.join([construct_flink_classpath(flink_env), *map(str, jars)]),
-        "org.apache.flink.client.python.PythonGatewayServer",
-    ]
+    return construct_flink_classpath(flink_env), list(get_jvm_opts(flink_env))

@@ -19,7 +19,7 @@ from jobs.runtime.workspace import workspace
 pytestmark = pytest.mark.slow
 
 LISTENING = "0A"
-LOOPBACK = re.compile(r"(?:0100007F|0{24}01000000|0{16}FFFF00000100007F)$")
+LOOPBACK = re.compile(r"(?:0100007F|0{24}01000000|0{16}FFFF00000100007F):")
 """127.0.0.1, ::1 and 127.0.0.1 in IPv6, as /proc/net writes them."""
 
 
@@ -37,7 +37,7 @@ def running(marker: str) -> set[int]:
 
 
 def listening(pids: set[int]) -> list[str]:
-    """Local addresses on which these processes listen for TCP."""
+    """Local addresses and ports on which these processes listen for TCP."""
     inodes = set()
     for pid in pids:
         try:
@@ -50,7 +50,7 @@ def listening(pids: set[int]) -> list[str]:
         for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:
             parts = line.split()
             if parts[3] == LISTENING and parts[9] in inodes:
-                found.append(parts[1].partition(":")[0])
+                found.append(parts[1])
     return found
 
 
@@ -103,6 +103,33 @@ def watched_until_events_are_through(process: "subprocess.Popen[str]", private: 
     assert len(running(str(private))) >= 3  # the command, Java, Valkey
     assert addresses
     assert all(LOOPBACK.match(address) for address in addresses), set(addresses)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+def test_process_mode_listens_on_loopback_only(private: Path, tmp_path: Path, hard_log: Path) -> None:
+    """From the first process to the last one, the servers for Python's processes among them."""
+    command = [str(SEGMILL), "run", str(hard_log), "--mode", "process", "--out", str(tmp_path / "out")]
+    addresses: set[str] = set()
+    most = 0
+    with (tmp_path / "said").open("wb") as said:
+        process = subprocess.Popen(
+            command, env={**os.environ, "TMPDIR": str(private)}, stdout=said, stderr=said, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and process.poll() is None:
+            everybody = running(str(private))
+            most = max(most, len(everybody))
+            addresses |= set(listening(everybody))
+            time.sleep(0.25)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    assert process.returncode == 0, (tmp_path / "said").read_text()
+    assert most >= 4  # the command, Java, Valkey, Python
+    assert len(addresses) >= 10  # 4 as in thread mode, 6 for Python
+    assert all(LOOPBACK.match(address) for address in addresses), addresses
 
 
 def test_an_error_inside_the_job(hard_log: Path, tmp_path: Path) -> None:

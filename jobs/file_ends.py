@@ -7,6 +7,7 @@ from pyflink.datastream import DataStream
 from pyflink.datastream.connectors.file_system import BucketAssigner, FileSink, OutputFileConfig, RollingPolicy
 from pyflink.table import StreamTableEnvironment
 
+from jobs.flink_path import flink_path
 from jobs.graph import Sink, Source, rows_with_time
 
 _LARGEST_PART_BYTES = 1 << 40
@@ -20,7 +21,7 @@ def spool_source(spool: Path, out_of_orderness_ms: int) -> Source:
     """
 
     def add(tables: StreamTableEnvironment) -> DataStream:
-        path = spool.resolve().as_uri().replace("'", "''")
+        path = flink_path(spool).replace("'", "''")
         tables.execute_sql(f"""
             CREATE TEMPORARY TABLE spool (
                 k STRING NOT NULL, t BIGINT NOT NULL, v BYTES NOT NULL,
@@ -36,7 +37,7 @@ def lines_to_folder(folder: Path) -> Sink:
 
     def add(stream: DataStream, uid: str) -> None:
         sink = (
-            FileSink.for_row_format(folder.resolve().as_uri(), Encoder.simple_string_encoder())
+            FileSink.for_row_format(flink_path(folder), Encoder.simple_string_encoder())
             .with_bucket_assigner(BucketAssigner.base_path_bucket_assigner())
             .with_rolling_policy(RollingPolicy.default_rolling_policy(_LARGEST_PART_BYTES, _FOREVER_MS, _FOREVER_MS))
             .with_output_file_config(OutputFileConfig.builder().with_part_prefix("part").build())

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from jobs.commands.console import grid, plain, say, show, show_table, words
+from jobs.flink_path import flink_path
 from jobs.runtime.workspace import sigterm_raises
 from jobs.stack.plan import MOST_BROKERS, MOST_TASK_MANAGERS, StackPlan, saved_plan
 from jobs.stack.stack import Said, ServiceStatus, Stack
@@ -125,8 +126,8 @@ def _as_dict(stack: Stack, plan: StackPlan, servers: list[ServiceStatus]) -> dic
             "rest": plan.rest,
             "conf_dir": str(layout.flink_conf),
             "lib_dir": str(layout.flink_lib),
-            "checkpoints": layout.checkpoints.as_uri(),
-            "savepoints": layout.savepoints.as_uri(),
+            "checkpoints": flink_path(layout.checkpoints),
+            "savepoints": flink_path(layout.savepoints),
         },
         "redis": {"url": plan.redis_url},
         "servers": [

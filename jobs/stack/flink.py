@@ -11,6 +11,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from jobs.flink_path import flink_path
 from jobs.runtime.java import Java
 from jobs.stack.errors import StackError
 from jobs.stack.layout import TEMPLATES, Layout, jars
@@ -119,8 +120,8 @@ def write_configuration(plan: StackPlan, layout: Layout) -> None:
         "rpc_port": str(plan.rpc_port),
         "rest_port": str(plan.flink_port),
         "python": json.dumps(sys.executable),
-        "checkpoints": json.dumps(layout.checkpoints.as_uri()),
-        "savepoints": json.dumps(layout.savepoints.as_uri()),
+        "checkpoints": json.dumps(flink_path(layout.checkpoints)),
+        "savepoints": json.dumps(flink_path(layout.savepoints)),
         "tmp": json.dumps(str(layout.flink / "tmp")),
     }
     _replace(layout.flink_conf / "config.yaml", template.substitute(values))

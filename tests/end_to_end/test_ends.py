@@ -159,3 +159,19 @@ def test_from_another_folder(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert '"currency": "GBP"' in ran.stdout
     assert (tmp_path / "out" / "redis.rdb").is_file()
+
+
+def test_any_folder_for_temporary_files(private: Path, tmp_path: Path, hard_log: Path) -> None:
+    """With a space, letters beyond ASCII, a quote and a percent sign in its name."""
+    temporary = private / "a ü'%20"
+    temporary.mkdir()
+    ran = subprocess.run(
+        [str(SEGMILL), "run", str(hard_log), "--out", str(tmp_path / "out of é")],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "out of é" / "segment-changes.jsonl").stat().st_size > 0

@@ -59,6 +59,9 @@ class Sessions:
         if grown_ms:
             self.lasts.values[at] = time_ms
             self.lasts.touch(index)
+            if index >= self.heads[0]:  # in the shortest window, so in all of them
+                self.length_ms = [length_ms + grown_ms for length_ms in self.length_ms]
+                return
             for window in range(5):
                 if index >= self.heads[window]:
                     self.length_ms[window] += grown_ms

@@ -12,6 +12,7 @@ def configuration(spec: LiveSpec) -> dict[str, str]:
         "pipeline.max-parallelism": str(MAX_PARALLELISM),
         "pipeline.object-reuse": "true",
         "pipeline.auto-generate-uids": "false",  # a step without a uid would lose its state in an upgrade: an error
+        "execution.buffer-timeout.interval": "10 ms",  # records wait so long for others at each exchange, not 100 ms
         "execution.checkpointing.interval": f"{spec.checkpoint_every_ms} ms",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",

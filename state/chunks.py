@@ -36,14 +36,15 @@ class ChunkStore(Protocol):
 class Column(Generic[T]):
     """The entries [first, end) of one column, all of them in memory while the customer is."""
 
-    __slots__ = ("chunk", "dirty", "dropped", "first", "number", "saved", "sealed", "stored", "values")
+    __slots__ = ("chunk", "dirty", "dropped", "end", "first", "number", "saved", "sealed", "stored", "values")
     values: Any  # a list, or an array of the same behaviour
 
     def __init__(self, number: int, chunk: int = CHUNK_ENTRIES) -> None:
         self.number = number << CHUNK_NUMBER_BITS
         self.chunk = chunk
         self.values = self._empty()
-        self.first = 0
+        self.first = self.end = 0
+        """`end`: the index that the next entry will have."""
         self.sealed = 0
         self.dropped = 0  # chunks below this number no longer exist
         self.stored = 0  # nor do those from this number on
@@ -53,6 +54,7 @@ class Column(Generic[T]):
     def append(self, value: T) -> None:
         """Add the newest entry."""
         self.values.append(value)
+        self.end += 1
         self.saved = None
 
     def _empty(self) -> Any:
@@ -64,14 +66,10 @@ class Column(Generic[T]):
     def _decode(self, packed: bytes) -> Any:
         raise NotImplementedError
 
-    @property
-    def end(self) -> int:
-        """The index that the next entry will have."""
-        return self.first + len(self.values)
-
     def truncate(self, end: int) -> None:
         """Forget the entries from `end` on."""
         del self.values[max(0, end - self.first) :]
+        self.end = self.first + len(self.values)
         self.saved = None
         if end < self.sealed:
             self.sealed = max(self.dropped * self.chunk, end - end % self.chunk)
@@ -87,6 +85,7 @@ class Column(Generic[T]):
         if index > self.first:
             del self.values[: index - self.first]
             self.first = index
+            self.end = index + len(self.values)
             self.saved = None
 
     def save(self, store: ChunkStore) -> list[Any]:
@@ -95,7 +94,7 @@ class Column(Generic[T]):
             return self.saved
         first, chunk = self.first, self.chunk
         if (
-            first + len(self.values) - self.sealed >= chunk
+            self.end - self.sealed >= chunk
             or self.dirty
             or self.stored * chunk > self.sealed
             or first // chunk > self.dropped
@@ -161,12 +160,13 @@ class Column(Generic[T]):
             stale = self.first - ((chunk + 1) * self.chunk - len(values))
             self.values.extend(values[stale:] if stale > 0 else values)
         self.values.extend(self._decode(inline))
+        self.end = self.first + len(self.values)
 
     def clear(self, store: ChunkStore) -> None:
         """Forget everything, sealed chunks too, and start again at index 0."""
         self._drop_stored(store, self.dropped)
         self.values = self._empty()
-        self.first = self.sealed = self.dropped = self.stored = 0
+        self.first = self.end = self.sealed = self.dropped = self.stored = 0
         self.dirty = _NONE
         self.saved = None
 
@@ -203,7 +203,7 @@ class RecordColumn(Column[Any]):
         self.body_start = self.body_end = 0
 
     def _encode_from(self, start: int) -> bytes:
-        end = self.first + len(self.values)
+        end = self.end
         if start != self.body_start:
             self.body, self.body_start, self.body_end = b"", start, start
         if end > self.body_end:

@@ -325,6 +325,11 @@ class Customer:
         self.turns = [turn for turn in self.turns if turn.at_ms != now_ms or turn.cause[0] == "erasure"]
         return [change for change in undo if isinstance(change[0], str)]
 
+    @property
+    def has_news(self) -> bool:
+        """Whether `say` has something to do, or the items have to be told of an erasure."""
+        return bool(self.turns) or self.redo_from_ms != NEVER_MS or bool(self.ghosts.hashes) or self.publication.erased
+
     def say(self) -> list[Turn]:
         """The turns to publish now, those found since the last call, as corrections where something was untrue."""
         if not self.turns and self.redo_from_ms == NEVER_MS:

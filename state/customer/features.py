@@ -66,12 +66,12 @@ def _expressions() -> dict[str, str]:
     for window, days in enumerate(WINDOW_DAYS):
         for name in _COUNTERS:
             column = f"f.{name}.column"
-            read[f"{name}_{days}d"] = f"({column}.first + len({column}.values) - f.{name}.heads[{window}])"
+            read[f"{name}_{days}d"] = f"({column}.end - f.{name}.heads[{window}])"
         read[f"orders_{days}d"] = f"f.orders.counts[{window}]"
         revenue = f"(f.orders.revenue_cents({window}, t) if f.orders.orphans else f.orders.revenues[{window}])"
         read[f"revenue_{days}d_cents"] = revenue
         starts = "f.sessions.starts"
-        read[f"sessions_{days}d"] = f"({starts}.first + len({starts}.values) - f.sessions.heads[{window}])"
+        read[f"sessions_{days}d"] = f"({starts}.end - f.sessions.heads[{window}])"
         read[f"session_ms_{days}d"] = f"f.sessions.length_ms[{window}]"
     return read
 

@@ -102,10 +102,11 @@ class CustomerLogic:
             if publication.profile_ms >= clock_ms:  # written as of this very millisecond, before this event was known
                 publication.profile_ms = clock_ms - 1
                 customer.base = None
-            self._speak(key, customer, said, urgent=False)
+            if self._live or customer.has_news:
+                self._speak(key, customer, said, urgent=False)
         else:
             tally.duplicate += 1
-        wake_ms = self._wake_ms(customer, watermark_ms)
+        wake_ms = self._wake_ms(customer, watermark_ms) if self._live or customer.pending else None
         store.save(customer.pack(store))
         return wake_ms, said
 

@@ -17,6 +17,7 @@ from state.similar.changes import messages
 from state.similar.settings import BOUGHT_WITH, VIEWED_WITH, Relation, SimilarSettings
 
 _encode = msgspec.json.Encoder().encode
+_ITEM = Channel.ITEM  # reading a member of an enumeration takes as long as a function call
 _REVISION_BITS = 21  # a version is (as of, revision): 42 bits of milliseconds, 2 million revisions within one of them
 
 
@@ -119,7 +120,7 @@ def item_messages(customer: Customer, settings: SimilarSettings) -> list[Output]
 
 def _messages(relation: Relation, old: Any, new: Any, settings: SimilarSettings, erased: bool) -> list[Output]:
     told = messages(relation, old, new, settings, prompt=erased)
-    return [(Channel.ITEM, f"{relation}|{item}", message) for item, message in told]
+    return [(_ITEM, f"{relation}|{item}", message) for item, message in told]
 
 
 def counts(key: str, customer: Customer) -> Output:

@@ -17,7 +17,8 @@ Plan: TypeAlias = tuple[Seen, int, int]
 def viewed_changes(old: Sequence[Viewed], new: Sequence[Viewed], settings: SimilarSettings) -> dict[str, Fields]:
     """By item, the message that leads from the contributions of `old` to those of `new`."""
     touched = _touched(old, new)
-    before, after = _first_views(old, touched), _first_views(new, touched)
+    before = _first_views(old, touched) if old else {}
+    after = _first_views(new, touched)
     plans: list[Plan] = []
     overlaps = False
     for session in touched:

@@ -29,6 +29,28 @@ class LengthParam(click.ParamType[int]):
         return length_ms
 
 
+class SettingParam(click.ParamType[tuple[str, str]]):
+    """One of Flink's settings as NAME=VALUE."""
+
+    name = "setting"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        if isinstance(value, tuple):
+            return value
+        name, equals, setting = value.partition("=")
+        if not name.strip() or not equals:
+            self.fail(f"{value!r}: NAME=VALUE, such as state.backend.type=rocksdb", param, ctx)
+        return name.strip(), setting.strip()
+
+
+def settings_option(command: F) -> F:
+    """-D."""
+    return click.option(
+        "-D", "flink_settings", metavar="NAME=VALUE", type=SettingParam(), multiple=True,
+        help="One of Flink's settings, for this job alone; may be repeated.",
+    )(command)  # fmt: skip
+
+
 def flink_option(command: F) -> F:
     """--flink."""
     return click.option(

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from jobs.commands.console import say, show
-from jobs.commands.flink_options import flink_option
+from jobs.commands.flink_options import flink_option, settings_option
 from jobs.commands.job_options import job_options, live_spec
 from jobs.live.rest import Cluster
 from jobs.live.submit import submit
@@ -27,9 +27,17 @@ def submit_group() -> None:
     help="Go on from this savepoint or checkpoint; latest: the newest that the cluster remembers of the job's name.",
 )
 @click.option("--python", default=sys.executable, help="Python 3.11 with the requirements, on the cluster's machines.")
+@settings_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @job_options
-def segments_command(flink: str, from_savepoint: str | None, python: str, as_json: bool, **options: Any) -> None:
+def segments_command(
+    flink: str,
+    from_savepoint: str | None,
+    python: str,
+    flink_settings: tuple[tuple[str, str], ...],
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Start the live job: events from Kafka, segments and similar items to Kafka and Redis.
 
     The topics must be there (`segmill topics create`). The job goes on when this command ends.
@@ -39,11 +47,14 @@ def segments_command(flink: str, from_savepoint: str | None, python: str, as_jso
       segmill jobs
       segmill stop segmill                                stops it with a savepoint
       segmill submit segments --from-savepoint latest     goes on where it was
+      segmill submit segments -D state.backend.type=rocksdb
     """
     spec = live_spec(**options)
     cluster = Cluster(flink)
     with workspace() as folder:
-        job_id = submit(spec, cluster, folder, say, from_savepoint=from_savepoint, python=python)
+        job_id = submit(
+            spec, cluster, folder, say, from_savepoint=from_savepoint, python=python, settings=dict(flink_settings)
+        )
     url = f"{cluster.url}/#/job/{job_id}"
     if as_json:
         click.echo(json.dumps({"job_id": job_id, "name": spec.name, "url": url}, indent=2))

@@ -1,7 +1,7 @@
 """Brings the live job to a session cluster: the graph is built here, in a Java of its own, and runs there."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,12 +28,25 @@ def submit(
     *,
     from_savepoint: str | None = None,
     python: str = sys.executable,
+    settings: Mapping[str, str] | None = None,
 ) -> str:
-    """Submit the job; returns its id. `folder` is a private one, `python` the program on the cluster's machines.
+    """Submit the job; returns its id.
+
+    Args:
+        spec: what it reads and writes.
+        cluster: where it is to run.
+        folder: a private one.
+        say: is told what is done.
+        from_savepoint: where to go on from; LATEST: from the newest that the cluster remembers.
+        python: the program on the cluster's machines.
+        settings: more of Flink's settings, for this job alone.
 
     Raises:
-        RuntimeProblem: Kafka, Flink or Java cannot be used, or a topic is missing.
+        RuntimeProblem: Kafka, Flink or Java cannot be used, a topic is missing, or a setting cannot be changed.
     """
+    own = configuration(spec)
+    if fixed := sorted(own.keys() & (settings or {}).keys()):
+        raise RuntimeProblem(f"{', '.join(fixed)}: the job sets this itself; see `segmill submit segments --help`")
     check_topics(spec)
     _check_cluster(spec, cluster)
     state = cluster.newest_state(spec.name) if from_savepoint == LATEST else from_savepoint
@@ -41,7 +54,7 @@ def submit(
         say(f"from {state}")
     package = folder / "segmill.zip"
     ship(write_package(package))
-    values = configuration(spec) | _remote(cluster, package, python)
+    values = {**(settings or {}), **own, **_remote(cluster, package, python)}
     if state is not None:
         values["execution.state-recovery.path"] = state
     with Gateway(folder / "java", jars=sorted(jars("connectors").glob("*.jar"))) as gateway:

@@ -6,12 +6,27 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from cli_runs import call
 
 from jobs.kafka_client import KafkaProblem, KafkaTarget
 from jobs.live.java_client import java_properties
 from jobs.live.package import write_package
 from jobs.live.rest import Cluster, ClusterProblem
 from jobs.live.sql import options, text
+
+
+class TestFlinkSettings:
+    @pytest.mark.parametrize("stated", ["rocksdb", "=rocksdb", " =x"])
+    def test_not_a_setting(self, stated: str, capsys: pytest.CaptureFixture[str]) -> None:
+        said = call(capsys, "submit", "segments", "-D", stated)
+        assert said.code == 2
+        assert "NAME=VALUE" in said.err
+
+    def test_what_the_job_needs_cannot_be_changed(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Found before anything is asked of a server: there is none here."""
+        said = call(capsys, "submit", "segments", "-D", "python.execution-mode=process", "-D", "a.b=c")
+        assert said.code == 1
+        assert "python.execution-mode: the job sets this itself" in said.err
 
 
 class TestJavaProperties:

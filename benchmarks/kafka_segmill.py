@@ -6,6 +6,7 @@ included.
 """
 
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from state.rules.ruleset import load_rules
 
 CHECKPOINT_EVERY_MS = 5_000
 _LOOK_S = 0.1
-_PATIENCE_S = 600.0
+_PATIENCE_S = 1_200.0
 
 
 def live_spec(stack: Stack, prefix: str, parallelism: int) -> LiveSpec:
@@ -90,6 +91,25 @@ def customers_only(spec: LiveSpec, stack: Stack, folder: Path, events: int, as_o
 
 def whole(spec: LiveSpec, stack: Stack, folder: Path, events: int) -> Watched:
     """The live job itself, until all events are through."""
+    return _watch(spec, stack, folder, events, _shown_in(spec, folder))
+
+
+def grown(
+    spec: LiveSpec, stack: Stack, folder: Path, events: int, settings: Mapping[str, str]
+) -> tuple[Watched, dict[str, Any]]:
+    """The same with some of Flink's settings, and what Flink told of its checkpoints just before the end."""
+    cluster = Cluster(stack.plan.rest)
+    told: dict[str, Any] = {}
+
+    def note(job_id: str) -> None:
+        told.update(cluster.checkpoints(job_id))
+
+    watched = _watch(spec, stack, folder, events, _shown_in(spec, folder), settings, note)
+    return watched, told
+
+
+def _shown_in(spec: LiveSpec, folder: Path) -> Path:
+    """A folder in which the live job that this process submits shows how far it is."""
     import jobs.graph
     import jobs.live.job
 
@@ -97,14 +117,22 @@ def whole(spec: LiveSpec, stack: Stack, folder: Path, events: int) -> Watched:
     progress.mkdir(parents=True)
     options = jobs.graph.GraphOptions
     jobs.live.job.GraphOptions = lambda **given: options(**given, progress_dir=progress)
-    return _watch(spec, stack, folder, events, progress)
+    return progress
 
 
-def _watch(spec: LiveSpec, stack: Stack, folder: Path, events: int, progress: Path) -> Watched:
-    cluster = Cluster(f"127.0.0.1:{stack.plan.flink_port}")
+def _watch(
+    spec: LiveSpec,
+    stack: Stack,
+    folder: Path,
+    events: int,
+    progress: Path,
+    settings: Mapping[str, str] | None = None,
+    at_the_end: Callable[[str], None] = lambda job_id: None,
+) -> Watched:
+    cluster = Cluster(stack.plan.rest)
     private = folder / f"submit-{time.monotonic_ns()}"
     private.mkdir()
-    job_id = submit(spec, cluster, private, lambda text: None)
+    job_id = submit(spec, cluster, private, lambda text: None, settings=settings)
     watched = Watched(events)
     deadline = time.monotonic() + _PATIENCE_S
     try:
@@ -113,6 +141,7 @@ def _watch(spec: LiveSpec, stack: Stack, folder: Path, events: int, progress: Pa
             time.sleep(_LOOK_S)
             watched.note(min(events, _shown(progress, events)))
         _next_checkpoint(cluster, job_id, deadline)
+        at_the_end(job_id)
     finally:
         cluster.cancel(job_id)
     return watched

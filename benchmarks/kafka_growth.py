@@ -1,0 +1,123 @@
+"""How the live job's cost grows: with the number of customers, and with one customer who has a tenth of the events.
+
+    python -m benchmarks.kafka_growth [--customers 10000 100000 1000000] [--parallelism 1]
+
+On a cluster of this machine, with state in RocksDB and incremental checkpoints, as in `flink-conf/config.yaml`. The log
+is the simulated shop's with so many customers. *Steady* is the rate between 20 % and 90 % of it. Then the job is
+cancelled and submitted anew from its last checkpoint; *restored* is the time until an event that waited for it is in
+Redis, *submit* included, which starts a Java.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.alone import alone
+from benchmarks.kafka_peers import PARTITIONS, PLAN
+from benchmarks.kafka_segmill import grown, live_spec, make_topics
+from benchmarks.results import Results
+from benchmarks.topic import fill
+from benchmarks.workload import Records
+from jobs.live.rest import Cluster
+from jobs.live.settings import LiveSpec
+from jobs.live.submit import LATEST, submit
+from jobs.simulation import SimulationSettings, simulate
+from jobs.stack.stack import Stack
+from schemas.decode import Decoder
+from schemas.keys import Keys
+from schemas.settings import Settings
+
+EVENTS = {10_000: 300_000, 100_000: 500_000, 1_000_000: 2_000_000}
+"""Of so many customers; others have five each."""
+HOT_CUSTOMERS = 10_000
+HOT_SHARE = 0.1
+SETTINGS = {
+    "state.backend.type": "rocksdb",
+    "execution.checkpointing.incremental": "true",
+    "state.backend.rocksdb.timer-service.factory": "ROCKSDB",
+}
+PATIENCE_S = 600.0
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    parser = argparse.ArgumentParser(description="The live job with more customers, and with a hot one.")
+    parser.add_argument("--customers", type=int, nargs="+", default=sorted(EVENTS))
+    parser.add_argument("--parallelism", type=int, default=1)
+    options = parser.parse_args()
+    results = Results("kafka_growth", "The live job as it grows, state in RocksDB", vars(options))
+    with TemporaryDirectory(prefix="segmill-bench-") as name:
+        stack = Stack(Path(name) / "stack", owned=True)
+        try:
+            stack.up(PLAN)
+            _measure(results, stack, Path(name), HOT_CUSTOMERS, HOT_SHARE, options.parallelism)
+            for customers in options.customers:
+                _measure(results, stack, Path(name), customers, 0.0, options.parallelism)
+        finally:
+            stack.down(wipe=True)
+    results.finish()
+
+
+def log(customers: int, events: int, hot_share: float) -> Records:
+    """The default mix of so many customers."""
+    decode = Decoder(Settings()).decode
+    made: Records = []
+    for line in simulate(SimulationSettings(events=events, customers=customers, hot_share=hot_share)):
+        subject, fact = decode(line)
+        made.append((subject, fact.time_ms, b"\x1f" + line))
+    return made
+
+
+def _measure(results: Results, stack: Stack, folder: Path, customers: int, hot_share: float, parallelism: int) -> None:
+    events = EVENTS.get(customers, customers * 5)
+    spec = live_spec(stack, f"grown{customers}-{int(hot_share * 100)}.", parallelism)
+    make_topics(spec, PARTITIONS)
+    made = log(customers, events, hot_share)
+    fill(stack.plan.bootstrap, spec.topics.events.name, made)
+    watched, told = alone(grown, spec, stack, folder, events, SETTINGS)
+    restored_s = alone(_restored_s, spec, stack, folder, max(time_ms for _, time_ms, _ in made) + 1)
+    _wipe(spec)
+    name = f"{customers:,} customers" + (f", one with {hot_share:.0%} of the events" if hot_share else "")
+    results.add(f"{name}, {events:,} events: steady", "events/s", watched.steady_per_s())
+    last = told["latest"]["completed"]
+    results.add("  state in the last checkpoint", "MB", last["state_size"] / 1e6)
+    results.add("  new in it", "MB", last["checkpointed_size"] / 1e6)
+    durations = told["summary"]["end_to_end_duration"]
+    results.add("  checkpoints, end to end, p50", "ms", float(durations["p50"]))
+    results.add("  checkpoints, end to end, p99", "ms", float(durations["p99"]))
+    results.add("  restored", "s", restored_s)
+
+
+def _restored_s(spec: LiveSpec, stack: Stack, folder: Path, now_ms: int) -> float:
+    """From `submit` until an event of `now_ms` that waited is in Redis."""
+    line = (
+        b'{"event_id":"probe","timestamp":%d,"customer_id":"probe","type":"product_viewed","product_id":"p"}' % now_ms
+    )
+    fill(stack.plan.bootstrap, spec.topics.events.name, [("probe", now_ms, b"\x1f" + line)])
+    cluster = Cluster(stack.plan.rest)
+    private = folder / f"submit-{time.monotonic_ns()}"
+    private.mkdir()
+    client: Any = spec.redis.reached()
+    key = Keys(spec.redis.prefix).profile("probe")
+    while cluster.free_slots() < spec.parallelism:
+        time.sleep(0.1)
+    began_s = time.monotonic()
+    job_id = submit(spec, cluster, private, lambda text: None, from_savepoint=LATEST, settings=SETTINGS)
+    while not client.exists(key):
+        assert time.monotonic() < began_s + PATIENCE_S, "not restored"
+        time.sleep(0.02)
+    took_s = time.monotonic() - began_s
+    cluster.cancel(job_id)
+    return took_s
+
+
+def _wipe(spec: LiveSpec) -> None:
+    """Make room for the next job."""
+    client: Any = spec.redis.reached()
+    client.flushall()
+
+
+if __name__ == "__main__":
+    main()

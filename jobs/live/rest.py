@@ -66,6 +66,21 @@ class Cluster:
         found: dict[str, Any] = self._ask(f"/jobs/{job_id}/checkpoints")
         return found
 
+    def state(self, job_id: str) -> str:
+        """How a job is; `RUNNING` only if all of its tasks run, before that `INITIALIZING`."""
+        found = self._ask(f"/jobs/{job_id}")
+        running = all(vertex["status"] == "RUNNING" for vertex in found["vertices"])
+        return "INITIALIZING" if found["state"] == "RUNNING" and not running else str(found["state"])
+
+    def watermarks(self, job_id: str, operator: str) -> list[int]:
+        """In ms, one of each subtask of the operator whose name begins like this; none from those that have none yet.
+
+        Of an operator with several inputs, Flink tells that of one of them.
+        """
+        vertices = self._ask(f"/jobs/{job_id}")["vertices"]
+        vertex = next(one["id"] for one in vertices if one["name"].startswith(operator))
+        return [int(one["value"]) for one in self._ask(f"/jobs/{job_id}/vertices/{vertex}/watermarks")]
+
     def restarts(self, job_id: str) -> int:
         """How often the job was started again after a failure."""
         found: Any = self._ask(f"/jobs/{job_id}/metrics?get=numRestarts")

@@ -1,24 +1,23 @@
 """A live job on the stack, and what it leaves in its topics."""
 
 import json
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from jobs.live.rest import Cluster
 from jobs.stack.stack import Stack
 from jobs.topics import Topics
-from tests.cluster.records import records
+from tests.cluster.records import Row, produce, records
+from tests.cluster.waiting import until
 from tests.end_to_end.segmill_runs import segmill
 
-PATIENCE_S = 120.0
 Memberships = dict[tuple[str, str], int]
 """(customer, segment): since_ms."""
 
@@ -90,50 +89,46 @@ class LiveJob:
                     return False
                 return all(done[number] >= end for number, end in ends.items() if end)
 
-            until(all_read, "all events are read")
+            until(all_read, "all events are read", 600)
         finally:
             consumer.close()
         self.next_checkpoints()
 
-    def produce(self, *rows: tuple[bytes | None, bytes | None, int]) -> None:
-        """Records (key, value, timestamp in ms)."""
-        producer = Producer({"bootstrap.servers": self.bootstrap, "message.max.bytes": 12_000_000, "log_level": 0})
-        for key, value, time_ms in rows:
-            producer.produce(self.topics.events.name, value, key, timestamp=time_ms)
-        assert producer.flush(30) == 0
+    def produce(self, *rows: Row) -> None:
+        produce(self.bootstrap, self.topics.events.name, *rows)
 
     def watermarks_ms(self, operator: str) -> list[int]:
-        """Of each subtask of an operator that has one; of `customer` Flink tells that of its control input."""
-        vertices = self.cluster._ask(f"/jobs/{self.job_id}")["vertices"]
-        vertex = next(one["id"] for one in vertices if one["name"].startswith(operator))
-        marks = self.cluster._ask(f"/jobs/{self.job_id}/vertices/{vertex}/watermarks")
-        return [int(one["value"]) for one in marks] or [-1]
+        """Of each subtask; of `customer` Flink tells that of its control input."""
+        return self.cluster.watermarks(self.job_id, operator) or [-1]
 
     def changes(self) -> list[Message]:
         return records(self.bootstrap, self.topics.segment_changes.name)
+
+    def changes_said(self) -> list[dict[str, Any]]:
+        return [json.loads(one.value()) for one in self.changes()]
 
     def rejected(self) -> list[dict[str, Any]]:
         return [json.loads(one.value()) for one in records(self.bootstrap, self.topics.events_rejected.name)]
 
 
 @contextmanager
-def live_job(stack: Stack, *options: str, **also: Any) -> Iterator[LiveJob]:
+def live_job(stack: Stack, *options: str) -> Iterator[LiveJob]:
     """A job with topics of its own, cancelled in the end."""
-    job = LiveJob(stack, options=options, **also)
+    job = LiveJob(stack, options=options)
     job.make_topics()
-    try:
+    with cancelled(job):
         job.submit()
         yield job
+
+
+@contextmanager
+def cancelled(job: LiveJob) -> Iterator[None]:
+    """Nothing of the job runs after the block, and its slots are free."""
+    try:
+        yield
     finally:
         segmill("stop", job.name, "--now", "--flink", job.cluster.url)
-        until(lambda: job.cluster.free_slots() == stack.plan.task_managers, "the slots are free")
-
-
-def until(holds: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
-    deadline = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {patience_s:g} s: {what}"
-        time.sleep(0.3)
+        until(lambda: job.cluster.free_slots() == job.stack.plan.task_managers, "the slots are free")
 
 
 def folded(changes: list[dict[str, Any]], as_of_ms: int | None = None) -> Memberships:

@@ -1,24 +1,38 @@
-"""Everything that is in a topic now."""
+"""Topics made, written and read with confluent-kafka, as tests need it."""
 
-import time
 from uuid import uuid4
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic
 
-_PATIENCE_S = 30.0
+from tests.cluster.waiting import until
+
+_PATIENCE_S = 60.0
+Row = tuple[str | bytes | None, bytes | None] | tuple[str | bytes | None, bytes | None, int]
+"""Key, value, and the time of the record in ms, if it is not to be now."""
 
 
-def new_topic(bootstrap: str, stem: str, partitions: int = 2, **config: str) -> str:
+def new_topic(bootstrap: str, stem: str, partitions: int = 2, copies: int = 1, **config: str) -> str:
     """Make a topic with a name of its own; `__` in names of settings stands for a full stop."""
     name = f"{stem}-{uuid4().hex[:8]}"
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     settings = {key.replace("__", "."): value for key, value in config.items()}
-    admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result(_PATIENCE_S)
-    deadline = time.monotonic() + _PATIENCE_S
-    while name not in (there := admin.list_topics(timeout=_PATIENCE_S).topics) or not there[name].partitions:
-        assert time.monotonic() < deadline, "the broker does not hear of a topic that its controller has made"
-        time.sleep(0.05)
+    admin.create_topics([NewTopic(name, partitions, copies, config=settings)])[name].result(_PATIENCE_S)
+
+    def known() -> bool:
+        """The broker hears later of a topic than the controller that made it."""
+        there = admin.list_topics(timeout=_PATIENCE_S).topics
+        return name in there and bool(there[name].partitions)
+
+    until(known, f"the broker knows {name}")
     return name
 
 
@@ -53,12 +67,26 @@ def records(bootstrap: str, topic: str) -> list[Message]:
     return sorted(found, key=lambda message: (message.partition(), message.offset()))
 
 
-def produce(bootstrap: str, topic: str, *pairs: tuple[str | None, bytes | None], **settings: str) -> None:
-    """Write (key, value) records and wait until they are there."""
+def values(bootstrap: str, topic: str) -> list[bytes]:
+    """Those of all committed records, in order of their bytes; of a record without a value, nothing."""
+    return sorted(message.value() for message in records(bootstrap, topic) if message.value() is not None)
+
+
+def produce(bootstrap: str, topic: str, *rows: Row, **settings: str | int) -> None:
+    """Write records and wait until every broker that should has them. `__` in names of settings: a full stop.
+
+    Raises:
+        KafkaException: of the first one that was not taken.
+    """
     failures: list[KafkaError] = []
-    producer = Producer({"bootstrap.servers": bootstrap, "log_level": 0, **settings})
-    for key, value in pairs:
-        producer.produce(topic, value, key, on_delivery=lambda error, _: failures.append(error) if error else None)
+    more = {name.replace("__", "."): value for name, value in settings.items()}
+    producer = Producer({"bootstrap.servers": bootstrap, "message.max.bytes": 12 << 20, "log_level": 0, **more})
+    for key, value, *time_ms in rows:
+        at_ms = time_ms[0] if time_ms else 0
+        producer.produce(
+            topic, value, key, timestamp=at_ms, on_delivery=lambda error, _: failures.append(error) if error else None
+        )
         producer.poll(0)
     assert producer.flush(_PATIENCE_S) == 0
-    assert failures == []
+    if failures:
+        raise KafkaException(failures[0])

@@ -3,7 +3,6 @@
 `SEGMILL_FAULT_EVENTS` sets the length of the log (`make test-faults`: 500,000).
 """
 
-import json
 import os
 import subprocess
 import time
@@ -23,16 +22,18 @@ from jobs.stack.stack import Stack
 from schemas.decode import Decoder
 from schemas.rejects import Rejected
 from schemas.settings import MINUTE_MS, Settings
-from tests.cluster.live_jobs import LiveJob, by_customer, folded, lines, live_job, newest_of_each, until
+from tests.cluster.live_jobs import LiveJob, by_customer, folded, lines, live_job, newest_of_each
 from tests.cluster.records import records
+from tests.cluster.waiting import until
 from tests.end_to_end.segmill_runs import SEGMILL, Run, accepted, run, segmill
 
 pytestmark = pytest.mark.cluster
 
 EVENTS = int(os.environ.get("SEGMILL_FAULT_EVENTS", "40000"))
-PART_S = 25
+PART_S = 20
 """How long the replay of each part takes at least: a fault comes in the middle of it."""
 PAUSED_S, SLOW_S = 20, 15
+_RECOVERY_S = 240.0
 SHOP = SimulationSettings(
     events=EVENTS, customers=max(500, EVENTS // 30), products=400, days=60, duplicates=0.02, malformed=0.01
 )
@@ -44,6 +45,7 @@ class Disturbed:
 
     job: LiveJob
     survived: list[str] = field(default_factory=list)
+    """Names of faults, and how long each was until the job was well again."""
     restarts: int = 0
     changes: list[dict[str, Any]] = field(default_factory=list)
     as_of_ms: int = 0
@@ -55,14 +57,17 @@ class Disturbed:
         found = self.job.stack.layout.folder.glob(f"**/{self.job.job_id}/chk-*/_metadata")
         return max(found, key=lambda path: path.stat().st_mtime).parent
 
-    def healthy(self) -> bool:
-        found = self.job.cluster._ask(f"/jobs/{self.job.job_id}")
-        return bool(found["state"] == "RUNNING" and found["status-counts"]["RUNNING"] == len(found["vertices"]))
-
     def goes_on(self) -> None:
         """Wait until the job runs and completes checkpoints again."""
-        until(self.healthy, "the job runs again", 180)
+        until(lambda: self.job.cluster.state(self.job.job_id) == "RUNNING", "the job runs again", _RECOVERY_S)
         self.job.next_checkpoints(2)
+
+    def without(self, server: str, for_s: float) -> None:
+        """SIGSTOP and, after a while, SIGCONT: it neither works nor closes its connections meanwhile."""
+        self.job.stack.pause(server)
+        time.sleep(for_s)
+        self.job.stack.resume(server)
+        self.goes_on()
 
 
 def kill_task_manager(disturbed: Disturbed) -> None:
@@ -101,21 +106,13 @@ def kill_redis(disturbed: Disturbed) -> None:
 
 
 def pause_task_manager(disturbed: Disturbed) -> None:
-    """SIGSTOP: it is given up, and comes back with work that is no longer its own."""
-    stack = disturbed.job.stack
-    stack.pause("taskmanager-2")
-    time.sleep(PAUSED_S)
-    stack.resume("taskmanager-2")
-    disturbed.goes_on()
+    """It is given up, and comes back with work that is no longer its own."""
+    disturbed.without("taskmanager-2", PAUSED_S)
 
 
 def slow_redis(disturbed: Disturbed) -> None:
     """Nobody answers for a while: queues fill up to the source."""
-    stack = disturbed.job.stack
-    stack.pause("redis")
-    time.sleep(SLOW_S)
-    stack.resume("redis")
-    disturbed.goes_on()
+    disturbed.without("redis", SLOW_S)
 
 
 FAULTS: tuple[Callable[[Disturbed], None], ...] = (
@@ -178,24 +175,27 @@ class TestReplay:
 
     @pytest.fixture(scope="class")
     def disturbed(self, stack: Stack, log: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disturbed]:
+        newest_ms = newest_event_ms(log)
         with live_job(stack, "--parallelism", "2") as job:
             found = Disturbed(job)
             for fault, part in zip(FAULTS, parts_of(log, len(FAULTS)), strict=True):
                 with replaying(part, job) as replay:
                     job.next_checkpoints(2)
                     assert replay.poll() is None, f"the replay was over before {fault.__name__}"
+                    began = time.monotonic()
                     fault(found)
-                    found.survived.append(fault.__name__)
+                    found.survived.append(f"{fault.__name__} {time.monotonic() - began:.0f} s")
+            # time goes on sooner than by itself: it is that of the records, whatever is in them
+            job.produce(*[(None, b"rubbish", newest_ms + 2 * MINUTE_MS)] * 8)
             job.await_all_read()
-            newest_ms = newest_event_ms(log)
-            until(lambda: min(job.watermarks_ms("item")) > newest_ms + MINUTE_MS, "all profiles are written", 200)
+            until(lambda: min(job.watermarks_ms("item")) > newest_ms + MINUTE_MS, "all profiles are written")
             found.as_of_ms = max(job.watermarks_ms("item"))
             found.export = tmp_path_factory.mktemp("live")
             how = ("--redis", job.redis_url, "--prefix", job.prefix, "--out", found.export)
             exported = segmill("export", *how)
             assert exported.returncode == 0, exported.stderr
             job.next_checkpoints()
-            found.changes = [json.loads(one.value()) for one in job.changes()]
+            found.changes = job.changes_said()
             found.restarts += job.restarts()
             print(f"\n{EVENTS:,} events, survived: {', '.join(found.survived)}; {found.restarts} restarts")
             yield found
@@ -237,7 +237,7 @@ class TestReplay:
         """Nothing is stale."""
         job = disturbed.job
         job.next_checkpoints()
-        memberships = folded([json.loads(one.value()) for one in job.changes()])
+        memberships = folded(job.changes_said())
         newest = newest_of_each(records(job.bootstrap, job.topics.segment_memberships.name))
         assert {key: one["segments"] for key, one in newest.items()} == by_customer(memberships)
         client = redis.Redis.from_url(job.redis_url)

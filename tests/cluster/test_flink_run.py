@@ -9,8 +9,8 @@ import pytest
 
 from jobs.stack.flink import flink_home
 from jobs.stack.stack import Stack
-from tests.cluster.live_jobs import LiveJob, until
-from tests.end_to_end.segmill_runs import segmill
+from tests.cluster.live_jobs import LiveJob, cancelled
+from tests.cluster.waiting import until
 
 pytestmark = pytest.mark.cluster
 
@@ -28,20 +28,18 @@ class TestFlinkRun:
             *("--bootstrap", job.bootstrap, "--redis", job.redis_url, "--topic-prefix", job.prefix, "--name", job.name),
             *("--settings", job.settings_file, "--checkpoint-interval", "1s"),
         ]
-        ran = subprocess.run(
-            [str(part) for part in command],
-            env=stack.flink_environment(),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
-        try:
+        with cancelled(job):
+            ran = subprocess.run(
+                [str(part) for part in command],
+                env=stack.flink_environment(),
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+            )
             assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
             job.job_id = job.cluster.job(job.name).job_id
             job.produce((b"k", json.dumps({"event_id": "e"}).encode(), 1_767_225_600_000))
             until(lambda: len(job.rejected()) == 1, "the record is rejected")
             assert job.restarts() == 0
-        finally:
-            segmill("stop", job.name, "--now", "--flink", job.cluster.url)

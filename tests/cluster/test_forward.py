@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +26,7 @@ from jobs.kafka_client import KafkaTarget
 from jobs.stopping import Stop
 from tests.cluster.receiver import SECRET, SECRET_BYTES, Hook, Receiver, receiving
 from tests.cluster.records import new_topic, produce, records
+from tests.cluster.waiting import until
 
 pytestmark = pytest.mark.cluster
 
@@ -36,13 +37,6 @@ def numbered(count: int, start: int = 0) -> list[tuple[str, bytes]]:
     """Records of some customers, each with its number."""
     return [(f"c{n % CUSTOMERS}", json.dumps({"customer_id": f"c{n % CUSTOMERS}", "number": n}).encode())
             for n in range(start, start + count)]  # fmt: skip
-
-
-def until(done: Callable[[], bool], patience_s: float = 60) -> None:
-    deadline = time.monotonic() + patience_s
-    while not done():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -261,29 +255,31 @@ class TestGroups:
 
 
 class TestProcess:
-    def command(self, bootstrap: str, topic: str, url: str) -> "subprocess.Popen[str]":
+    def command(self, bootstrap: str, topic: str, url: str, *more: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-c", "from jobs.cli import main; main()", "forward", "--bootstrap", bootstrap,
+            [sys.executable, "-c", "from jobs.cli import main; main()", "forward", "--bootstrap", bootstrap, *more,
              "--topic", topic, "--group", topic, "--url", url, "--report-every", "0.5", "--json"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**os.environ, "SEGMILL_WEBHOOK_SECRET": SECRET, "PYTHONPATH": str(Path(__file__).parents[2])},
         )  # fmt: skip
 
-    def test_kill_9_repeats_but_never_omits(self, bootstrap: str, topic: str) -> None:
+    def test_kill_9_repeats_but_never_omits(self, bootstrap: str, topic: str, tmp_path: Path) -> None:
         """What had not been committed comes again, under the same ids and in order."""
         produce(bootstrap, topic, *numbered(600))
+        config = tmp_path / "client.properties"
+        config.write_text("session.timeout.ms=6000\n", encoding="utf-8")  # of 45 s, until the group gives up the dead
 
         def answer(hook: Hook) -> tuple[int, dict[str, str]]:
             time.sleep(0.01)
             return 200, {}
 
         with receiving(answer) as receiver:
-            with self.command(bootstrap, topic, receiver.url) as process:
+            with self.command(bootstrap, topic, receiver.url, "--kafka-config", str(config)) as process:
                 until(lambda: len(receiver.accepted) > 250)
                 process.kill()
                 process.wait(10)
-            with self.command(bootstrap, topic, receiver.url) as process:
-                until(lambda: {hook.body["number"] for hook in receiver.accepted} == set(range(600)), patience_s=90)
+            with self.command(bootstrap, topic, receiver.url, "--kafka-config", str(config)) as process:
+                until(lambda: {hook.body["number"] for hook in receiver.accepted} == set(range(600)))
                 process.send_signal(signal.SIGTERM)
                 out, err = process.communicate(timeout=30)
             assert process.returncode == 0, err

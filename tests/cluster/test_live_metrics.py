@@ -4,24 +4,22 @@ import json
 import re
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from confluent_kafka import Producer
 
 from jobs.stack.stack import Stack
+from tests.cluster.live_jobs import LiveJob, live_job
 from tests.cluster.ports import free_plan
-from tests.end_to_end.segmill_runs import segmill
+from tests.cluster.waiting import until
 
 pytestmark = pytest.mark.cluster
 
 GROUP = "flink_taskmanager_job_task_operator_segmill_"
-PATIENCE_S = 120.0
-CUSTOMERS = 40
+CUSTOMERS, AGAIN = 40, 6
 ALERTS = Path(__file__).parents[2] / "flink-conf" / "prometheus" / "alerts.yaml"
 
 
@@ -49,63 +47,44 @@ def values(text: str, name: str, **labels: str) -> list[float]:
     return [float(value) for series, value in found if all(label in series for label in wanted)]
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        time.sleep(0.5)
-
-
-def event(customer: int, number: int, now_ms: int) -> dict[str, Any]:
-    return {
-        "event_id": f"e-{customer}-{number}", "type": "order_completed", "timestamp": now_ms,
+def event(customer: int, number: int, at_ms: int) -> bytes:
+    order = {
+        "event_id": f"e-{customer}-{number}", "type": "order_completed", "timestamp": at_ms,
         "customer_id": f"somebody-{customer}", "order_id": f"o-{customer}-{number}", "total": 5,
     }  # fmt: skip
+    return json.dumps(order).encode()
 
 
 @pytest.fixture(scope="module")
 def scrapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scrapes]:
-    """A stack of its own with metrics, a job, and events of now: orders, one of them twice, and two broken records."""
+    """A stack of its own with metrics, a job, and events of now: orders, some of them twice, and two broken records."""
     stack = Stack(tmp_path_factory.mktemp("stack"), owned=True)
     try:
         plan = free_plan(task_managers=2)
         stack.up(plan.changed(metrics_port=plan.redis_port + 5))
-        submit(stack)
-        produce(stack)
-        scrapes = Scrapes(stack)
-        until(lambda: scrapes.total(f"{GROUP}outcome_events") >= CUSTOMERS * 5 + 3, "all events are counted")
-        until(lambda: scrapes.total(f"{GROUP}result_redis_writes", result="applied") >= CUSTOMERS, "Redis is written")
-        yield scrapes
+        with live_job(stack, "--parallelism", "2") as job:
+            feed(job)
+            scrapes = Scrapes(stack)
+            expected = CUSTOMERS * 5 + 2 + AGAIN
+            until(lambda: scrapes.total(f"{GROUP}outcome_events") >= expected, "all events are counted")
+            until(
+                lambda: scrapes.total(f"{GROUP}result_redis_writes", result="applied") >= CUSTOMERS, "Redis is written"
+            )
+            yield scrapes
     finally:
         stack.down(wipe=True)
 
 
-def submit(stack: Stack) -> None:
-    plan = stack.plan
-    made = segmill("topics", "create", "--bootstrap", plan.bootstrap, "--partitions", 4)
-    assert made.returncode == 0, made.stderr
-    said = segmill(
-        *("submit", "segments", "--json", "--bootstrap", plan.bootstrap, "--flink", f"127.0.0.1:{plan.flink_port}"),
-        *("--redis", f"redis://127.0.0.1:{plan.redis_port}", "--parallelism", "2", "--checkpoint-interval", "1s"),
-    )
-    assert said.returncode == 0, said.stderr
-
-
-def produce(stack: Stack) -> None:
-    """One order of each customer after the other, so that none comes out of order."""
-    producer = Producer({"bootstrap.servers": stack.plan.bootstrap, "log_level": 0})
+def feed(job: LiveJob) -> None:
+    """One order of each customer after the other, so that none comes out of order; then what is no news."""
     for number in range(5):
-        for customer in range(CUSTOMERS):
-            now_ms = int(time.time() * 1_000)
-            producer.produce(
-                "events", json.dumps(event(customer, number, now_ms)), f"somebody-{customer}", timestamp=now_ms
-            )
-        assert producer.flush(30) == 0
-        time.sleep(0.2)
-    again = event(0, 0, int(time.time() * 1_000))
-    for value in (json.dumps(again), "{", "[]"):
-        producer.produce("events", value, "somebody-0")
-    assert producer.flush(30) == 0
+        now_ms = time.time_ns() // 1_000_000
+        orders = [(customer, now_ms + customer) for customer in range(CUSTOMERS)]
+        job.produce(*((f"somebody-{one}", event(one, number, at_ms), at_ms) for one, at_ms in orders))
+    job.produce(("somebody-0", b"{"), ("somebody-0", b"[]"))
+    for customer in range(AGAIN):  # slowly: what is counted is shown with the next record, a fifth of a second later
+        time.sleep(0.3)
+        job.produce((f"somebody-{customer}", event(customer, 0, time.time_ns() // 1_000_000)))
 
 
 class TestLiveJob:
@@ -116,7 +95,7 @@ class TestLiveJob:
             one: sum(values(text, f"{GROUP}outcome_events", outcome=one))
             for one in ("applied", "duplicate", "rejected")
         }
-        assert outcomes == {"applied": CUSTOMERS * 5, "duplicate": 1, "rejected": 2}
+        assert outcomes == {"applied": CUSTOMERS * 5, "duplicate": AGAIN, "rejected": 2}
         assert sum(values(text, f"{GROUP}reason_rejected", reason="malformed_json")) == 1
         assert sum(values(text, f"{GROUP}reason_rejected", reason="not_an_object")) == 1
 

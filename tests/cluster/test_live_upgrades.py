@@ -12,9 +12,9 @@ from jobs.stack.stack import Stack
 from schemas.decode import Decoder
 from schemas.facts import Kind
 from schemas.settings import HOUR_MS, Settings
-from tests.cluster.live_jobs import LiveJob, until
+from tests.cluster.live_jobs import LiveJob, cancelled
 from tests.cluster.stored_savepoint import FOLDER, PARTITIONS, PREFIX, filled
-from tests.end_to_end.segmill_runs import segmill
+from tests.cluster.waiting import until
 
 pytestmark = pytest.mark.cluster
 VERSIONS = sorted(path.name for path in FOLDER.iterdir())
@@ -36,7 +36,7 @@ def test_a_stored_savepoint_is_restored(stack: Stack, version: str, tmp_path: Pa
     job = LiveJob(stack, prefix=PREFIX)
     job.make_topics(PARTITIONS)
     filled(job, log)
-    try:
+    with cancelled(job):
         job.submit("--from-savepoint", FOLDER / version / "savepoint", "--parallelism", "2")
         event = {
             "event_id": "after",
@@ -56,6 +56,3 @@ def test_a_stored_savepoint_is_restored(stack: Stack, version: str, tmp_path: Pa
         until(lambda: views_now() > 0, "the profile is written")
         assert views_now() == views + 1
         assert job.restarts() == 0
-    finally:
-        segmill("stop", job.name, "--now", "--flink", job.cluster.url)
-        until(lambda: job.cluster.free_slots() == stack.plan.task_managers, "the slots are free")

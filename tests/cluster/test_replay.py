@@ -14,6 +14,7 @@ import pytest
 
 from jobs.stack.stack import Stack
 from tests.cluster.records import new_topic, records
+from tests.cluster.waiting import until
 from tests.jobs.cli_runs import DAY, T0, call, event, log
 
 pytestmark = pytest.mark.cluster
@@ -163,8 +164,7 @@ class TestResume:
         path, position = many(tmp_path / "log.jsonl", 20_000), tmp_path / "position"
         words = ["replay", str(path), "--topic", topic, "--bootstrap", bootstrap, "--resume", str(position)]
         with started(*words, "--speed", "1500/s") as process:
-            while not position.exists():
-                time.sleep(0.05)
+            until(position.exists, "the first position is kept")
             time.sleep(0.5)
             process.kill()
             process.wait(10)
@@ -233,7 +233,4 @@ def started(*words: object, cwd: Path | None = None) -> "subprocess.Popen[str]":
 
 
 def until_records(bootstrap: str, topic: str, more_than: int) -> None:
-    deadline = time.monotonic() + 30
-    while len(records(bootstrap, topic)) <= more_than:
-        assert time.monotonic() < deadline, "nothing arrives"
-        time.sleep(0.1)
+    until(lambda: len(records(bootstrap, topic)) > more_than, "records arrive")

@@ -20,7 +20,8 @@ from jobs.stack.service import taken
 from jobs.stack.stack import Stack
 from tests.cluster.ports import free_plan
 from tests.cluster.processes_of import none_left, processes_of
-from tests.cluster.topics import make_topic, read, write
+from tests.cluster.records import new_topic, produce, values
+from tests.cluster.waiting import until
 
 pytestmark = pytest.mark.cluster
 
@@ -58,8 +59,8 @@ class TestLife:
         assert told["answering"]
         assert {one["pid"] for one in told["servers"]} == processes_of(folder)
         bootstrap = told["kafka"]["bootstrap"]
-        make_topic(bootstrap, "kept")
-        write(bootstrap, "kept", [b"a record"])
+        kept = new_topic(bootstrap, "kept")
+        produce(bootstrap, kept, (None, b"a record"))
         with redis.Redis.from_url(told["redis"]["url"]) as client:
             client.set("kept", "a value")
 
@@ -75,7 +76,7 @@ class TestLife:
         assert run(folder, "up").returncode == 0  # with the ports of the first time
         with redis.Redis.from_url(plan.redis_url) as client:
             assert client.get("kept") == b"a value"
-        assert read(bootstrap, "kept", 1) == [b"a record"]
+        assert values(bootstrap, kept) == [b"a record"]
         (folder / "note").write_text("mine", encoding="utf-8")
         assert run(folder, "down", "--wipe").returncode == 0
         assert [path.name for path in folder.iterdir()] == ["note"]
@@ -156,11 +157,12 @@ class TestThreeBrokers:
         stack = Stack(folder, owned=True)
         stack.up(free_plan(brokers=3))
         bootstrap = stack.plan.bootstrap
-        make_topic(bootstrap, "copied", partitions=3, copies=3)
-        write(bootstrap, "copied", [b"before"])
+        topic = new_topic(bootstrap, "copied", partitions=3, copies=3)
+        produce(bootstrap, topic, (None, b"before"))
         stack.kill("broker-2")
-        write(bootstrap, "copied", [b"after"], **{"enable.idempotence": "true"})
-        assert sorted(read(bootstrap, "copied", 2)) == [b"after", b"before"]
+        produce(bootstrap, topic, (None, b"after"), enable__idempotence="true")
+        until(lambda: len(values(bootstrap, topic)) == 2, "the others lead all partitions")
+        assert values(bootstrap, topic) == [b"after", b"before"]
         stack.up(stack.plan)
         assert all(one.answering for one in stack.status())
         with pytest.raises(StackError, match="no broker-4"):

@@ -29,8 +29,8 @@ test: $(VENV)/.ready lint types ## lint, types and all tests but those of make t
 test-fast: $(VENV)/.ready ## the tests that start no Flink job
 	@$(BIN)/pytest
 
-test-cluster: $(VENV)/.ready connectors ## the tests with a real Kafka, Flink cluster and Redis
-	@$(BIN)/pytest -m cluster tests/cluster
+test-cluster: $(VENV)/.ready connectors ## the tests with a real Kafka, Flink cluster and Redis; needs Maven
+	@$(BIN)/pytest -v -m cluster --durations=12 tests/cluster
 
 test-faults: $(VENV)/.ready connectors ## servers killed during a replay of 500,000 events, about 15 minutes
 	@SEGMILL_FAULT_EVENTS=500000 $(BIN)/pytest -s -m cluster tests/cluster/test_faults.py

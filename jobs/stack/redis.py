@@ -34,9 +34,10 @@ def redis_service(plan: StackPlan, layout: Layout) -> Service:
     def answers(process: Process) -> bool:
         with redis.Redis(host=HOST, port=plan.redis_port, socket_timeout=1.0) as client:
             try:
-                return bool(client.info("server")["process_id"] == process.pid)
-            except redis.RedisError:  # not there yet, or still loading
+                told = client.info()
+            except redis.RedisError:  # not there yet
                 return False
+        return bool(told["process_id"] == process.pid and not told["loading"])  # while loading, it answers nothing else
 
     return Service(
         name="redis",

@@ -18,6 +18,7 @@ from jobs.topic_care import TopicCare
 from operators.shipping import ship
 
 LATEST = "latest"
+_RECOVERY = "execution.state-recovery.path"
 
 
 def submit(
@@ -44,19 +45,19 @@ def submit(
     Raises:
         RuntimeProblem: Kafka, Flink or Java cannot be used, a topic is missing, or a setting cannot be changed.
     """
-    own = configuration(spec)
-    if fixed := sorted(own.keys() & (settings or {}).keys()):
+    package = folder / "segmill.zip"
+    own = {**configuration(spec), **_remote(cluster, package, python)}
+    if fixed := sorted({*own, _RECOVERY} & (settings or {}).keys()):
         raise RuntimeProblem(f"{', '.join(fixed)}: the job sets this itself; see `segmill submit segments --help`")
     check_topics(spec)
     _check_cluster(spec, cluster)
     state = cluster.newest_state(spec.name) if from_savepoint == LATEST else from_savepoint
     if state is not None:
         say(f"from {state}")
-    package = folder / "segmill.zip"
     ship(write_package(package))
-    values = {**(settings or {}), **own, **_remote(cluster, package, python)}
+    values = {**(settings or {}), **own}
     if state is not None:
-        values["execution.state-recovery.path"] = state
+        values[_RECOVERY] = state
     with Gateway(folder / "java", jars=sorted(jars("connectors").glob("*.jar"))) as gateway:
         gateway.connect()
         say(f"Java {gateway.java.version}: {gateway.java.origin}; submitting to {cluster.url}")

@@ -5,6 +5,7 @@ only, which means on all interfaces; there is no setting for it. So its class th
 that runs, one call in it is replaced, and Java finds the result before the original.
 """
 
+import os
 from typing import Any, Final
 
 from py4j.protocol import Py4JJavaError
@@ -27,6 +28,10 @@ def keep_to_loopback(gateway: Gateway) -> None:
     """
     from pyflink.java_gateway import get_gateway
 
+    if os.pathsep in str(gateway.classes):
+        raise RuntimeProblem(
+            f"{gateway.classes}: process mode needs a path without {os.pathsep!r}; set TMPDIR to another folder"
+        )
     java = get_gateway().jvm
     replaced = gateway.classes / f"{OPENS_SERVERS}.class"
     try:

@@ -534,6 +534,7 @@ class Customer:
         self.revision += len(facts)
         if self.epochs[self.epoch].number != UNKNOWN:
             self._evaluate(fold.clock_ms, RULES)
+            self.before = self.after
 
     def _take_epochs(self, packed: Any, version: str) -> None:
         """Take up the history of rules. Of forgotten rules the oldest that are known stand in."""

@@ -78,7 +78,7 @@ class CustomerLogic:
             return None, [self._rejected(key, rejected.reason, rejected.detail, place, raw)]
         customer, tally = self._customer(key, store), self.tally
         said: list[Output] = []
-        if customer.looked_up != self.calendar.revision and customer.renew():
+        if customer.looked_up != self.calendar.revision and (customer.renew() or customer.turns):
             self._speak(key, customer, said, urgent=False)
         # a restarted job has no watermark for a moment: then what the customer has let go of says what is too late
         # (of one who was erased, the ghosts know what to do with what lies before it)
@@ -117,7 +117,7 @@ class CustomerLogic:
         if not ends and time_ms >= customer.timer_ms:
             customer.timer_ms = NEVER_MS
         said: list[Output] = []
-        renewed = customer.looked_up != self.calendar.revision and customer.renew()
+        renewed = customer.looked_up != self.calendar.revision and (customer.renew() or bool(customer.turns))
         if customer.pending:
             if renewed:  # what the rules change is theirs, before late events change it again
                 self._speak(key, customer, said, urgent=False)

@@ -22,11 +22,14 @@ class TestFlinkSettings:
         assert said.code == 2
         assert "NAME=VALUE" in said.err
 
-    def test_what_the_job_needs_cannot_be_changed(self, capsys: pytest.CaptureFixture[str]) -> None:
+    @pytest.mark.parametrize(
+        "name", ["python.execution-mode", "python.executable", "rest.port", "execution.state-recovery.path"]
+    )
+    def test_what_the_job_needs_cannot_be_changed(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
         """Found before anything is asked of a server: there is none here."""
-        said = call(capsys, "submit", "segments", "-D", "python.execution-mode=process", "-D", "a.b=c")
+        said = call(capsys, "submit", "segments", "-D", f"{name}=x", "-D", "a.b=c")
         assert said.code == 1
-        assert "python.execution-mode: the job sets this itself" in said.err
+        assert f"{name}: the job sets this itself" in said.err
 
 
 class TestJavaProperties:

@@ -1,6 +1,7 @@
 """Packed customers: only a known version is read, and what packs to bytes comes back whole."""
 
 import copy
+import json
 from random import Random
 
 import msgspec
@@ -10,12 +11,14 @@ from nasty_streams import SPICES, nasty_stream
 
 from schemas.facts import Fact, Kind
 from schemas.settings import DAY_MS, Settings
+from state.channels import Channel
 from state.chunks import DictChunkStore
 from state.customer.base import FACTS_MAX
 from state.customer.calendar import Calendar
 from state.customer.customer import Customer, StateVersionError
 from state.customer.logic import CustomerLogic
 from state.local import LocalRun
+from state.rules.ruleset import parse_rules
 
 CALENDAR = Calendar.of(Settings(), RULES)
 
@@ -74,6 +77,51 @@ class TestFactsBehindABase:
                 assert again._pack_whole(store) == _kept(logic._customer(key, store))
         assert seen == {1, 2}
 
+    @pytest.mark.parametrize("first", ["the same again", "too late", "new", "a timer"])
+    def test_what_turns_as_they_are_applied_again_is_said(self, first: str) -> None:
+        """With another gap between sessions, what was one session is four; whatever comes first, it is said once."""
+        rules = parse_rules('[segments.often]\ndescription = "For tests."\nwhen = "sessions_1d >= 3"\n')
+        gap_ms, start_ms = 600_000, 1_740_787_200_000
+        views = [_view("c", start_ms + number * gap_ms, f"e{number}") for number in range(4)]
+        settings = Settings(profile_interval_ms=1 << 50)
+        local = LocalRun(CustomerLogic(settings, rules, SIMILAR, now_ms=lambda: NOW_MS), 5_000)
+        local.start()
+        for number, view in enumerate(views):
+            local.feed("c", start_ms + number * gap_ms, view)
+        assert msgspec.msgpack.decode(local.stores["c"].packed or b"")[0] == 2
+        settings = msgspec.structs.replace(settings, session_gap_ms=gap_ms // 2)
+        local.logic = CustomerLogic(settings, rules, SIMILAR, cached_customers=2, now_ms=lambda: NOW_MS)
+        local.start(local.view)
+        newest_ms = start_ms + 3 * gap_ms
+        said = {
+            "the same again": lambda: local.feed("c", newest_ms, views[-1]),
+            "too late": lambda: local.feed("c", start_ms - 30 * DAY_MS, _view("c", start_ms - 30 * DAY_MS, "old")),
+            "new": lambda: local.feed("c", newest_ms + 1, _view("c", newest_ms + 1, "new")),
+            "a timer": lambda: local.feed("d", newest_ms + DAY_MS // 2, _view("d", newest_ms + DAY_MS // 2, "d")),
+        }[first]()
+        for number in range(6):  # so that the customer leaves the cache
+            said += local.feed(f"d{number}", newest_ms + 2, _view(f"d{number}", newest_ms + 2, "other"))
+        said += local.feed("c", newest_ms + 3, _view("c", newest_ms + 3, "last"))
+        changes = [json.loads(payload) for channel, _, payload in said if channel == Channel.SEGMENT_CHANGE]
+        assert [(one["segment"], one["change"]) for one in changes if one["customer_id"] == "c"] == [
+            ("often", "entered")
+        ]
+
+    def test_why_tells_of_the_moment_before(self) -> None:
+        """Not of the older pack: the customer who was read says what one packed whole would have said."""
+        rules = parse_rules('[segments.keen]\ndescription = "For tests."\nwhen = "views_30d >= 12"\n')
+        start_ms = 1_740_787_200_000
+        newest_ms = start_ms + 10_000
+        logic = CustomerLogic(PATIENT, rules, SIMILAR, as_of_ms=newest_ms, cached_customers=2, now_ms=lambda: NOW_MS)
+        local = LocalRun(logic, 5_000)
+        for number in range(11):
+            local.feed("c", start_ms + number * 1_000, _view("c", start_ms + number * 1_000, f"e{number:02}"))
+        for number in range(6):
+            local.feed(f"d{number}", newest_ms, _view(f"d{number}", newest_ms, "other"))
+        assert msgspec.msgpack.decode(local.stores["c"].packed or b"")[0] == 2
+        ((_, _, change),) = local.feed("c", newest_ms, _view("c", newest_ms, "e11"))
+        assert json.loads(change)["why"] == {"views_30d": [11, 12]}
+
     def test_many_of_them_are_packed_anew(self) -> None:
         """Reading never has to apply more than a few facts."""
         customer, store = Customer(CALENDAR), DictChunkStore()
@@ -83,6 +131,11 @@ class TestFactsBehindABase:
             parts = msgspec.msgpack.decode(customer.pack(store))
             most = max(most, len(parts[2]) if parts[0] == 2 else 0)
         assert most == FACTS_MAX
+
+
+def _view(key: str, time_ms: int, event_id: str) -> bytes:
+    event = {"event_id": event_id, "type": "product_viewed", "product_id": "p", "customer_id": key}
+    return b"file:1\x1f" + json.dumps(event | {"timestamp": time_ms}).encode()
 
 
 def _kept(customer: Customer) -> bytes:

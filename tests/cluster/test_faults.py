@@ -166,45 +166,48 @@ def replaying(part: Path, job: LiveJob) -> "Iterator[subprocess.Popen[str]]":
         replay.kill()
 
 
+@pytest.fixture(scope="class")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("shop") / "log.jsonl"
+    write_log(SHOP, path)
+    return path
+
+
+@pytest.fixture(scope="class")
+def disturbed(stack: Stack, log: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disturbed]:
+    newest_ms = newest_event_ms(log)
+    with live_job(stack, "--parallelism", "2") as job:
+        found = Disturbed(job)
+        for fault, part in zip(FAULTS, parts_of(log, len(FAULTS)), strict=True):
+            with replaying(part, job) as replay:
+                job.next_checkpoints(2)
+                assert replay.poll() is None, f"the replay was over before {fault.__name__}"
+                began = time.monotonic()
+                fault(found)
+                found.survived.append(f"{fault.__name__} {time.monotonic() - began:.0f} s")
+        # time goes on sooner than by itself: it is that of the records, whatever is in them
+        job.produce(*[(None, b"rubbish", newest_ms + 2 * MINUTE_MS)] * 8)
+        job.await_all_read()
+        until(lambda: min(job.watermarks_ms("item")) > newest_ms + MINUTE_MS, "all profiles are written")
+        found.as_of_ms = max(job.watermarks_ms("item"))
+        found.export = tmp_path_factory.mktemp("live")
+        how = ("--redis", job.redis_url, "--prefix", job.prefix, "--out", found.export)
+        exported = segmill("export", *how)
+        assert exported.returncode == 0, exported.stderr
+        job.next_checkpoints()
+        found.changes = job.changes_said()
+        found.restarts += job.restarts()
+        print(f"\n{EVENTS:,} events, survived: {', '.join(found.survived)}; {found.restarts} restarts")
+        yield found
+
+
+@pytest.fixture(scope="class")
+def undisturbed(disturbed: Disturbed, log: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The same events over files, as of the time to which the job's clock had come."""
+    return run(tmp_path_factory.mktemp("files"), log, "--as-of", disturbed.as_of_ms)
+
+
 class TestReplay:
-    @pytest.fixture(scope="class")
-    def log(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        path = tmp_path_factory.mktemp("shop") / "log.jsonl"
-        write_log(SHOP, path)
-        return path
-
-    @pytest.fixture(scope="class")
-    def disturbed(self, stack: Stack, log: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disturbed]:
-        newest_ms = newest_event_ms(log)
-        with live_job(stack, "--parallelism", "2") as job:
-            found = Disturbed(job)
-            for fault, part in zip(FAULTS, parts_of(log, len(FAULTS)), strict=True):
-                with replaying(part, job) as replay:
-                    job.next_checkpoints(2)
-                    assert replay.poll() is None, f"the replay was over before {fault.__name__}"
-                    began = time.monotonic()
-                    fault(found)
-                    found.survived.append(f"{fault.__name__} {time.monotonic() - began:.0f} s")
-            # time goes on sooner than by itself: it is that of the records, whatever is in them
-            job.produce(*[(None, b"rubbish", newest_ms + 2 * MINUTE_MS)] * 8)
-            job.await_all_read()
-            until(lambda: min(job.watermarks_ms("item")) > newest_ms + MINUTE_MS, "all profiles are written")
-            found.as_of_ms = max(job.watermarks_ms("item"))
-            found.export = tmp_path_factory.mktemp("live")
-            how = ("--redis", job.redis_url, "--prefix", job.prefix, "--out", found.export)
-            exported = segmill("export", *how)
-            assert exported.returncode == 0, exported.stderr
-            job.next_checkpoints()
-            found.changes = job.changes_said()
-            found.restarts += job.restarts()
-            print(f"\n{EVENTS:,} events, survived: {', '.join(found.survived)}; {found.restarts} restarts")
-            yield found
-
-    @pytest.fixture(scope="class")
-    def undisturbed(self, disturbed: Disturbed, log: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-        """The same events over files, as of the time to which the job's clock had come."""
-        return run(tmp_path_factory.mktemp("files"), log, "--as-of", disturbed.as_of_ms)
-
     def test_all_were_survived(self, disturbed: Disturbed) -> None:
         assert len(disturbed.survived) == len(FAULTS)
         assert disturbed.restarts > 0

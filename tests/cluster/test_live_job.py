@@ -43,29 +43,32 @@ EVENT: dict[str, Any] = {
 }
 
 
+@pytest.fixture(scope="class")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("shop") / "log.jsonl"
+    write_log(SHOP, path)
+    return path
+
+
+@pytest.fixture(scope="class")
+def over_files(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return run(tmp_path_factory.mktemp("files"), log)
+
+
+@pytest.fixture(scope="class")
+def replayed(stack: Stack, log: Path, over_files: Run) -> Iterator[LiveJob]:
+    with live_job(stack, "--parallelism", "2") as job:
+        said = segmill("replay", log, "--topic", job.topics.events.name, "--bootstrap", job.bootstrap)
+        assert said.returncode == 0, said.stderr
+        job.await_all_read()
+        as_of_ms = over_files.summary["as_of_ms"]
+        until(lambda: min(job.watermarks_ms("item")) > as_of_ms, "the quiet clock passes the last event")
+        job.next_checkpoints()
+        yield job
+
+
 class TestReplay:
     """A shuffled log with duplicates and malformed lines, replayed through the topic at parallelism 2."""
-
-    @pytest.fixture(scope="class")
-    def log(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        path = tmp_path_factory.mktemp("shop") / "log.jsonl"
-        write_log(SHOP, path)
-        return path
-
-    @pytest.fixture(scope="class")
-    def over_files(self, log: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-        return run(tmp_path_factory.mktemp("files"), log)
-
-    @pytest.fixture(scope="class")
-    def replayed(self, stack: Stack, log: Path, over_files: Run) -> Iterator[LiveJob]:
-        with live_job(stack, "--parallelism", "2") as job:
-            said = segmill("replay", log, "--topic", job.topics.events.name, "--bootstrap", job.bootstrap)
-            assert said.returncode == 0, said.stderr
-            job.await_all_read()
-            as_of_ms = over_files.summary["as_of_ms"]
-            until(lambda: min(job.watermarks_ms("item")) > as_of_ms, "the quiet clock passes the last event")
-            job.next_checkpoints()
-            yield job
 
     def test_memberships_are_those_of_a_run_over_the_files(self, replayed: LiveJob, over_files: Run) -> None:
         """Whatever was corrected on the way."""

@@ -32,7 +32,7 @@ test-fast: $(VENV)/.ready ## the tests that start no Flink job
 test-cluster: $(VENV)/.ready connectors ## the tests with a real Kafka, Flink cluster and Redis; needs Maven
 	@$(BIN)/pytest -v -m cluster --durations=12 tests/cluster
 
-test-faults: $(VENV)/.ready connectors ## servers killed during a replay of 500,000 events, about 15 minutes
+test-faults: $(VENV)/.ready connectors ## servers killed during a replay of 500,000 events, about 10 minutes
 	@SEGMILL_FAULT_EVENTS=500000 $(BIN)/pytest -s -m cluster tests/cluster/test_faults.py
 
 # Jars from Maven, into folders that are whole or not there.

@@ -80,7 +80,7 @@ def customers_only(spec: LiveSpec, stack: Stack, folder: Path, events: int, as_o
             progress_dir=progress,
         )
         graph = Graph(tables, outlets, options)
-        events, meta = add_events(tables, spec)
+        events, meta, _ = add_events(tables, spec)
         all_logics = logics(spec.settings, spec.rules, spec.rules_source, as_of_ms=as_of_ms)
         graph.build(lambda _: events, Logics(all_logics.customer))
         graph.to_redis(meta, "clock")

@@ -21,7 +21,11 @@ COMMANDS = {
     "show": ("jobs.commands.show", "show_group", "Look at one customer, item or segment."),
     "rules": ("jobs.commands.rules", "rules_group", "Check rule files, and try them on a log."),
     "topics": ("jobs.commands.topics", "topics_group", "Make and check the Kafka topics of a live job."),
-    "control": ("jobs.commands.control", "control_group", "Give running jobs other rules or settings."),
+    "control": (
+        "jobs.commands.control",
+        "control_group",
+        "Other rules and settings for running jobs; results as of one moment.",
+    ),
     "replay": ("jobs.commands.replay", "replay_command", "Replay event logs into a Kafka topic."),
     "forward": ("jobs.commands.forward", "forward_command", "Send the records of a topic to a webhook."),
     "simulate": ("jobs.commands.simulate", "simulate_command", "Write an event log whose truth is known."),

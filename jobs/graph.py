@@ -7,11 +7,13 @@
                  +-> ITEM -> PUBLISH -> REDIS
                        +-> REDIS
 
-A live job has a second source, control records, which reach every subtask of CUSTOMER through CONTROL.
+A live job has a second source, control records, which reach every subtask of CUSTOMER through CONTROL; and an operator
+PUBLISHED behind all that write to Redis, which says there what was written as of a moment that was asked for.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from pyflink.common import Types
@@ -26,12 +28,14 @@ from operators.customer import CustomerBinding, CustomerOperator
 from operators.item import ItemOperator
 from operators.logic import CustomerFactory, ItemFactory, PublishFactory
 from operators.publish import PublishOperator
+from operators.published import PublishedOperator
 from operators.redis_connection import RedisTarget
 from operators.redis_writer import RedisBatching, RedisWriter
 from operators.tags import (
     CHANGE_RECORDS,
     COUNTS,
     MEMBERSHIP_RECORDS,
+    NOTHING,
     REDIS,
     REJECTED,
     REJECTED_RECORDS,
@@ -98,7 +102,10 @@ class Graph:
         self._tables, self._outlets, self._options = tables, outlets, options
 
     def build(self, source: Source, logics: Logics, control: Source | None = None) -> None:
-        """Add the whole graph. `control`: gives a stream of (anything, payload) without a say in the time."""
+        """Add the whole graph.
+
+        `control`: gives a stream of (anything, payload) with the watermarks of the source, or behind them.
+        """
         records: DataStream | None = None
         if control is not None and logics.control is not None:
             records = self._control(control, logics.control)
@@ -108,11 +115,14 @@ class Graph:
             if tag is REJECTED_RECORDS and records is not None:
                 outputs = outputs.union(side_output(records, tag))
             (sink or discard)(outputs, tag.tag_id)
-        self.to_redis(side_output(customers, REDIS), "customer")
+        written = [self.to_redis(side_output(customers, REDIS), "customer")]
         if logics.item is None or logics.publish is None:
             discard(customers, "items")
         else:
-            self._publish(self._items(customers, logics.item), logics.publish)
+            items = self._items(customers, logics.item)
+            written += [self.to_redis(side_output(items, REDIS), "item"), self._publish(items, logics.publish)]
+        if records is not None and self._outlets.redis is not None:
+            self._published(records, written, self._outlets.redis)
 
     def _side_outputs(self) -> tuple[tuple[OutputTag, Sink | None], ...]:
         """What leaves the customer operator beside its main output."""
@@ -135,7 +145,8 @@ class Graph:
 
     def _customers(self, source: Source, factory: CustomerFactory, control: DataStream | None) -> DataStream:
         options = self._options
-        binding = CustomerBinding(options.bounded, options.redis_shards, options.progress_dir)
+        everywhere = () if control is None else keys_of_all_groups()
+        binding = CustomerBinding(options.bounded, options.redis_shards, options.progress_dir, everywhere)
         events = keyed(source(self._tables))
         if control is None:
             customers = events.process(CustomerOperator(factory, binding), output_type=KEYED_BYTES)
@@ -149,29 +160,36 @@ class Graph:
         options = self._options
         operator = ItemOperator(factory, bounded=options.bounded, redis_shards=options.redis_shards)
         items = keyed(customers, in_place=options.one_subtask).process(operator, output_type=KEYED_BYTES)
-        items.name("item").uid("item")
-        self.to_redis(side_output(items, REDIS), "item")
-        return items
+        return items.name("item").uid("item")
 
-    def _publish(self, items: DataStream, factory: PublishFactory) -> None:
+    def _publish(self, items: DataStream, factory: PublishFactory) -> DataStream:
         options = self._options
         operator = PublishOperator(factory, bounded=options.bounded, redis_shards=options.redis_shards)
         totals = side_output(items, TOTALS).broadcast(bytes_by_string())
         published = keyed(items).connect(totals).process(operator, output_type=KEYED_BYTES)
         published.name("publish").uid("publish")
-        self.to_redis(published, "publish")
         if not options.bounded:
             (self._outlets.similar or discard)(side_output(published, SIMILAR_RECORDS), SIMILAR_RECORDS.tag_id)
+        return self.to_redis(published, "publish")
 
-    def to_redis(self, writes: DataStream, origin: str) -> None:
-        """One writer for each origin of writes: no two of them write the same key."""
+    def to_redis(self, writes: DataStream, origin: str) -> DataStream:
+        """One writer for each origin of writes: no two of them write the same key.
+
+        Returns a stream without records, whose watermark says until when all is written.
+        """
         target, uid = self._outlets.redis, f"redis-writer-{origin}"
         if target is None:
             discard(writes, uid)
-            return
+            return watermarks_alone(writes)
         operator = RedisWriter(target, self._options.redis_batching, bounded=self._options.bounded)
         written = keyed(writes, in_place=self._options.one_subtask).process(operator, output_type=KEYED_BYTES)
         discard(written.name(uid).uid(uid), uid)
+        return watermarks_alone(written)
+
+    def _published(self, records: DataStream, written: list[DataStream], target: RedisTarget) -> None:
+        everything = keyed(records.union(*written))
+        published = everything.process(PublishedOperator(target), output_type=KEYED_BYTES)
+        discard(published.name("published").uid("published").set_parallelism(1), "published")
 
 
 def keyed(stream: DataStream, *, in_place: bool = False) -> KeyedStream:
@@ -194,6 +212,30 @@ def keyed(stream: DataStream, *, in_place: bool = False) -> KeyedStream:
 def side_output(stream: DataStream, tag: OutputTag) -> DataStream:
     """A side output as it is: `DataStream.get_side_output` would put a Python map behind it."""
     return DataStream(stream._j_data_stream.getSideOutput(tag.get_java_output_tag()))
+
+
+def watermarks_alone(stream: DataStream) -> DataStream:
+    """The stream without its records: a side output that nothing is ever put into."""
+    jvm = get_gateway().jvm.org.apache.flink.streaming.api
+    side = jvm.transformations.SideOutputTransformation(
+        stream._j_data_stream.getTransformation(), NOTHING.get_java_output_tag()
+    )
+    return DataStream(jvm.datastream.DataStream(stream._j_data_stream.getExecutionEnvironment(), side))
+
+
+def keys_of_all_groups() -> tuple[str, ...]:
+    """A key for each group of keys: whatever the parallelism, they lead to every subtask of a keyed operator."""
+    jvm = get_gateway().jvm
+    selector, row = jvm.KeyByKeySelector(), jvm.org.apache.flink.types.Row
+    group_of = jvm.org.apache.flink.runtime.state.KeyGroupRangeAssignment.assignToKeyGroup
+    found: dict[int, str] = {}
+    for number in count():
+        one = row(2)
+        one.setField(0, str(number))
+        found.setdefault(group_of(selector.getKey(one), MAX_PARALLELISM), str(number))
+        if len(found) == MAX_PARALLELISM:
+            break
+    return tuple(found.values())
 
 
 def discard(stream: DataStream, uid: str) -> None:

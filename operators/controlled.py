@@ -1,6 +1,6 @@
 """The CUSTOMER operator of a job with a control stream, and the operator that reads the stream."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, Protocol
 
@@ -11,9 +11,10 @@ from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 from operators.bytes_state import as_they_are, bytes_by_string, writable
 from operators.customer import CustomerBinding, Customers
 from operators.every_key import every_key, watermark_ms
-from operators.logic import Channel, CustomerFactory, Output
+from operators.logic import Channel, CustomerFactory, Output, Step, ValueStore
 from operators.shipping import Shipped
 from operators.short_way import take_short_way
+from operators.stores import FlinkValueStore
 from operators.tags import REJECTED_RECORDS
 
 STATE = "control"
@@ -23,7 +24,8 @@ STATE = "control"
 class ControlLogic(Protocol):
     """Reads control records; gives what can take effect to CONTROL, and the rest to REJECTED."""
 
-    def on_record(self, key: str, payload: bytes) -> Any: ...
+    def on_record(self, key: str, payload: bytes, watermark_ms: int, store: ValueStore) -> Step: ...
+    def on_time(self, key: str, watermark_ms: int, store: ValueStore) -> Iterable[Output]: ...
 
 
 ControlFactory = Callable[[], ControlLogic]
@@ -40,23 +42,31 @@ class ControlOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
         """Make the logic."""
         take_short_way()
         self._logic = self._factory()
+        self._store = FlinkValueStore(runtime_context, "control")
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Any:
         """One record: (place, 0x1F, raw bytes)."""
-        return self._emitted(self._logic.on_record(ctx.get_current_key(), value))
+        timers = ctx.timer_service()
+        wake_ms, outputs = self._logic.on_record(ctx.get_current_key(), value, timers.current_watermark(), self._store)
+        if wake_ms is not None:
+            timers.register_event_time_timer(wake_ms)
+        return self._emitted(outputs)
 
-    def _emitted(self, outputs: Any) -> Iterator[Any]:
-        output: Output
-        for output in outputs:
-            channel, key, payload = output
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Any:
+        """It is known what time it is."""
+        watermark_ms = ctx.timer_service().current_watermark()
+        return self._emitted(self._logic.on_time(ctx.get_current_key(), watermark_ms, self._store))
+
+    def _emitted(self, outputs: Iterable[Output]) -> Iterator[Any]:
+        for channel, key, payload in outputs:
             yield Row(key, payload) if channel == Channel.CONTROL else (REJECTED_RECORDS, Row(key, payload))
 
 
 class ControlledCustomerOperator(Shipped, Customers, KeyedBroadcastProcessFunction):  # type: ignore[misc]
-    """As CustomerOperator, with rules and settings that change.
+    """As CustomerOperator, with rules and settings that change, and moments as of which everything is written.
 
-    In thread mode every customer is woken as other rules come into force. In process mode nobody can list the keys:
-    there customers follow at their next event or timer.
+    In thread mode every customer is woken at such a time. In process mode nobody can list the keys: there customers
+    follow at their next event or timer.
     """
 
     def __init__(self, factory: CustomerFactory, binding: CustomerBinding) -> None:
@@ -76,27 +86,26 @@ class ControlledCustomerOperator(Shipped, Customers, KeyedBroadcastProcessFuncti
     def process_element(self, value: bytes, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Any:
         """One event: (place, 0x1F, raw bytes)."""
         if not self._begun:
-            self._begin(ctx, ctx.timer_service().current_watermark())
+            told = self._begin(ctx, ctx.timer_service().current_watermark())
+            return [*told, *self.event(value, ctx)]
         return self.event(value, ctx)
 
     def process_broadcast_element(self, value: Any, ctx: KeyedBroadcastProcessFunction.Context) -> Any:
         """A control record that can take effect."""
         now_ms = self._watermark_ms(ctx)
-        if not self._begun:
-            self._begin(ctx, now_ms)
+        told = () if self._begun else self._begin(ctx, now_ms)
         self._view.write_to(as_they_are(ctx.get_broadcast_state(self._descriptor)))
-        self._wake(self._logic.on_control(value[1], self._view, now_ms))
-        return ()
+        return [*told, *self._woken(self._logic.on_control(value[1], self._view, now_ms))]
 
     def on_timer(self, timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Any:
         """Time has passed for one key."""
         if not self._begun:
             key = ctx.get_current_key()
-            self._begin(ctx, ctx.timer_service().current_watermark())
-            return self.timer_of(key, timestamp, ctx)
+            told = self._begin(ctx, ctx.timer_service().current_watermark())
+            return [*told, *self.timer_of(key, timestamp, ctx)]
         return self.timer_of(ctx.get_current_key(), timestamp, ctx)
 
-    def _begin(self, ctx: Any, now_ms: int) -> None:
+    def _begin(self, ctx: Any, now_ms: int) -> Iterable[Any]:
         self._begun = True
         state = as_they_are(ctx.get_broadcast_state(self._descriptor))
         anytime = writable(state)
@@ -104,11 +113,13 @@ class ControlledCustomerOperator(Shipped, Customers, KeyedBroadcastProcessFuncti
             self._view.read_from(state)
         else:  # so that the rules of the submission are kept, too
             self._view.write_to(anytime)
-        self._wake(self._logic.on_start(self._view, now_ms))
+        return self._woken(self._logic.on_start(self._view, now_ms))
 
-    def _wake(self, time_ms: int | None) -> None:
-        if time_ms is not None:
-            self._every_key(time_ms)
+    def _woken(self, step: Step) -> Iterable[Any]:
+        wake_ms, outputs = step
+        if wake_ms is not None:
+            self._every_key(wake_ms)
+        return self._emitted(outputs)
 
 
 class BroadcastView:

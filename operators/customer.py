@@ -37,6 +37,8 @@ class CustomerBinding:
     redis_shards: int = 1
     progress_dir: Path | None = None
     """Where the number of processed events is shown, for a launcher on the same machine."""
+    everywhere: tuple[str, ...] = ()
+    """Keys that between them lead to every subtask of the item operator."""
 
 
 class Customers:
@@ -95,6 +97,8 @@ class Customers:
                 yield Row(key, payload)
             elif channel == Channel.REDIS:
                 yield REDIS, Row(shard_of(key, self._shards), payload)
+            elif channel == Channel.ANNOUNCEMENT:
+                yield from (Row(one, payload) for one in self._binding.everywhere)
             elif self._bounded:
                 yield _LINES[channel], payload.decode()
             else:

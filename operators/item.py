@@ -6,6 +6,7 @@ from typing import Any
 from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
+from operators.announced import ANNOUNCED, Announced
 from operators.logic import Channel, ItemFactory, Output
 from operators.redis_shards import shard_of
 from operators.shipping import Shipped
@@ -28,10 +29,16 @@ class ItemOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
         self._logic = self._factory()
         self._store = FlinkPendingStore(runtime_context, "item")
         self._with_last_timer: set[str] = set()
+        self._announced = Announced(runtime_context, "item")
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Any:
-        """One message."""
+        """One message, or an announcement: then the key only brings it to this subtask."""
         key = ctx.get_current_key()
+        if value[0] == ANNOUNCED:
+            new = self._announced.take(value, ctx.timer_service().current_watermark())
+            return [(TOTALS, Row(key, value))] if new else ()
+        if self._announced.times_ms:
+            self._announced.wake(ctx.timer_service())
         if self._bounded and key not in self._with_last_timer:
             self._with_last_timer.add(key)
             ctx.timer_service().register_event_time_timer(END_OF_TIME_MS)
@@ -39,8 +46,10 @@ class ItemOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
         return self._emitted(outputs) if outputs else ()
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Any:
-        """The input has ended: final row and total."""
-        return self._emitted(self._logic.on_end(ctx.get_current_key(), self._store))
+        """All lists are to be written, or the input has ended: final row and total."""
+        if timestamp == END_OF_TIME_MS:
+            return self._emitted(self._logic.on_end(ctx.get_current_key(), self._store))
+        return self._emitted(self._logic.on_publication(ctx.get_current_key(), self._store))
 
     def _emitted(self, outputs: Iterable[Output]) -> Iterator[Any]:
         for channel, key, payload in outputs:

@@ -1,13 +1,16 @@
 """The PUBLISH operator: binds a `PublishLogic` to rows keyed by `relation|item` and to broadcast totals."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from pyflink.common import Row
 from pyflink.datastream import RuntimeContext
 from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
+from operators.announced import ANNOUNCED, Announced
 from operators.bytes_state import as_they_are, bytes_by_string
+from operators.every_key import watermark_ms
 from operators.logic import Channel, Output, PublishFactory
 from operators.redis_shards import shard_of
 from operators.shipping import Shipped
@@ -20,7 +23,7 @@ from operators.types import END_OF_TIME_MS
 class PublishOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[misc]
     """Main output: (shard, Redis write); a live job's lists leave by a side output as well.
 
-    (Thread mode knows no side outputs in `on_timer` here: a live job has no timers.)
+    (PyFlink knows no side outputs in `on_timer` here: those of a live job need operators/short_way.py.)
     """
 
     def __init__(self, factory: PublishFactory, *, bounded: bool, redis_shards: int = 1) -> None:
@@ -37,9 +40,14 @@ class PublishOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[m
         self._reading: Any = None
         self._writing: Any = None
         self._with_last_timer: set[str] = set()
+        self._announced = Announced(runtime_context, "published")
+        self._watermark_ms = partial(watermark_ms, runtime_context)
 
     def process_broadcast_element(self, value: Any, ctx: KeyedBroadcastProcessFunction.Context) -> Any:
-        """An item's total."""
+        """An item's total, or an announcement."""
+        if value[1][0] == ANNOUNCED:
+            self._announced.take(value[1], self._watermark_ms(ctx))
+            return ()
         if self._writing is None:  # asking for the state costs far more than using it
             self._writing = as_they_are(ctx.get_broadcast_state(self._descriptor))
         self._totals.view = self._writing
@@ -53,13 +61,17 @@ class PublishOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[m
         if self._bounded and key not in self._with_last_timer:
             self._with_last_timer.add(key)
             ctx.timer_service().register_event_time_timer(END_OF_TIME_MS)
-        watermark_ms = ctx.timer_service().current_watermark()
-        return self._emitted(self._logic.on_row(key, value, self._totals, self._store, watermark_ms))
+        if self._announced.times_ms:
+            self._announced.wake(ctx.timer_service())
+        now_ms = ctx.timer_service().current_watermark()
+        return self._emitted(self._logic.on_row(key, value, self._totals, self._store, now_ms))
 
     def on_timer(self, timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Any:
-        """The input has ended, and every total is final."""
+        """All lists are to be written, or the input has ended: every total has come."""
         self._read(ctx)
-        return self._emitted(self._logic.on_end(ctx.get_current_key(), self._totals, self._store))
+        if timestamp == END_OF_TIME_MS:
+            return self._emitted(self._logic.on_end(ctx.get_current_key(), self._totals, self._store))
+        return self._emitted(self._logic.on_publication(ctx.get_current_key(), timestamp, self._totals, self._store))
 
     def _read(self, ctx: Any) -> None:
         if self._reading is None:

@@ -25,7 +25,10 @@ class RedisBatching:
 
 
 class RedisWriter(Shipped, KeyedProcessFunction):  # type: ignore[misc]
-    """Input: (shard, write). Writes leave the state only after Redis has answered, so that a restart repeats them."""
+    """Input: (shard, write). Writes leave the state only after Redis has answered, so that a restart repeats them.
+
+    A watermark goes on only after all writes that came before it have left.
+    """
 
     def __init__(self, target: RedisTarget, batching: RedisBatching, *, bounded: bool) -> None:
         """Target and batching are pickled; the connection is made where the operator runs.
@@ -80,6 +83,8 @@ class RedisWriter(Shipped, KeyedProcessFunction):  # type: ignore[misc]
         wait_ms = self._batching.wait_ms
         now_ms = timers.current_processing_time()
         timers.register_processing_time_timer((now_ms // wait_ms + 1) * wait_ms)  # same instant, same timer
+        if not self._bounded:
+            timers.register_event_time_timer(timers.current_watermark() + 1)
 
     def _flush(self, shard: str) -> None:
         writes = list(self._pending.get() or ())

@@ -1,7 +1,8 @@
-"""Control records: other rules or other settings for a running job.
+"""Control records: other rules or other settings for a running job, or a moment as of which it writes everything.
 
     {"control_id": "2026-03-01 spring", "kind": "rules", "rules": "<a rule file's text>", "effective_ms": 1772323200000}
     {"control_id": "7", "kind": "settings", "settings": {"profile_interval_ms": 10000}}
+    {"control_id": "end of 2025", "kind": "publish", "as_of_ms": 1767225600000}
 
 What does not fit is refused whole: a record either takes effect as it is, or it does nothing.
 """
@@ -26,13 +27,15 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
     control_id: str
     """Names the record; a second one with the same name does nothing."""
-    kind: Literal["rules", "settings"]
+    kind: Literal["rules", "settings", "publish"]
     rules: str | None = None
     """The text of a rule file."""
     settings: dict[str, Any] | None = None
     """Settings by name; those not named stay as they are."""
     effective_ms: int | None = None
     """Event time from which on rules are in force. None, or a time that has passed: now."""
+    as_of_ms: int | None = None
+    """Event time as of which everything is written. None, or a time that has passed: now."""
 
 
 _decoder = msgspec.json.Decoder(Control, float_hook=Decimal)
@@ -65,11 +68,19 @@ def decode_control(raw: bytes, max_bytes: int) -> Control:
 def _problem(control: Control) -> str | None:
     if not 0 < len(control.control_id) <= ID_MAX_CHARS:
         return f"control_id must have between 1 and {ID_MAX_CHARS} characters"
+    for name in ("effective_ms", "as_of_ms"):
+        time_ms = getattr(control, name)
+        if time_ms is not None and not 0 <= time_ms <= LATEST_MS:
+            return f"{name} = {time_ms}: must be milliseconds since 1970, at most {LATEST_MS}"
+    if control.kind == "publish":
+        if control.rules is not None or control.settings is not None or control.effective_ms is not None:
+            return 'a record of kind "publish" has `as_of_ms` or nothing else'
+        return None
+    if control.as_of_ms is not None:
+        return f'a record of kind "{control.kind}" has no `as_of_ms`'
     if control.kind == "rules":
         if control.rules is None or control.settings is not None:
             return 'a record of kind "rules" has `rules`, the text of a rule file, and no `settings`'
-        if control.effective_ms is not None and not 0 <= control.effective_ms <= LATEST_MS:
-            return f"effective_ms = {control.effective_ms}: must be milliseconds since 1970, at most {LATEST_MS}"
         return None
     if control.settings is None or control.rules is not None:
         return 'a record of kind "settings" has `settings`, and no `rules`'

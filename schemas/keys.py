@@ -38,6 +38,10 @@ class Keys:
         """The hash of versions behind `popular`, by which an older score is told from a newer one."""
         return f"{self.prefix}popular-versions:{scope}"
 
+    def published(self, control_id: str) -> str:
+        """As of which moment (ms) everything was written that a control record asked for; gone after a day."""
+        return f"{self.prefix}published:{control_id}"
+
     def model(self, name: str) -> str:
         """A published model."""
         return f"{self.prefix}model:{name}"

@@ -31,9 +31,10 @@ class WriteKind(IntEnum):
     SIMILAR = 2
     POPULAR = 3
     META = 4
+    PUBLISHED = 5
 
 
-_PROFILE, _TOMBSTONE, _SIMILAR, _POPULAR, _META = (int(kind) for kind in WriteKind)
+_PROFILE, _TOMBSTONE, _SIMILAR, _POPULAR, _META, _PUBLISHED = (int(kind) for kind in WriteKind)
 
 
 def profile_write(
@@ -85,3 +86,8 @@ def popular_write(scope: str, item_id: str, version: int, score: float) -> bytes
 def meta_write(as_of_ms: int, fields: Mapping[str, str]) -> bytes:
     """Fields of the `meta` hash, all of them together or, if a newer write was there, none."""
     return _encode((_META, as_of_ms, [part for pair in fields.items() for part in pair]))
+
+
+def published_write(control_id: str, as_of_ms: int) -> bytes:
+    """That all writes as of a moment, asked for under this name, have been made."""
+    return _encode((_PUBLISHED, control_id, as_of_ms))

@@ -29,3 +29,5 @@ class Channel(IntEnum):
     """A JSON line of an item's list, empty: withdrawn; key: `relation|item`. Live jobs only."""
     CONTROL = 9
     """A control record that can take effect, for all customers to know."""
+    ANNOUNCEMENT = 10
+    """That all items have to publish at a moment (state/publications.py): for every subtask of their operators."""

@@ -6,7 +6,7 @@ tests hold the logic to its oracles with it, benchmarks time the core with it.
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from state.channels import Channel, Output
 from state.chunks import DictChunkStore
@@ -51,6 +51,8 @@ class LocalRun:
         self._timers: list[tuple[int, str]] = []
         self._registered: set[tuple[int, str]] = set()  # as in Flink, a key has at most one timer for a moment
         self.view = DictView()
+        self.control_store = DictStore()
+        self._has_control = False
 
     def feed(self, key: str, time_ms: int | None, payload: bytes) -> list[Output]:
         """One record. `time_ms` None: a record without a usable time; the watermark stays."""
@@ -61,23 +63,42 @@ class LocalRun:
         if wake_ms is not None:
             self._register(wake_ms, key)
         if time_ms is not None and time_ms - self._out_of_orderness_ms > self.watermark_ms:
-            self.watermark_ms = time_ms - self._out_of_orderness_ms
+            before_ms, self.watermark_ms = self.watermark_ms, time_ms - self._out_of_orderness_ms
+            if before_ms < 0 and self._has_control:
+                outputs = [*outputs, *self._time_is_known(before_ms)]
             if self._timers and self._timers[0][0] <= self.watermark_ms:
                 return [*outputs, *self._fire()]
         return list(outputs)
 
-    def start(self, view: DictView | None = None) -> None:
+    def start(self, view: DictView | None = None) -> list[Output]:
         """Have a control stream, which goes on where `view` stands."""
+        self._has_control = True
         self.view = self.view if view is None else view
-        self._wake_all(self.logic.on_start(self.view, self.watermark_ms))
+        wake_ms, outputs = self.logic.on_start(self.view, self.watermark_ms)
+        self._wake_all(wake_ms)
+        return list(outputs)
 
     def control(self, payload: bytes) -> list[Output]:
         """One record of the control stream: place, PLACE_END, raw bytes."""
-        outputs = ControlLogic(self.logic.settings).on_record("control", payload)
-        for channel, _, raw in outputs:
+        control = ControlLogic(self.logic.settings)
+        _, outputs = control.on_record("control", payload, self.watermark_ms, self.control_store)
+        return self._controlled(outputs, self.watermark_ms)
+
+    def _time_is_known(self, before_ms: int) -> list[Output]:
+        """The operator that reads the control stream is the first to hear of it."""
+        outputs = ControlLogic(self.logic.settings).on_time("control", self.watermark_ms, self.control_store)
+        return self._controlled(outputs, before_ms)
+
+    def _controlled(self, outputs: Iterable[Output], watermark_ms: int) -> list[Output]:
+        said: list[Output] = []
+        for channel, key, raw in outputs:
             if channel == Channel.CONTROL:
-                self._wake_all(self.logic.on_control(raw, self.view, self.watermark_ms))
-        return [output for output in outputs if output[0] != Channel.CONTROL]
+                wake_ms, told = self.logic.on_control(raw, self.view, watermark_ms)
+                self._wake_all(wake_ms)
+                said += told
+            else:
+                said.append((channel, key, raw))
+        return said
 
     def _wake_all(self, time_ms: int | None) -> None:
         for key in self.stores if time_ms is not None else ():

@@ -1,6 +1,7 @@
-"""`segmill control`: other rules and settings for running jobs."""
+"""`segmill control`: other rules and settings for running jobs, and results as of one moment."""
 
 import json
+import time
 import tomllib
 from decimal import Decimal
 from pathlib import Path
@@ -10,23 +11,28 @@ from uuid import uuid4
 import click
 
 from jobs.commands.console import grid, plain, say, show, show_table
+from jobs.commands.flink_options import LengthParam
+from jobs.commands.job_options import REDIS
 from jobs.commands.kafka_options import kafka_options, prefix_option
-from jobs.commands.options import TimeParam
+from jobs.commands.options import TimeParam, redis_option, with_password
 from jobs.control_topic import Published, publish_control, read_control
 from jobs.kafka_client import kafka_target
 from jobs.topics import Topics
+from operators.redis_connection import RedisTarget
 from schemas.control import LIVE_SETTINGS, Control, check_settings
+from schemas.keys import Keys
 from schemas.rejects import Rejected
 from schemas.settings import Settings
 from schemas.timestamps import format_ms
 from state.rules.ruleset import load_rules
 
+POLL_S = 0.2
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.group("control")
 def control_group() -> None:
-    """Give running jobs other rules or settings, without a restart (docs/control.md)."""
+    """Give running jobs other rules or settings, or let them write everything as of one moment (docs/control.md)."""
 
 
 @control_group.command("rules")
@@ -105,6 +111,77 @@ def settings_command(
     )
 
 
+@control_group.command("publish")
+@click.option(
+    "--at",
+    "as_of_ms",
+    type=TimeParam(),
+    metavar="TIME",
+    help="Event time as of which. Default, and if it has passed: as soon as the job reads this.",
+)
+@click.option("--wait", is_flag=True, help="Wait until all is written, and say as of when.")
+@click.option(
+    "--within",
+    "within_ms",
+    type=LengthParam(),
+    default="10min",
+    show_default=True,
+    help="With --wait: give up after so long. What was asked for stays so.",
+)
+@redis_option(f"With --wait: the Redis that the job writes to. Default: {REDIS}.")
+@click.option("--prefix", default="segmill:", show_default=True, help="With --wait: prefix of the Redis keys.")
+@kafka_options
+@prefix_option
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def publish_command(
+    as_of_ms: int | None, wait: bool, within_ms: int, redis_url: str | None, prefix: str, bootstrap: str,
+    kafka_config: Path | None, topic_prefix: str, as_json: bool
+) -> None:  # fmt: skip
+    """Let the job write everything as of one moment: what a run over the same events that ends then leaves.
+
+    When the job's time comes to it, every profile, membership and list of similar items is written to Redis, whether it
+    has changed or not. To compare a live job with a run over files, take a moment after the newest event:
+
+    \b
+      segmill control publish --at 2026-03-01T00:00:00Z --wait
+      segmill export --redis redis://127.0.0.1:6379 --out live
+      segmill run log/ --as-of 2026-03-01T00:00:00Z --out run && segmill export --from run --out backfill
+      segmill verify live backfill
+    """
+    target, topic = kafka_target(bootstrap, kafka_config), Topics(topic_prefix).control
+    redis = RedisTarget(with_password(redis_url or REDIS), prefix).reached() if wait else None
+    control = Control(_id("publish"), "publish", as_of_ms=as_of_ms)
+    offset = publish_control(target, topic, control)
+    result = {"topic": topic.name, "offset": offset, "control_id": control.control_id, "as_of_ms": as_of_ms}
+    if not as_json:
+        since = "as of now" if as_of_ms is None else f"as of {format_ms(as_of_ms)}"
+        show(f"publish {since}  {plain(topic.name)}:0:{offset}")
+    if redis is not None:
+        written_ms = _written_ms(redis, Keys(prefix).published(control.control_id), within_ms)
+        if not as_json:
+            show(f"written as of {format_ms(written_ms)}")
+        result["written_ms"] = written_ms
+    if as_json:
+        click.echo(json.dumps(result))
+
+
+def _written_ms(redis: Any, key: str, within_ms: int) -> int:
+    """As of when everything was written.
+
+    Raises:
+        click.ClickException: nobody has said so within the time.
+    """
+    deadline = time.monotonic() + within_ms / 1000
+    while (said := redis.get(key)) is None:
+        if time.monotonic() > deadline:
+            raise click.ClickException(
+                f"not written within {within_ms / 1000:g} s: the job's time may not have come to it yet (the hash "
+                "`meta` tells its time), no job may be running, or it writes to another Redis or under another --prefix"
+            )
+        time.sleep(POLL_S)
+    return int(said)
+
+
 @control_group.command("show")
 @kafka_options
 @prefix_option
@@ -129,6 +206,8 @@ def _id(stem: str) -> str:
 def _what(one: Published) -> str:
     if one.control is None:
         return f"refused: {one.refused}"
+    if one.control.kind == "publish":
+        return "publish"
     if one.control.settings is not None:
         return ", ".join(f"{name} = {value}" for name, value in one.control.settings.items())
     return f"rules {one.version}"
@@ -137,6 +216,8 @@ def _what(one: Published) -> str:
 def _in_force(one: Published) -> str:
     if one.control is None:
         return "-"
+    if one.control.as_of_ms is not None:
+        return f"as of {format_ms(one.control.as_of_ms)}"
     return "when read" if one.control.effective_ms is None else f"from {format_ms(one.control.effective_ms)}"
 
 
@@ -150,5 +231,6 @@ def _as_json(one: Published) -> dict[str, Any]:
         "rule_version": one.version,
         "settings": control and control.settings,
         "effective_ms": control and control.effective_ms,
+        "as_of_ms": control and control.as_of_ms,
         "refused": one.refused or None,
     }

@@ -18,10 +18,10 @@ from pyflink.datastream import DataStream
 from pyflink.java_gateway import get_gateway
 from pyflink.table import Schema, StreamTableEnvironment
 
-from jobs.graph import keyed, rows_with_time, side_output
+from jobs.graph import keyed, rows_with_time, side_output, watermarks_alone
 from jobs.live.uids import give_uids
 from operators.quiet_clock import QuietClockOperator
-from operators.tags import NOTHING, REDIS
+from operators.tags import REDIS
 from operators.types import KEYED_BYTES
 
 _TICKS: Final = Types.ROW([Types.STRING(), Types.LONG()])
@@ -31,20 +31,12 @@ SETTLED_MS: Final = 3_000
 
 def with_quiet_clock(
     tables: StreamTableEnvironment, events: DataStream, operator: QuietClockOperator
-) -> tuple[DataStream, DataStream]:
-    """The events, with a clock that goes on while they are quiet; and what is to be written to Redis of it."""
+) -> tuple[DataStream, DataStream, DataStream]:
+    """The events, with a clock that goes on while they are quiet; what is to be written to Redis of it; the clock."""
     ticks = keyed(watermarks_alone(events).union(_pulses(tables))).process(operator, output_type=_TICKS)
     ticks.name("quiet-clock").uid("quiet-clock").set_parallelism(1)
-    return events.union(watermarks_alone(_timed(tables, ticks))), side_output(ticks, REDIS)
-
-
-def watermarks_alone(stream: DataStream) -> DataStream:
-    """The stream without its records: a side output that nothing is ever put into."""
-    jvm = get_gateway().jvm.org.apache.flink.streaming.api
-    side = jvm.transformations.SideOutputTransformation(
-        stream._j_data_stream.getTransformation(), NOTHING.get_java_output_tag()
-    )
-    return DataStream(jvm.datastream.DataStream(stream._j_data_stream.getExecutionEnvironment(), side))
+    timed = watermarks_alone(_timed(tables, ticks))
+    return events.union(timed), side_output(ticks, REDIS), watermarks_alone(events).union(timed)
 
 
 def timeless(stream: DataStream) -> DataStream:

@@ -1,4 +1,8 @@
-"""The topic of control records as a source of the graph: whole, in its one order, and without a say in the time."""
+"""The topic of control records as a source of the graph: whole, in its one order, and with the time of the events.
+
+So no watermark behind the operator that reads them is ahead of that operator's: what it settles as of its next
+millisecond is known everywhere before that millisecond is over.
+"""
 
 from pyflink.datastream import DataStream
 from pyflink.table import Schema, StreamTableEnvironment
@@ -12,8 +16,8 @@ from jobs.live.sql import options
 from jobs.live.uids import give_uids
 
 
-def control_source(spec: LiveSpec) -> Source:
-    """Control records as (control, payload); the payload is that of an event."""
+def control_source(spec: LiveSpec, time: DataStream) -> Source:
+    """Control records as (control, payload); the payload is that of an event. `time`: has watermarks alone."""
 
     def add(tables: StreamTableEnvironment) -> DataStream:
         tables.execute_sql(_table(spec))
@@ -22,7 +26,7 @@ def control_source(spec: LiveSpec) -> Source:
         schema = Schema.new_builder().column("k", "STRING NOT NULL").column("v", "BYTES NOT NULL").build()
         records = from_table(tables, j_table, schema)
         give_uids(records, "control-source", parallelism=1)
-        return timeless(records).name("control-source").uid("control-source").set_parallelism(1)
+        return timeless(records).name("control-source").uid("control-source").set_parallelism(1).union(time)
 
     return add
 

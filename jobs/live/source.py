@@ -35,10 +35,10 @@ _SUBJECT: Final = text(r"\A[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+\z")
 _PLACE_END, _REFUSED = control_character(0x1F), control_character(0x1E)
 
 
-def add_events(tables: StreamTableEnvironment, spec: LiveSpec) -> tuple[DataStream, DataStream]:
+def add_events(tables: StreamTableEnvironment, spec: LiveSpec) -> tuple[DataStream, DataStream, DataStream]:
     """Events of the topic as (subject, payload), with the watermarks of its partitions and of the quiet clock.
 
-    The second stream: (shard, write) for Redis, of what is known of the job.
+    The second stream: (shard, write) for Redis, of what is known of the job; the third: the watermarks of the first.
     """
     tables.execute_sql(_table(spec))
     events = rows_with_time(tables, _query(max(MOST_BYTES, spec.settings.max_record_bytes)))

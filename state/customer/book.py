@@ -16,6 +16,7 @@ from schemas.settings import Settings, changed_settings
 from state.customer.calendar import ALWAYS_MS, Calendar, Reign
 from state.customer.program import Program
 from state.packing import pack, unpack
+from state.publications import Publications
 from state.rules.errors import RuleError
 from state.rules.ruleset import RuleSet, parse_rules
 
@@ -49,6 +50,7 @@ class Book:
         self._ids: list[str] = []
         self._known_ms = ALWAYS_MS  # event time had come so far; a restarted job has no watermark for a moment
         self.calendar = Calendar.of(settings, rules)
+        self.publications = Publications()
 
     def load(self, view: View, watermark_ms: int) -> int | None:
         """Go on where `view` stands, or begin; the time from which on customers have other rules, if they have.
@@ -56,6 +58,7 @@ class Book:
         Raises:
             BookVersionError: a newer program wrote it.
         """
+        self.publications.load(view)
         packed = view.get(_BOOK)
         if packed is None:
             self._save(view)
@@ -85,7 +88,7 @@ class Book:
         self.calendar.restore(*([Reign(number, at, programs[name]) for number, at, name in rows] for rows in kept))
 
     def take(self, control: Control, view: View, watermark_ms: int) -> int | None:
-        """Enter a record that was checked; the time from which on customers have other rules, if they have."""
+        """Enter a record that was checked; the time at which all customers have something to do, if they have."""
         if control.control_id in self._ids:
             return None
         self._ids = [*self._ids[1 - IDS_KEPT :], control.control_id]
@@ -95,6 +98,9 @@ class Book:
             self._changes |= control.settings
         elif control.rules is not None:
             from_ms = self._publish(parse_rules(control.rules, "rules"), control.effective_ms, watermark_ms)
+        elif control.kind == "publish":
+            from_ms = max(control.as_of_ms or 0, watermark_ms + 1)
+            self.publications.add(from_ms)
         # whoever was ahead of the watermark as rules were published took them up so much later, at most
         ahead_ms = self.settings.allowed_lateness_ms + self.settings.max_future_ms
         self.calendar.forget(watermark_ms - ahead_ms)

@@ -56,6 +56,7 @@ class CustomerLogic:
         self.similar = similar
         self.as_of_ms = as_of_ms
         self._live = as_of_ms is None
+        self._publications = self.book.publications
         self.tally = CustomerTally(rules.names)
         self._now_ms = now_ms
         self._use(settings)
@@ -106,13 +107,16 @@ class CustomerLogic:
                 self._speak(key, customer, said, urgent=False)
         else:
             tally.duplicate += 1
-        wake_ms = self._wake_ms(customer, watermark_ms) if self._live or customer.pending else None
+        wake_ms = self._wake_ms(customer, watermark_ms, watermark_ms) if self._live or customer.pending else None
         store.save(customer.pack(store))
         return wake_ms, said
 
     def on_timer(self, key: str, time_ms: int, watermark_ms: int, store: KeyedStore) -> Step:
         """Let time pass for the customer `key`, or, after the as-of time of a bounded run, close the books."""
         customer = self._customer(key, store)
+        publishes = time_ms in self._publications.times_ms
+        if publishes:
+            self._publications.reached(time_ms)
         ends = self.as_of_ms is not None and time_ms > self.as_of_ms
         if not ends and time_ms >= customer.timer_ms:
             customer.timer_ms = NEVER_MS
@@ -122,16 +126,16 @@ class CustomerLogic:
             if renewed:  # what the rules change is theirs, before late events change it again
                 self._speak(key, customer, said, urgent=False)
             customer.repair(store)
-        elif not ends and not renewed and time_ms < self._due_ms(customer):  # what it was set for has moved on since
-            return self._wake_ms(customer, watermark_ms), ()
+        elif not (ends or publishes or renewed) and time_ms < self._due_ms(customer, time_ms):
+            return self._wake_ms(customer, watermark_ms, time_ms), ()  # what it was set for has moved on since
         now_ms = self.as_of_ms if ends and self.as_of_ms is not None else time_ms
         if customer.fold.clock_ms > 0:
             customer.pass_time(max(now_ms, customer.fold.clock_ms))
         if ends:
             return None, self._close(key, customer, said)
-        self._speak(key, customer, said, urgent=self._live)
+        self._speak(key, customer, said, urgent=self._live, closing=publishes)
         customer.settle(watermark_ms)
-        wake_ms = self._wake_ms(customer, watermark_ms)
+        wake_ms = self._wake_ms(customer, watermark_ms, time_ms)
         store.save(customer.pack(store))
         return wake_ms, said
 
@@ -155,25 +159,27 @@ class CustomerLogic:
         detail = f"{format_ms(time_ms)} is more than {self.settings.allowed_lateness_ms:,} ms behind the watermark"
         return self._rejected(key, Reason.TOO_LATE, detail, place, raw)
 
-    def on_start(self, view: View, watermark_ms: int) -> int | None:
+    def on_start(self, view: View, watermark_ms: int) -> Step:
         """Before anything else in a job with a control stream: what it said before is in `view`.
 
-        Returns the event time at which every customer has to be woken, if any: others than before are in force then.
+        Returns the event time at which every customer has to be woken, if any: other rules than before are in force
+        then, or everything is to be written; and what the items have to be told of that.
         """
-        return self._woken_ms(self.book.load(view, watermark_ms), watermark_ms)
+        return self._woken(self.book.load(view, watermark_ms), watermark_ms)
 
-    def on_control(self, raw: bytes, view: View, watermark_ms: int) -> int | None:
+    def on_control(self, raw: bytes, view: View, watermark_ms: int) -> Step:
         """Take in a control record; see `on_start` for what is returned."""
         try:
             control = check_control(raw, self.settings)
         except Rejected:  # the operator that reads the stream has said so, and lets nothing of the kind through
-            return None
-        return self._woken_ms(self.book.take(control, view, watermark_ms), watermark_ms)
+            return None, ()
+        return self._woken(self.book.take(control, view, watermark_ms), watermark_ms)
 
-    def _woken_ms(self, from_ms: int | None, watermark_ms: int) -> int | None:
+    def _woken(self, from_ms: int | None, watermark_ms: int) -> Step:
         if self.book.settings is not self.settings:
             self._use(self.book.settings)
-        return None if from_ms is None else max(from_ms, watermark_ms + 1)
+        told = [(Channel.ANNOUNCEMENT, "", payload) for payload in self._publications.announcements(watermark_ms)]
+        return None if from_ms is None else max(from_ms, watermark_ms + 1), told
 
     def _use(self, settings: Settings) -> None:
         self.settings = settings
@@ -189,7 +195,10 @@ class CustomerLogic:
         return said
 
     def _speak(self, key: str, customer: Customer, said: list[Output], *, urgent: bool, closing: bool = False) -> None:
-        """Add what has to be said now. `urgent`: a profile that is due at all is written now."""
+        """Add what has to be said now.
+
+        `urgent`: a profile that is due at all is written now; `closing`: everything is, whether it is due or not.
+        """
         turns = customer.say()
         if turns:
             self.tally.turned(turns)
@@ -218,8 +227,8 @@ class CustomerLogic:
                 self.tally.profiles += 1
                 said.append(write)
 
-    def _due_ms(self, customer: Customer) -> int:
-        """When something has to be done for the customer although no event arrives.
+    def _due_ms(self, customer: Customer, from_ms: int) -> int:
+        """When something has to be done for the customer, as of `from_ms`, although no event arrives.
 
         In a bounded run nobody waits for what time alone changes: a customer lives through it at the next event, or
         at the end, at the same exact milliseconds. Only what came out of order is put right without delay.
@@ -237,11 +246,13 @@ class CustomerLogic:
         if settings.profile_refresh_ms and publication.profile_shown:
             refresh_ms = settings.profile_refresh_ms
             due_ms = min(due_ms, -(-fold.expires_ms // refresh_ms) * refresh_ms)
+        if self._publications.newest_ms > from_ms:
+            due_ms = min(due_ms, self._publications.next_ms(from_ms))
         return due_ms
 
-    def _wake_ms(self, customer: Customer, watermark_ms: int) -> int | None:
+    def _wake_ms(self, customer: Customer, watermark_ms: int, from_ms: int) -> int | None:
         """The time of a timer that is needed and not yet registered, if any."""
-        due_ms = self._due_ms(customer)
+        due_ms = self._due_ms(customer, from_ms)
         wake_ms = due_ms or watermark_ms + 1
         if wake_ms >= customer.timer_ms or (self.as_of_ms is not None and wake_ms > self.as_of_ms):
             return None

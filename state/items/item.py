@@ -19,6 +19,10 @@ class ItemLogic:
         emitted = self._step.on_message(key, payload, store)
         return _outputs(key, emitted) if emitted.row is not None or emitted.total is not None else ()
 
+    def on_publication(self, key: str, store: ItemStore) -> Iterable[Output]:
+        """All lists are to be written as of now: what is to be known of this item goes out."""
+        return _outputs(key, self._step.up_to_date(key, store))
+
     def on_end(self, key: str, store: ItemStore) -> Iterable[Output]:
         """The end of a bounded run."""
         return _outputs(key, self._step.on_end(key, store))

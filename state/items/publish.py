@@ -65,12 +65,19 @@ class PublishLogic:
 
     def on_end(self, key: str, totals: Totals, store: ValueStore) -> Iterable[Output]:
         """The end of a bounded run: every total is final, so this score is."""
+        return self._final(key, totals, store, self._as_of_ms or 0, again=False)
+
+    def on_publication(self, key: str, as_of_ms: int, totals: Totals, store: ValueStore) -> Iterable[Output]:
+        """All lists are to be written as of now, and all totals have come."""
+        return self._final(key, totals, store, as_of_ms, again=True)
+
+    def _final(self, key: str, totals: Totals, store: ValueStore, now_ms: int, *, again: bool) -> Iterable[Output]:
         relation, _ = split_key(key)
         count, known, shown_ms = _unpacked(store.load())
         if known is None:
             return ()
-        kept, found = self._publisher.final(relation, known, totals.get)
-        as_of_ms = max(shown_ms, self._as_of_ms or 0)
+        kept, found = self._publisher.final(relation, known, totals.get, again=again)
+        as_of_ms = max(shown_ms, now_ms)
         store.save(_packed(count + 1, kept, as_of_ms))
         return self._writes(key, found, count + 1, as_of_ms)
 

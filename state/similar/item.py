@@ -71,6 +71,12 @@ class ItemStep:
         policy = self._policy(key, store)
         return self._settle(key, policy, store, policy.at_end())
 
+    def up_to_date(self, key: str, store: ItemStore) -> Emitted:
+        """What was not sent yet, if anything, with more to come."""
+        policy = self._policy(key, store)
+        due = policy.at_end()
+        return self._settle(key, policy, store, due) if due.row or due.total else NOTHING
+
     def _policy(self, key: str, store: ItemStore) -> PublishPolicy:
         policy = self._policies.get(key)
         if policy is None:

@@ -69,7 +69,13 @@ class Publisher:
         return key
 
     def on_row(
-        self, relation: Relation, state: bytes | None, row: bytes, stored_total: Callable[[str], bytes | None] = _none
+        self,
+        relation: Relation,
+        state: bytes | None,
+        row: bytes,
+        stored_total: Callable[[str], bytes | None] = _none,
+        *,
+        again: bool = False,
     ) -> tuple[bytes | None, Written]:
         """An item's candidates have changed.
 
@@ -78,6 +84,7 @@ class Publisher:
             state: what this returned for the item last time; None at first.
             row: packed candidates.
             stored_total: by key the bytes given to `on_packed_total`, asked for what is not in memory.
+            again: write a list also if it is the one written last.
 
         Returns:
             What to keep for the item, None if nothing; and the list to write, empty if the one written before is to be
@@ -96,7 +103,7 @@ class Publisher:
         found = neighbours(candidates, total_of, relation, self._settings)
         digest = blake2b(pack(found), digest_size=16).digest() if found else b""
         kept = pack([_VERSION, row, digest]) if candidates.partners else None
-        return kept, found if digest != known else None
+        return kept, found if digest != known or (again and found) else None
 
     def keep(self, row: bytes) -> bytes:
         """Keep an item's first row for `final`, unscored; returns what to keep for the item."""
@@ -104,10 +111,15 @@ class Publisher:
         return kept
 
     def final(
-        self, relation: Relation, state: bytes, stored_total: Callable[[str], bytes | None] = _none
+        self,
+        relation: Relation,
+        state: bytes,
+        stored_total: Callable[[str], bytes | None] = _none,
+        *,
+        again: bool = False,
     ) -> tuple[bytes | None, Written]:
-        """Score an item's last row by the totals known now; returns as `on_row` does."""
-        return self.on_row(relation, state, _unpack_state(state)[0], stored_total)
+        """Score an item's last row by the totals known now; takes and returns what `on_row` does."""
+        return self.on_row(relation, state, _unpack_state(state)[0], stored_total, again=again)
 
 
 def _unpack_state(state: bytes | None) -> tuple[bytes, bytes]:

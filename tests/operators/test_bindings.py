@@ -1,22 +1,30 @@
 """The operators around a logic, on a stand-in for Flink."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import pytest
 from fake_flink import FakeRuntime
 from pyflink.common import Row
 
+from operators.controlled import ControlOperator
 from operators.customer import CustomerBinding, CustomerOperator
 from operators.item import ItemOperator
 from operators.logic import Channel, KeyedStore, Output, PendingStore, Step, Totals, ValueStore
 from operators.progress import STEP, read_progress
 from operators.publish import PublishOperator
+from operators.published import PublishedOperator
 from operators.redis_connection import RedisTarget
 from operators.redis_shards import MOST_SHARDS, shard_of
 from operators.redis_writer import RedisBatching, RedisWriter
-from operators.tags import COUNTS, REDIS, REJECTED, SEGMENT_CHANGES, TOTALS
+from operators.tags import COUNTS, REDIS, REJECTED, SEGMENT_CHANGES, SIMILAR_RECORDS, TOTALS
 from operators.types import END_OF_TIME_MS
+from schemas.control import Control, encode_control
+from schemas.settings import Settings
+from schemas.writes import published_write
+from state.control import ControlLogic
+from state.publications import Announcement
 from state.tally import CustomerTally
 
 
@@ -52,6 +60,9 @@ class SumItem:
         store.drop_pending()
         return [(Channel.ROW, key, store.load() or b""), (Channel.TOTAL, key, key.encode())]
 
+    def on_publication(self, key: str, store: PendingStore) -> Iterable[Output]:
+        return [(Channel.ROW, key, b"as of now")]
+
     def on_end(self, key: str, store: PendingStore) -> Iterable[Output]:
         return [(Channel.REDIS, key, (store.load() or b"") + b"".join(store.pending()))]
 
@@ -67,6 +78,9 @@ class LastPublish:
     ) -> Iterable[Output]:
         store.save(payload)
         return ()
+
+    def on_publication(self, key: str, as_of_ms: int, totals: Totals, store: ValueStore) -> Iterable[Output]:
+        return [(Channel.REDIS, key, b"as of %d" % as_of_ms), (Channel.SIMILAR, key, b"{}")]
 
     def on_end(self, key: str, totals: Totals, store: ValueStore) -> Iterable[Output]:
         return [(Channel.REDIS, key, (store.load() or b"") + (totals.get("all") or b"?"))]
@@ -128,6 +142,60 @@ class TestItemSide:
         assert runtime.broadcast.by_key == {"all": b"2"}
 
 
+class TestPublications:
+    """Every key writes as of a moment: those that come before it are woken at it (the others, Flink lists)."""
+
+    def test_items(self) -> None:
+        """An announcement goes on once, whichever keys it comes under; later it says nothing."""
+        runtime = FakeRuntime(ItemOperator(SumItem, bounded=False))
+        told = Announcement(100).packed()
+        for key in ("3", "17"):
+            runtime.element(key, told)
+        assert runtime.outputs == [(TOTALS, Row("3", told))]
+        runtime.element("viewed-with|i", b"1")
+        runtime.advance(99)
+        assert len(runtime.outputs) == 1
+        runtime.advance(100)
+        assert runtime.outputs[1:] == [Row("viewed-with|i", b"as of now")]
+        runtime.element("viewed-with|j", b"1")
+        runtime.element("3", told)
+        runtime.advance(200)
+        assert len(runtime.outputs) == 2
+
+    def test_lists(self) -> None:
+        """As a write and as a record."""
+        runtime = FakeRuntime(PublishOperator(LastPublish, bounded=False))
+        runtime.broadcast_element("3", Announcement(100).packed())
+        runtime.element("viewed-with|i", b"row")
+        runtime.advance(100)
+        assert runtime.outputs == [Row("0", b"as of 100"), (SIMILAR_RECORDS, Row("viewed-with|i", b"{}"))]
+        assert runtime.broadcast.by_key == {}
+
+    def test_control_waits_for_the_time(self) -> None:
+        """What is asked for as of now, before anybody knows when that is."""
+        runtime = FakeRuntime(ControlOperator(partial(ControlLogic, Settings())))
+        runtime.element("control", b'control:0:1\x1f{"control_id": "a", "kind": "publish"}')
+        assert runtime.outputs == []
+        runtime.advance(1_000)
+        assert runtime.outputs == [Row("control", b'{"control_id":"a","kind":"publish","as_of_ms":1001}')]
+
+    def test_it_is_said_that_all_is_written(self) -> None:
+        """Once the watermark of all writers is there, and once for each that was asked for."""
+        runtime = FakeRuntime(PublishedOperator(RedisTarget("redis://127.0.0.1:1")))
+        connection = FakeConnection()
+        runtime.operator._connection = connection
+        for name, as_of_ms in (("a", 100), ("b", 200)):
+            runtime.element("control", encode_control(Control(name, "publish", as_of_ms=as_of_ms)))
+        runtime.element("control", encode_control(Control("c", "settings", settings={})))
+        runtime.advance(99)
+        assert connection.batches == []
+        runtime.advance(150)
+        assert connection.batches == [[published_write("a", 100)]]
+        runtime.advance(500)
+        assert connection.batches[1:] == [[published_write("b", 200)]]
+        assert list(runtime.states["published"].by_key) == []
+
+
 class FakeConnection:
     """Keeps what is sent; fails when told to."""
 
@@ -176,11 +244,17 @@ class TestRedisWriter:
         runtime.end()
         assert connection.batches == [[b"1"]]
 
-    def test_unbounded_has_no_event_timer(self) -> None:
-        """There is no end to wait for."""
-        runtime, _ = writer(RedisBatching(), bounded=False)
+    def test_a_watermark_waits_for_the_writes_before_it(self) -> None:
+        """In a job without an end: whoever sees a watermark behind the writer knows what is in Redis."""
+        runtime, connection = writer(RedisBatching(), bounded=False)
+        runtime.advance(100)
         runtime.element("0", b"1")
-        assert not any(runtime.event_timers.values())
+        runtime.element("1", b"2")
+        assert connection.batches == []
+        runtime.advance(101)
+        assert connection.batches == [[b"1"], [b"2"]]
+        runtime.wait(500)
+        assert len(connection.batches) == 2
 
     def test_a_failure_keeps_the_state(self) -> None:
         """What Redis did not answer for is sent again after a restart, with what is new, and counts as pending."""

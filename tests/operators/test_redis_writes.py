@@ -15,10 +15,12 @@ from schemas.keys import Keys
 from schemas.profiles import pack_versioned, unpack_versioned
 from schemas.writes import (
     MOST_POPULAR,
+    TOMBSTONE_TTL_MS,
     meta_write,
     popular_write,
     profile_tombstone,
     profile_write,
+    published_write,
     similar_write,
 )
 
@@ -152,6 +154,15 @@ class TestItems:
         """An older watermark changes nothing."""
         connection.send([meta_write(10, {"watermark_ms": "10", "rules": "b"}), meta_write(9, {"rules": "a"})])
         assert client.hgetall(KEYS.meta) == {b"as_of_ms": b"10", b"watermark_ms": b"10", b"rules": b"b"}
+
+
+class TestPublished:
+    def test_it_can_be_seen_for_a_day(self, client: Any, connection: RedisConnection) -> None:
+        """As of when everything was written, under the name of who asked for it."""
+        connection.send([published_write("end of 2025", 1_767_225_600_000)])
+        key = KEYS.published("end of 2025")
+        assert client.get(key) == b"1767225600000"
+        assert 0 < client.pttl(key) <= TOMBSTONE_TTL_MS
 
 
 class TestFailures:

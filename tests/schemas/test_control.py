@@ -11,6 +11,7 @@ from schemas.rejects import Reason, Rejected
 from schemas.settings import Settings
 
 RULES = {"control_id": "a", "kind": "rules", "rules": "x"}
+PUBLISH = {"control_id": "a", "kind": "publish"}
 SETTINGS = {"control_id": "a", "kind": "settings", "settings": {"max_record_bytes": 10}}
 
 
@@ -23,7 +24,9 @@ def refusal(record: Any) -> str:
 
 
 class TestShape:
-    @pytest.mark.parametrize("record", [RULES, {**RULES, "effective_ms": 5}, SETTINGS])
+    @pytest.mark.parametrize(
+        "record", [RULES, {**RULES, "effective_ms": 5}, SETTINGS, PUBLISH, {**PUBLISH, "as_of_ms": 5}]
+    )
     def test_what_fits_is_read_and_written_as_it_was(self, record: dict[str, Any]) -> None:
         assert json.loads(encode_control(decode_control(json.dumps(record).encode(), 10_000))) == record
 
@@ -44,6 +47,13 @@ class TestShape:
             ({**RULES, "effective_ms": 1 << 60}, "effective_ms"),
             ({**SETTINGS, "effective_ms": 1}, "effective_ms"),
             ({**SETTINGS, "rules": "x"}, "`rules`"),
+            ({**SETTINGS, "as_of_ms": 1}, "as_of_ms"),
+            ({**RULES, "as_of_ms": 1}, "as_of_ms"),
+            ({**PUBLISH, "as_of_ms": -1}, "as_of_ms"),
+            ({**PUBLISH, "as_of_ms": 1 << 60}, "as_of_ms"),
+            ({**PUBLISH, "effective_ms": 1}, "nothing else"),
+            ({**PUBLISH, "rules": "x"}, "nothing else"),
+            ({**PUBLISH, "settings": {}}, "nothing else"),
             ({**RULES, "rules": "x" * 10_001}, "at most 10000"),
         ],
     )  # fmt: skip

@@ -1,0 +1,126 @@
+"""Live equals backfill: the same events through Kafka and over files, as of one moment, give identical exports."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from jobs.simulation.log import write_log
+from jobs.simulation.settings import SimulationSettings
+from jobs.stack.stack import Stack
+from schemas.settings import DAY_MS
+from tests.cluster.live_jobs import LiveJob, live_job, until
+from tests.end_to_end.segmill_runs import EXPORTS, accepted, run, segmill, time_of, write
+
+pytestmark = pytest.mark.cluster
+
+SHOP = SimulationSettings(
+    events=4_000,
+    customers=250,
+    products=80,
+    days=45,
+    shuffle_ms=DAY_MS,
+    duplicates=0.05,
+    malformed=0.02,
+    refunds_first=True,
+)
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("shop") / "log.jsonl"
+    write_log(SHOP, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def job(stack: Stack) -> Iterator[LiveJob]:
+    with live_job(stack, "--parallelism", "2") as job:
+        yield job
+
+
+def publish(job: LiveJob, *more: object) -> dict[str, Any]:
+    """`segmill control publish --wait`."""
+    said = segmill(
+        *("control", "publish", "--bootstrap", job.bootstrap, "--topic-prefix", job.topics.prefix, "--json"),
+        *("--wait", "--within", "4min", "--redis", job.redis_url, "--prefix", job.prefix, *more),
+    )
+    assert said.returncode == 0, said.stderr
+    return dict(json.loads(said.stdout))
+
+
+def replay(job: LiveJob, log: Path) -> None:
+    said = segmill("replay", log, "--topic", job.topics.events.name, "--bootstrap", job.bootstrap)
+    assert said.returncode == 0, said.stderr
+
+
+def exported(job: LiveJob, out: Path) -> Path:
+    said = segmill("export", "--redis", job.redis_url, "--prefix", job.prefix, "--out", out)
+    assert said.returncode == 0, said.stderr
+    return out
+
+
+def assert_same(live: Path, log: Path, as_of_ms: int, folder: Path) -> None:
+    """The export of a run over the log, in order of arrival, that ends at this moment."""
+    backfill = run(folder, log, "--as-of", as_of_ms)
+    told = segmill("verify", live, backfill.export, "--json")
+    assert told.returncode == 0, told.stdout
+    for name in EXPORTS:
+        content = (live / name).read_bytes()
+        assert content == (backfill.export / name).read_bytes()
+        assert content.count(b"\n") > 5
+    assert backfill.summary["late"] == 0
+
+
+class TestLiveEqualsBackfill:
+    """A log that is shuffled by a day, with duplicates, malformed lines, and refunds before their orders."""
+
+    def test_asked_for_long_before_and_across_a_restart(self, job: LiveJob, log: Path, tmp_path: Path) -> None:
+        """Before the first event; in the middle of the log the job stops and goes on. All as of one moment."""
+        as_of_ms = max(map(time_of, accepted(log))) + 2_000
+        lines = log.read_bytes().splitlines()
+        halves = [write(tmp_path / name, part) for name, part in (("a", lines[:2_000]), ("b", lines[2_000:]))]
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(publish, job, "--at", as_of_ms)
+            replay(job, halves[0])
+            job.await_all_read()
+            job.stop()
+            job.submit("--from-savepoint", "latest")
+            replay(job, halves[1])
+            written = asked.result()
+        live = exported(job, tmp_path / "live")
+        assert written["written_ms"] == written["as_of_ms"] == as_of_ms
+        assert_same(live, log, as_of_ms, tmp_path)
+        profiles = [json.loads(line) for line in (live / "profiles.jsonl").read_bytes().splitlines()]
+        assert {profile["as_of_ms"] for profile in profiles} == {as_of_ms}
+        assert not [one for one in job.rejected() if one["reason"] == "too_late"]
+        assert job.restarts() == 0
+
+    def test_as_of_now(self, job: LiveJob, log: Path, tmp_path: Path) -> None:
+        """As soon as the job reads it; a moment that has passed is the same."""
+        for name, more in (("now", ()), ("past", ("--at", min(map(time_of, accepted(log)))))):
+            as_of_ms = publish(job, *more)["written_ms"]
+            live = exported(job, tmp_path / name)
+            assert_same(live, log, as_of_ms, tmp_path / f"run-{name}")
+
+    def test_at_another_parallelism_into_a_redis_that_has_lost_everything(
+        self, job: LiveJob, log: Path, tmp_path: Path
+    ) -> None:
+        """It is filled again, without replaying anything."""
+        job.stop()
+        client = redis.Redis.from_url(job.redis_url)
+        for key in client.scan_iter(f"{job.prefix}*"):
+            client.delete(key)
+        job.options = ("--parallelism", "1")
+        job.submit("--from-savepoint", "latest")
+        until(lambda: bool(client.exists(f"{job.prefix}meta")), "the job knows what time it is")
+        as_of_ms = publish(job)["written_ms"]
+        live = exported(job, tmp_path / "live")
+        assert_same(live, log, as_of_ms, tmp_path)
+        shown = segmill("control", "show", "--bootstrap", job.bootstrap, "--topic-prefix", job.topics.prefix, "--json")
+        assert [json.loads(line)["kind"] for line in shown.stdout.splitlines()] == ["publish"] * 4
+        assert job.restarts() == 0

@@ -16,7 +16,7 @@ from state.packing import pack, unpack
 
 VERSION = 1
 KEPT = 100
-"""So many moments are kept; those that have passed do no harm."""
+"""Of the moments that were reached, so many are kept: some customers' timers may still lie before the newest of them."""
 ANNOUNCED = 0xC1
 """First byte of an announcement: MessagePack never begins with it, and so no message to an item and no total does."""
 _KEY = "publications"
@@ -74,7 +74,7 @@ class Publications:
     def add(self, as_of_ms: int) -> None:
         """A moment to come."""
         self.times_ms[as_of_ms] = False
-        for time_ms in sorted(self.times_ms)[:-KEPT]:
+        for time_ms in sorted(one for one, reached in self.times_ms.items() if reached)[:-KEPT]:
             del self.times_ms[time_ms]
         self.newest_ms = max(self.times_ms)
         self._save()

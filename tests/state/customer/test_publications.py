@@ -14,9 +14,9 @@ from rules_twice import BOTH
 from whole_runs import WholeRun, bounded
 
 from schemas.control import decode_control
-from schemas.settings import DAY_MS, HOUR_MS
+from schemas.settings import DAY_MS, HOUR_MS, Settings
 from state.channels import Channel
-from state.control import ControlLogic
+from state.control import ControlLogic, ControlVersionError
 from state.local import DictStore, DictView
 from state.publications import ANNOUNCED, KEPT, Announcement, Publications, PublicationsVersionError
 
@@ -177,8 +177,6 @@ class TestControl:
 
     @pytest.fixture
     def logic(self) -> ControlLogic:
-        from schemas.settings import Settings
-
         return ControlLogic(Settings())
 
     def test_it_settles_the_moment(self, logic: ControlLogic) -> None:
@@ -198,6 +196,12 @@ class TestControl:
         told = [decode_control(raw, 999) for _, _, raw in logic.on_time("control", 2_000, store)]
         assert [(one.control_id, one.as_of_ms) for one in told] == [("a", 2_001), ("b", 2_001)]
         assert list(logic.on_time("control", 3_000, store)) == []
+
+    def test_a_newer_version_is_refused(self, logic: ControlLogic) -> None:
+        store = DictStore()
+        store.save(b"\x93\x02\x90\x90")
+        with pytest.raises(ControlVersionError, match="version 2"):
+            self.sent(logic, store, 0, control_id="a")
 
 
 class TestKept:
@@ -219,10 +223,13 @@ class TestKept:
 
     def test_there_is_a_bound(self) -> None:
         one = Publications()
+        one.add(1 << 40)
         for at_ms in range(3 * KEPT):
             one.add(at_ms)
-        assert len(one.times_ms) == KEPT
-        assert one.newest_ms == 3 * KEPT - 1
+            one.reached(at_ms)
+        assert len(one.times_ms) <= KEPT + 2
+        assert one.newest_ms == 1 << 40
+        assert len(one.announcements(-1)) == 1
 
     def test_a_newer_version_is_refused(self) -> None:
         with pytest.raises(PublicationsVersionError, match="version 2"):

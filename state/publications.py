@@ -16,7 +16,7 @@ from state.packing import pack, unpack
 
 VERSION = 1
 KEPT = 100
-"""Of the moments that were reached, so many are kept: some customers' timers may still lie before the newest of them."""
+"""Of the moments that were reached, so many are kept: the timers of some customers may not have fired yet."""
 ANNOUNCED = 0xC1
 """First byte of an announcement: MessagePack never begins with it, and so no message to an item and no total does."""
 _KEY = "publications"

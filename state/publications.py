@@ -17,6 +17,8 @@ from state.packing import pack, unpack
 VERSION = 1
 KEPT = 100
 """Of the moments that were reached, so many are kept: the timers of some customers may not have fired yet."""
+NONE_MS = -(1 << 63)
+"""Not even later than the watermark of a job that has just started."""
 ANNOUNCED = 0xC1
 """First byte of an announcement: MessagePack never begins with it, and so no message to an item and no total does."""
 _KEY = "publications"
@@ -53,7 +55,7 @@ class Publications:
 
     def __init__(self) -> None:
         self.times_ms: dict[int, bool] = {}  # whether it was reached
-        self.newest_ms = -1
+        self.newest_ms = NONE_MS  # of those that lie ahead
         self._view: View | None = None
 
     def load(self, view: View) -> None:
@@ -69,25 +71,26 @@ class Publications:
             if version != VERSION:
                 raise PublicationsVersionError(f"publications of version {version}; this program reads {VERSION}")
             self.times_ms = dict(times)
-            self.newest_ms = max(self.times_ms)
+            self._look()
 
     def add(self, as_of_ms: int) -> None:
         """A moment to come."""
         self.times_ms[as_of_ms] = False
         for time_ms in sorted(one for one, reached in self.times_ms.items() if reached)[:-KEPT]:
             del self.times_ms[time_ms]
-        self.newest_ms = max(self.times_ms)
+        self._look()
         self._save()
 
     def reached(self, as_of_ms: int) -> None:
         """A customer has come to it: nobody has to be told of it any more."""
         if not self.times_ms[as_of_ms]:
             self.times_ms[as_of_ms] = True
+            self._look()
             self._save()
 
     def next_ms(self, after_ms: int) -> int:
-        """The first moment after a time that is before the newest one."""
-        return min(time_ms for time_ms in self.times_ms if time_ms > after_ms)
+        """The first moment ahead that is after a time; there must be one (`newest_ms`)."""
+        return min(time_ms for time_ms, reached in self.times_ms.items() if not reached and time_ms > after_ms)
 
     def announcements(self, watermark_ms: int) -> list[bytes]:
         """What operators behind this one have to know; to know it twice does no harm."""
@@ -95,6 +98,9 @@ class Publications:
             if time_ms <= watermark_ms:
                 self.reached(time_ms)
         return [Announcement(time_ms).packed() for time_ms, reached in sorted(self.times_ms.items()) if not reached]
+
+    def _look(self) -> None:
+        self.newest_ms = max((time_ms for time_ms, reached in self.times_ms.items() if not reached), default=NONE_MS)
 
     def _save(self) -> None:
         if self._view is not None:

@@ -20,6 +20,7 @@ from state.rules.ruleset import RuleSet
 from state.similar.settings import SimilarSettings
 
 Left = dict[str, Any]
+NO_TIME_MS = -(1 << 63)  # a watermark that has not come yet
 
 
 class ItemStore(DictStore):
@@ -100,6 +101,7 @@ class WholeRun:
 
         self._logic, self._similar, self._as_of_ms = logic, similar, as_of_ms
         self.local = LocalRun(logic(), out_of_orderness_ms)
+        self.local.watermark_ms = NO_TIME_MS
         self.items, self.lists = ItemLogic(similar, live=as_of_ms is None), PublishLogic(similar, as_of_ms)
         self.item_stores: dict[str, ItemStore] = defaultdict(ItemStore)
         self.list_stores: dict[str, DictStore] = defaultdict(DictStore)
@@ -126,7 +128,7 @@ class WholeRun:
 
     def restart(self) -> None:
         """Only what is in the stores, the timers and the broadcast state stays; there is no watermark for a moment."""
-        watermark_ms, self.local.watermark_ms = self.local.watermark_ms, -1
+        watermark_ms, self.local.watermark_ms = self.local.watermark_ms, NO_TIME_MS
         self.local.logic = self._logic()
         self.items = ItemLogic(self._similar, live=True)
         self.lists = PublishLogic(self._similar, None)

@@ -80,10 +80,10 @@ def customers_only(spec: LiveSpec, stack: Stack, folder: Path, events: int, as_o
             progress_dir=progress,
         )
         graph = Graph(tables, outlets, options)
-        events, meta, _ = add_events(tables, spec)
+        clocked = add_events(tables, spec)
         all_logics = logics(spec.settings, spec.rules, spec.rules_source, as_of_ms=as_of_ms)
-        graph.build(lambda _: events, Logics(all_logics.customer))
-        graph.to_redis(meta, "clock")
+        graph.build(lambda _: clocked.events, Logics(all_logics.customer))
+        graph.to_redis(clocked.redis, "clock")
 
     jobs.live.job.add_live_job = add
     return _watch(spec, stack, folder, events, progress)

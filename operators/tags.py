@@ -16,5 +16,6 @@ REJECTED_RECORDS = OutputTag("rejected-records", KEYED_BYTES)
 SIMILAR_RECORDS = OutputTag("similar-records", KEYED_BYTES)
 REDIS = OutputTag("redis", KEYED_BYTES)
 TOTALS = OutputTag("totals", KEYED_BYTES)
+CONTROL_RECORDS = OutputTag("control-records", KEYED_BYTES)
 NOTHING = OutputTag("nothing", KEYED_BYTES)
 """What nobody ever puts anything into: watermarks alone come out of it."""

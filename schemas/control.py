@@ -16,6 +16,7 @@ from schemas.rejects import Reason, Rejected
 from schemas.settings import Settings, SettingsError, changed_settings
 
 ID_MAX_CHARS: Final = 200
+MOST_HOLD_MS: Final = 3_600_000
 LATEST_MS: Final = 253_402_300_799_999
 """The last millisecond of the year 9999."""
 LIVE_SETTINGS: Final = ("profile_interval_ms", "profile_refresh_ms", "max_future_ms", "max_record_bytes", "rates")
@@ -36,6 +37,8 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     """Event time from which on rules are in force. None, or a time that has passed: now."""
     as_of_ms: int | None = None
     """Event time as of which everything is written. None, or a time that has passed: now."""
+    hold_ms: int | None = None
+    """How long time then stands still on a quiet topic, by the wall clock. None: a minute."""
 
 
 _decoder = msgspec.json.Decoder(Control, float_hook=Decimal)
@@ -74,10 +77,12 @@ def _problem(control: Control) -> str | None:
             return f"{name} = {time_ms}: must be milliseconds since 1970, at most {LATEST_MS}"
     if control.kind == "publish":
         if control.rules is not None or control.settings is not None or control.effective_ms is not None:
-            return 'a record of kind "publish" has `as_of_ms` or nothing else'
+            return 'a record of kind "publish" has `as_of_ms` and `hold_ms` or nothing else'
+        if control.hold_ms is not None and not 0 <= control.hold_ms <= MOST_HOLD_MS:
+            return f"hold_ms = {control.hold_ms}: must be between 0 and {MOST_HOLD_MS}"
         return None
-    if control.as_of_ms is not None:
-        return f'a record of kind "{control.kind}" has no `as_of_ms`'
+    if control.as_of_ms is not None or control.hold_ms is not None:
+        return f'a record of kind "{control.kind}" has no `as_of_ms` and no `hold_ms`'
     if control.kind == "rules":
         if control.rules is None or control.settings is not None:
             return 'a record of kind "rules" has `rules`, the text of a rule file, and no `settings`'

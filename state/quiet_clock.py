@@ -65,6 +65,10 @@ class QuietClock:
         passed_ms = max(0, now_ms - self._since_ms)
         return self._base_ms + (passed_ms if self._is_live else min(passed_ms, self._most_ms))
 
+    def is_quiet(self, now_ms: int) -> bool:
+        """Whether nothing but the wall clock moves the time."""
+        return self._seen_ms < 0 or now_ms - self._moved_ms >= self._patience_ms
+
     @property
     def _is_live(self) -> bool:
         return self._base_ms is not None and self._since_ms - self._base_ms <= LIVE_LAG_MS

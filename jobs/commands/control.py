@@ -119,6 +119,14 @@ def settings_command(
     metavar="TIME",
     help="Event time as of which. Default, and if it has passed: as soon as the job reads this.",
 )
+@click.option(
+    "--hold",
+    "hold_ms",
+    type=LengthParam(),
+    default="1min",
+    show_default=True,
+    help="On a quiet topic, time stands still there for so long, so that nothing later is written: time to export.",
+)
 @click.option("--wait", is_flag=True, help="Wait until all is written, and say as of when.")
 @click.option(
     "--within",
@@ -134,7 +142,7 @@ def settings_command(
 @prefix_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def publish_command(
-    as_of_ms: int | None, wait: bool, within_ms: int, redis_url: str | None, prefix: str, bootstrap: str,
+    as_of_ms: int | None, hold_ms: int, wait: bool, within_ms: int, redis_url: str | None, prefix: str, bootstrap: str,
     kafka_config: Path | None, topic_prefix: str, as_json: bool
 ) -> None:  # fmt: skip
     """Let the job write everything as of one moment: what a run over the same events that ends then leaves.
@@ -150,7 +158,7 @@ def publish_command(
     """
     target, topic = kafka_target(bootstrap, kafka_config), Topics(topic_prefix).control
     redis = RedisTarget(with_password(redis_url or REDIS), prefix).reached() if wait else None
-    control = Control(_id("publish"), "publish", as_of_ms=as_of_ms)
+    control = Control(_id("publish"), "publish", as_of_ms=as_of_ms, hold_ms=hold_ms)
     offset = publish_control(target, topic, control)
     result = {"topic": topic.name, "offset": offset, "control_id": control.control_id, "as_of_ms": as_of_ms}
     if not as_json:
@@ -232,5 +240,6 @@ def _as_json(one: Published) -> dict[str, Any]:
         "settings": control and control.settings,
         "effective_ms": control and control.effective_ms,
         "as_of_ms": control and control.as_of_ms,
+        "hold_ms": control and control.hold_ms,
         "refused": one.refused or None,
     }

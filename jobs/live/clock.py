@@ -3,15 +3,19 @@
 ::
 
     events ────────────────────────────────────────────┬─> CUSTOMER
-      └─(watermarks alone)─┬─> LIVE CLOCK ─> its time ─┘
-    pulses, one a second ──┘       (watermarks alone)
+      └─(watermarks alone)─┬─> LIVE CLOCK ─> its time ─┤
+    pulses, one a second ──┤    │  (watermarks alone)  ├─> CONTROL
+    control records ───────┘    └─> control records ───┘
 
 Records of neither side branch reach the customers. Flink takes the lower one of two watermarks, so the customers'
 clock is ahead neither of the events, which bring theirs along in order, nor of this clock; while the events are idle,
-it is this clock's. Pulses are marked as idle, so that they have no say.
+it is this clock's. Pulses and control records are marked as idle, so that they have no say.
+
+CONTROL has the customers' clock. So no watermark behind it is ahead of its own: what it settles as of its next
+millisecond is known everywhere before that millisecond is over.
 """
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pyflink.common import Duration, Types, WatermarkStrategy
 from pyflink.datastream import DataStream
@@ -21,22 +25,38 @@ from pyflink.table import Schema, StreamTableEnvironment
 from jobs.graph import keyed, rows_with_time, side_output, watermarks_alone
 from jobs.live.uids import give_uids
 from operators.quiet_clock import QuietClockOperator
-from operators.tags import REDIS
+from operators.tags import CONTROL_RECORDS, REDIS
 from operators.types import KEYED_BYTES
 
 _TICKS: Final = Types.ROW([Types.STRING(), Types.LONG()])
+KEY: Final = ""
+"""Of pulses and control records."""
 SETTLED_MS: Final = 3_000
 """Time goes on so much later than Flink has marked the events as idle."""
 
 
+class Clocked(NamedTuple):
+    """What comes out of the clock; the first two streams have its time."""
+
+    events: DataStream
+    control: DataStream
+    redis: DataStream
+    """(shard, write) of what is known of the job."""
+
+
 def with_quiet_clock(
-    tables: StreamTableEnvironment, events: DataStream, operator: QuietClockOperator
-) -> tuple[DataStream, DataStream, DataStream]:
-    """The events, with a clock that goes on while they are quiet; what is to be written to Redis of it; the clock."""
-    ticks = keyed(watermarks_alone(events).union(_pulses(tables))).process(operator, output_type=_TICKS)
+    tables: StreamTableEnvironment, events: DataStream, control: DataStream | None, operator: QuietClockOperator
+) -> Clocked:
+    """Events, and control records if there are any, with a clock that goes on while the events are quiet."""
+    pulses = watermarks_alone(events).union(_pulses(tables))
+    ticks = keyed(pulses if control is None else pulses.union(control)).process(operator, output_type=_TICKS)
     ticks.name("quiet-clock").uid("quiet-clock").set_parallelism(1)
-    timed = watermarks_alone(_timed(tables, ticks))
-    return events.union(timed), side_output(ticks, REDIS), watermarks_alone(events).union(timed)
+    time = watermarks_alone(_timed(tables, ticks))
+    return Clocked(
+        events.union(time),
+        side_output(ticks, CONTROL_RECORDS).union(watermarks_alone(events), time),
+        side_output(ticks, REDIS),
+    )
 
 
 def timeless(stream: DataStream) -> DataStream:
@@ -50,7 +70,7 @@ def _pulses(tables: StreamTableEnvironment) -> DataStream:
         "CREATE TEMPORARY TABLE pulses (n INT) WITH ('connector' = 'datagen', 'rows-per-second' = '1', "
         "'scan.parallelism' = '1')"
     )
-    j_table = tables.sql_query("SELECT '' AS k, X'' AS v FROM pulses")._j_table
+    j_table = tables.sql_query(f"SELECT '{KEY}' AS k, X'' AS v FROM pulses")._j_table  # noqa: S608
     schema = Schema.new_builder().column("k", "STRING NOT NULL").column("v", "BYTES NOT NULL").build()
     pulses = from_table(tables, j_table, schema)
     give_uids(pulses, "pulses", parallelism=1)

@@ -1,14 +1,9 @@
-"""The topic of control records as a source of the graph: whole, in its one order, and with the time of the events.
-
-So no watermark behind the operator that reads them is ahead of that operator's: what it settles as of its next
-millisecond is known everywhere before that millisecond is over.
-"""
+"""The topic of control records as a stream: whole, in its one order, and without a say in the time."""
 
 from pyflink.datastream import DataStream
 from pyflink.table import Schema, StreamTableEnvironment
 
-from jobs.graph import Source
-from jobs.live.clock import from_table, timeless
+from jobs.live.clock import KEY, from_table, timeless
 from jobs.live.java_client import java_properties, properties
 from jobs.live.settings import LiveSpec
 from jobs.live.source import MOST_BYTES, payload
@@ -16,19 +11,15 @@ from jobs.live.sql import options
 from jobs.live.uids import give_uids
 
 
-def control_source(spec: LiveSpec, time: DataStream) -> Source:
-    """Control records as (control, payload); the payload is that of an event. `time`: has watermarks alone."""
-
-    def add(tables: StreamTableEnvironment) -> DataStream:
-        tables.execute_sql(_table(spec))
-        most_bytes = max(MOST_BYTES, spec.settings.max_record_bytes)
-        j_table = tables.sql_query(f"SELECT 'control' AS k, {payload(most_bytes)} AS v FROM control")._j_table  # noqa: S608
-        schema = Schema.new_builder().column("k", "STRING NOT NULL").column("v", "BYTES NOT NULL").build()
-        records = from_table(tables, j_table, schema)
-        give_uids(records, "control-source", parallelism=1)
-        return timeless(records).name("control-source").uid("control-source").set_parallelism(1).union(time)
-
-    return add
+def control_records(tables: StreamTableEnvironment, spec: LiveSpec) -> DataStream:
+    """Control records as (KEY, payload); the payload is that of an event."""
+    tables.execute_sql(_table(spec))
+    most_bytes = max(MOST_BYTES, spec.settings.max_record_bytes)
+    j_table = tables.sql_query(f"SELECT '{KEY}' AS k, {payload(most_bytes)} AS v FROM control")._j_table  # noqa: S608
+    schema = Schema.new_builder().column("k", "STRING NOT NULL").column("v", "BYTES NOT NULL").build()
+    records = from_table(tables, j_table, schema)
+    give_uids(records, "control-source", parallelism=1)
+    return timeless(records).name("control-source").uid("control-source").set_parallelism(1)
 
 
 def _table(spec: LiveSpec) -> str:

@@ -6,7 +6,7 @@ from pyflink.table import StreamTableEnvironment
 
 from jobs.factories import logics
 from jobs.graph import MAX_PARALLELISM, Graph, GraphOptions, Outlets
-from jobs.live.control import control_source
+from jobs.live.control import control_records
 from jobs.live.settings import REDIS_SHARDS, LiveSpec
 from jobs.live.sinks import TopicSinks
 from jobs.live.source import add_events
@@ -31,7 +31,7 @@ def add_live_job(environment: Any, spec: LiveSpec) -> None:
     )
     options = GraphOptions(bounded=False, one_subtask=spec.parallelism == 1, redis_shards=REDIS_SHARDS)
     graph = Graph(tables, outlets, options)
-    events, meta, time = add_events(tables, spec)
+    clocked = add_events(tables, spec, control_records(tables, spec))
     bound = logics(spec.settings, spec.rules, spec.rules_source, as_of_ms=None)
-    graph.build(lambda _: events, bound, control_source(spec, time))
-    graph.to_redis(meta, "clock")
+    graph.build(lambda _: clocked.events, bound, lambda _: clocked.control)
+    graph.to_redis(clocked.redis, "clock")

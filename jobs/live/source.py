@@ -11,7 +11,7 @@ from pyflink.datastream import DataStream
 from pyflink.table import StreamTableEnvironment
 
 from jobs.graph import rows_with_time
-from jobs.live.clock import SETTLED_MS, with_quiet_clock
+from jobs.live.clock import SETTLED_MS, Clocked, with_quiet_clock
 from jobs.live.java_client import java_properties, properties
 from jobs.live.settings import LiveSpec
 from jobs.live.sql import control_character, options, text
@@ -35,17 +35,18 @@ _SUBJECT: Final = text(r"\A[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+\z")
 _PLACE_END, _REFUSED = control_character(0x1F), control_character(0x1E)
 
 
-def add_events(tables: StreamTableEnvironment, spec: LiveSpec) -> tuple[DataStream, DataStream, DataStream]:
+def add_events(tables: StreamTableEnvironment, spec: LiveSpec, control: DataStream | None = None) -> Clocked:
     """Events of the topic as (subject, payload), with the watermarks of its partitions and of the quiet clock.
 
-    The second stream: (shard, write) for Redis, of what is known of the job; the third: the watermarks of the first.
+    `control`: records that are to have the same time.
     """
     tables.execute_sql(_table(spec))
     events = rows_with_time(tables, _query(max(MOST_BYTES, spec.settings.max_record_bytes)))
     give_uids(events, "events")
     facts = {"schema_version": SCHEMA_VERSION, "rule_version": spec.rule_version, "currency": spec.settings.currency}
     settled_ms = spec.quiet_after_ms + SETTLED_MS
-    return with_quiet_clock(tables, events, QuietClockOperator(settled_ms, spec.settings.allowed_lateness_ms, facts))
+    clock = QuietClockOperator(settled_ms, spec.settings.allowed_lateness_ms, facts)
+    return with_quiet_clock(tables, events, control, clock)
 
 
 def _table(spec: LiveSpec) -> str:

@@ -47,7 +47,7 @@ def publish(job: LiveJob, *more: object) -> dict[str, Any]:
     """`segmill control publish --wait`."""
     said = segmill(
         *("control", "publish", "--bootstrap", job.bootstrap, "--topic-prefix", job.topics.prefix, "--json"),
-        *("--wait", "--within", "4min", "--redis", job.redis_url, "--prefix", job.prefix, *more),
+        *("--wait", "--within", "4min", "--hold", "40s", "--redis", job.redis_url, "--prefix", job.prefix, *more),
     )
     assert said.returncode == 0, said.stderr
     return dict(json.loads(said.stdout))
@@ -76,6 +76,10 @@ def assert_same(live: Path, log: Path, as_of_ms: int, folder: Path) -> None:
     assert backfill.summary["late"] == 0
 
 
+def profile_times(live: Path) -> set[int]:
+    return {json.loads(line)["as_of_ms"] for line in (live / "profiles.jsonl").read_bytes().splitlines()}
+
+
 class TestLiveEqualsBackfill:
     """A log that is shuffled by a day, with duplicates, malformed lines, and refunds before their orders."""
 
@@ -95,8 +99,7 @@ class TestLiveEqualsBackfill:
         live = exported(job, tmp_path / "live")
         assert written["written_ms"] == written["as_of_ms"] == as_of_ms
         assert_same(live, log, as_of_ms, tmp_path)
-        profiles = [json.loads(line) for line in (live / "profiles.jsonl").read_bytes().splitlines()]
-        assert {profile["as_of_ms"] for profile in profiles} == {as_of_ms}
+        assert profile_times(live) == {as_of_ms}
         assert not [one for one in job.rejected() if one["reason"] == "too_late"]
         assert job.restarts() == 0
 

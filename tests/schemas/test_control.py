@@ -25,7 +25,7 @@ def refusal(record: Any) -> str:
 
 class TestShape:
     @pytest.mark.parametrize(
-        "record", [RULES, {**RULES, "effective_ms": 5}, SETTINGS, PUBLISH, {**PUBLISH, "as_of_ms": 5}]
+        "record", [RULES, {**RULES, "effective_ms": 5}, SETTINGS, PUBLISH, {**PUBLISH, "as_of_ms": 5, "hold_ms": 0}]
     )
     def test_what_fits_is_read_and_written_as_it_was(self, record: dict[str, Any]) -> None:
         assert json.loads(encode_control(decode_control(json.dumps(record).encode(), 10_000))) == record
@@ -51,6 +51,9 @@ class TestShape:
             ({**RULES, "as_of_ms": 1}, "as_of_ms"),
             ({**PUBLISH, "as_of_ms": -1}, "as_of_ms"),
             ({**PUBLISH, "as_of_ms": 1 << 60}, "as_of_ms"),
+            ({**PUBLISH, "hold_ms": -1}, "hold_ms"),
+            ({**PUBLISH, "hold_ms": 3_600_001}, "hold_ms"),
+            ({**SETTINGS, "hold_ms": 1}, "hold_ms"),
             ({**PUBLISH, "effective_ms": 1}, "nothing else"),
             ({**PUBLISH, "rules": "x"}, "nothing else"),
             ({**PUBLISH, "settings": {}}, "nothing else"),

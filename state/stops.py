@@ -71,5 +71,5 @@ class Stops:
                 break
             self.ahead = self.ahead[1:]
             self._stopped_ms = None
-        self._told_ms = time_ms
+        self._told_ms = max(time_ms, self._told_ms or 0)  # no watermark goes back
         return time_ms

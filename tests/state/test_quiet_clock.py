@@ -2,6 +2,7 @@
 
 import pytest
 
+from state.packing import pack
 from state.quiet_clock import LIVE_LAG_MS, WAKING_MS, QuietClock
 
 PATIENCE_MS, LATENESS_MS = 13_000, 7 * 86_400_000
@@ -84,6 +85,24 @@ class TestQuietClock:
         later_ms = NOW_MS + 86_400_000
         two = clock(later_ms, one.packed())
         assert two.pulse(NONE_YET, later_ms + PATIENCE_MS) == LONG_AGO_MS + PATIENCE_MS
+
+    def test_a_restart_of_a_replay_that_pauses(self) -> None:
+        """Time does not go back to where the log had come; nor does a pause get longer than a pause may be."""
+        one = clock()
+        one.pulse(LONG_AGO_MS, NOW_MS)
+        assert one.pulse(LONG_AGO_MS, NOW_MS + 60_000) == LONG_AGO_MS + 60_000
+        later_ms = NOW_MS + 86_400_000
+        two = clock(later_ms, one.packed())
+        assert two.pulse(NONE_YET, later_ms) == LONG_AGO_MS + 60_000
+        assert two.pulse(NONE_YET, later_ms + 1_000) == LONG_AGO_MS + 61_000
+        assert two.pulse(NONE_YET, later_ms + 365 * 86_400_000) == LONG_AGO_MS + LATENESS_MS // 2
+        three = clock(later_ms, two.packed())
+        assert three.pulse(NONE_YET, later_ms + PATIENCE_MS) == LONG_AGO_MS + LATENESS_MS // 2
+
+    def test_the_state_of_a_release_before(self) -> None:
+        """It did not know how much time had passed."""
+        two = clock(NOW_MS, pack((1, LONG_AGO_MS, NOW_MS - 60_000)))
+        assert two.pulse(NONE_YET, NOW_MS + PATIENCE_MS) == LONG_AGO_MS + PATIENCE_MS
 
     def test_after_a_restart_the_source_repeats_itself(self) -> None:
         """Watermarks up to the one known mean that it is awake, and nothing else."""

@@ -92,8 +92,7 @@ class TestLiveEqualsBackfill:
             asked = pool.submit(publish, job, "--at", as_of_ms)
             replay(job, halves[0])
             job.await_all_read()
-            job.stop()
-            job.submit("--from-savepoint", "latest")
+            job.submit("--from-savepoint", job.stop())
             replay(job, halves[1])
             written = asked.result()
         live = exported(job, tmp_path / "live")
@@ -114,12 +113,12 @@ class TestLiveEqualsBackfill:
         self, job: LiveJob, log: Path, tmp_path: Path
     ) -> None:
         """It is filled again, without replaying anything."""
-        job.stop()
+        savepoint = job.stop()
         client = redis.Redis.from_url(job.redis_url)
         for key in client.scan_iter(f"{job.prefix}*"):
             client.delete(key)
         job.options = ("--parallelism", "1")
-        job.submit("--from-savepoint", "latest")
+        job.submit("--from-savepoint", savepoint)
         until(lambda: bool(client.exists(f"{job.prefix}meta")), "the job knows what time it is")
         as_of_ms = publish(job)["written_ms"]
         live = exported(job, tmp_path / "live")

@@ -13,6 +13,8 @@ DEFAULT: Final = "127.0.0.1:8081"
 RUNNING: Final = frozenset({"INITIALIZING", "CREATED", "RUNNING", "RESTARTING", "RECONCILING"})
 _ANSWER_WITHIN_S: Final = 15.0
 _LOOK_S: Final = 0.3
+_KNOWN_WITHIN_S: Final = 10.0
+"""A job that has just ended is not to be seen for a moment, and Flink shows what it saw up to 3 s ago."""
 _NOT_FOUND: Final = 404
 
 
@@ -114,6 +116,17 @@ class Cluster:
 
     def newest_state(self, name: str) -> str:
         """The newest savepoint or checkpoint of the jobs of that name."""
+        deadline = time.monotonic() + _KNOWN_WITHIN_S
+        while not (found := self._states(name)) and time.monotonic() < deadline:
+            time.sleep(_LOOK_S)
+        if not found:
+            raise ClusterProblem(
+                f"{self.url} remembers no checkpoint or savepoint of a job {name!r} (it forgets them when it starts "
+                "anew): give the path to --from-savepoint"
+            )
+        return max(found)[1]
+
+    def _states(self, name: str) -> list[tuple[int, str]]:
         found: list[tuple[int, str]] = []
         for job in self.jobs():
             if job.name == name:
@@ -122,12 +135,7 @@ class Cluster:
                     one = latest.get(kind)
                     if one and one.get("external_path") and not one.get("discarded"):
                         found.append((one["trigger_timestamp"], one["external_path"]))
-        if not found:
-            raise ClusterProblem(
-                f"{self.url} remembers no checkpoint or savepoint of a job {name!r} (it forgets them when it starts "
-                "anew): give the path to --from-savepoint"
-            )
-        return max(found)[1]
+        return found
 
     def _ask(self, path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()

@@ -8,31 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import msgpack
+import msgspec
 import pytest
 import redis
 
 from jobs.simulation.log import write_log
-from jobs.simulation.settings import SimulationSettings
 from jobs.stack.stack import Stack
 from schemas.rejects import RAW_MAX_BYTES
-from schemas.settings import DAY_MS
 from tests.cluster.live_jobs import LiveJob, by_customer, folded, lines, live_job, newest_of_each
 from tests.cluster.records import records
 from tests.cluster.waiting import until
-from tests.end_to_end.segmill_runs import Run, run, segmill
+from tests.end_to_end.segmill_runs import HARD, Run, run, segmill
 
 pytestmark = pytest.mark.cluster
 
-SHOP = SimulationSettings(
-    events=3_000,
-    customers=200,
-    products=80,
-    days=45,
-    shuffle_ms=DAY_MS,
-    duplicates=0.05,
-    malformed=0.02,
-    refunds_first=True,
-)
+SHOP = msgspec.structs.replace(HARD, events=3_000, customers=200, products=80)
 
 EVENT: dict[str, Any] = {
     "event_id": "e",

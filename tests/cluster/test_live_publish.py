@@ -6,28 +6,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import redis
 
 from jobs.simulation.log import write_log
-from jobs.simulation.settings import SimulationSettings
 from jobs.stack.stack import Stack
-from schemas.settings import DAY_MS
-from tests.cluster.live_jobs import LiveJob, live_job, until
-from tests.end_to_end.segmill_runs import EXPORTS, accepted, run, segmill, time_of, write
+from tests.cluster.live_jobs import LiveJob, live_job
+from tests.cluster.waiting import until
+from tests.end_to_end.segmill_runs import EXPORTS, HARD, accepted, run, segmill, time_of, write
 
 pytestmark = pytest.mark.cluster
 
-SHOP = SimulationSettings(
-    events=4_000,
-    customers=250,
-    products=80,
-    days=45,
-    shuffle_ms=DAY_MS,
-    duplicates=0.05,
-    malformed=0.02,
-    refunds_first=True,
-)
+SHOP = msgspec.structs.replace(HARD, events=4_000, customers=250, products=80)
 
 
 @pytest.fixture(scope="module")

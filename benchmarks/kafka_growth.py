@@ -16,13 +16,13 @@ from typing import Any
 
 from benchmarks.alone import alone
 from benchmarks.kafka_peers import PARTITIONS, PLAN
-from benchmarks.kafka_segmill import grown, live_spec, make_topics
+from benchmarks.kafka_segmill import grown, live_spec, make_topics, submitted
 from benchmarks.results import Results
 from benchmarks.topic import fill
 from benchmarks.workload import Records
 from jobs.live.rest import Cluster
 from jobs.live.settings import LiveSpec
-from jobs.live.submit import LATEST, submit
+from jobs.live.submit import LATEST
 from jobs.simulation import SimulationSettings, simulate
 from jobs.stack.stack import Stack
 from schemas.decode import Decoder
@@ -97,14 +97,12 @@ def _restored_s(spec: LiveSpec, stack: Stack, folder: Path, now_ms: int) -> floa
     )
     fill(stack.plan.bootstrap, spec.topics.events.name, [("probe", now_ms, b"\x1f" + line)])
     cluster = Cluster(stack.plan.rest)
-    private = folder / f"submit-{time.monotonic_ns()}"
-    private.mkdir()
     client: Any = spec.redis.reached()
     key = Keys(spec.redis.prefix).profile("probe")
     while cluster.free_slots() < spec.parallelism:
         time.sleep(0.1)
     began_s = time.monotonic()
-    job_id = submit(spec, cluster, private, lambda text: None, from_savepoint=LATEST, settings=SETTINGS)
+    _, job_id = submitted(spec, stack, folder, SETTINGS, LATEST)
     while not client.exists(key):
         assert time.monotonic() < began_s + PATIENCE_S, "not restored"
         time.sleep(0.02)

@@ -22,12 +22,11 @@ from confluent_kafka import Consumer
 
 from benchmarks.alone import alone
 from benchmarks.kafka_peers import PARTITIONS, PLAN
-from benchmarks.kafka_segmill import live_spec, make_topics
+from benchmarks.kafka_segmill import live_spec, make_topics, submitted
 from benchmarks.pace import PROBE_SEGMENT, Paced, send
 from benchmarks.results import Results
 from jobs.live.rest import Cluster
 from jobs.live.settings import LiveSpec
-from jobs.live.submit import submit
 from jobs.stack.stack import Stack
 from schemas.keys import Keys
 
@@ -73,7 +72,7 @@ def _measure(results: Results, stack: Stack, folder: Path, rate: int, seconds: f
         finally:
             ended.touch()
         redis, topic = in_redis.result(), in_topic.result()
-    Cluster(f"127.0.0.1:{plan.flink_port}").cancel(job_id)
+    Cluster(plan.rest).cancel(job_id)
     results.notes.append(
         f"{rate:,}/s: {len(sent.probes):,} probes, {len(redis):,} seen in Redis, {len(topic):,} in the topic; "
         f"the producer was at most {sent.behind_s:.2f} s behind its plan"
@@ -92,10 +91,7 @@ def _add(results: Results, name: str, sent: Paced, seen: dict[str, int]) -> None
 
 def _started(spec: LiveSpec, stack: Stack, folder: Path) -> str:
     """Submit, and wait until the job runs."""
-    cluster = Cluster(f"127.0.0.1:{stack.plan.flink_port}")
-    private = folder / f"submit-{time.monotonic_ns()}"
-    private.mkdir()
-    job_id = submit(spec, cluster, private, lambda text: None)
+    cluster, job_id = submitted(spec, stack, folder)
     while int(cluster.checkpoints(job_id)["counts"]["completed"]) < 1:
         time.sleep(0.1)
     return job_id

@@ -108,6 +108,20 @@ def grown(
     return watched, told
 
 
+def submitted(
+    spec: LiveSpec,
+    stack: Stack,
+    folder: Path,
+    settings: Mapping[str, str] | None = None,
+    from_savepoint: str | None = None,
+) -> tuple[Cluster, str]:
+    """Submit the job to the stack, without a word; the cluster, and the job's id there."""
+    cluster = Cluster(stack.plan.rest)
+    private = folder / f"submit-{time.monotonic_ns()}"
+    private.mkdir()
+    return cluster, submit(spec, cluster, private, lambda text: None, from_savepoint=from_savepoint, settings=settings)
+
+
 def _shown_in(spec: LiveSpec, folder: Path) -> Path:
     """A folder in which the live job that this process submits shows how far it is."""
     import jobs.graph
@@ -129,10 +143,7 @@ def _watch(
     settings: Mapping[str, str] | None = None,
     at_the_end: Callable[[str], None] = lambda job_id: None,
 ) -> Watched:
-    cluster = Cluster(stack.plan.rest)
-    private = folder / f"submit-{time.monotonic_ns()}"
-    private.mkdir()
-    job_id = submit(spec, cluster, private, lambda text: None, settings=settings)
+    cluster, job_id = submitted(spec, stack, folder, settings)
     watched = Watched(events)
     deadline = time.monotonic() + _PATIENCE_S
     try:

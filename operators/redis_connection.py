@@ -1,5 +1,6 @@
 """A connection to Redis that sends batches of writes and knows which failures pass by themselves."""
 
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,10 @@ _SCHEMES = ("redis", "rediss", "unix")
 
 class RedisFailure(RuntimeError):  # noqa: N818  (redis-py has a RedisError; this is not one of its own)
     """Writes could not be brought to Redis; the message names the address (never the password) and the remedy."""
+
+
+class RedisRefused(RedisFailure):
+    """Redis, or what its certificate says, is such that waiting is of no use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +53,39 @@ class RedisTarget:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{unquote(parts.path)}"
 
     def connect(self) -> redis.Redis:
-        """A client; connects at its first command."""
+        """A client; connects at its first command. With TLS the server's certificate must be for its address."""
+        parts = urlsplit(self.url)
+        # by itself, redis-py takes any certificate of an authority that is trusted
+        checked = parts.scheme == "rediss" and "ssl_cert_reqs=none" not in parts.query
+        tls = {"ssl_check_hostname": True} if checked else {}
         return redis.Redis.from_url(
-            self.url, socket_timeout=10.0, socket_connect_timeout=5.0, retry=Retry(NoBackoff(), 0), protocol=2
+            self.url, socket_timeout=10.0, socket_connect_timeout=5.0, retry=Retry(NoBackoff(), 0), protocol=2, **tls
         )
 
     def reached(self) -> redis.Redis:
         """A client whose server has answered.
 
         Raises:
-            RedisFailure: nobody answers, or the URL's port is no number.
+            RedisRefused: it does not let us in, its certificate is not to be trusted, or the URL cannot be used.
+            RedisFailure: nobody answers.
         """
         try:
             client = self.connect()
             client.ping()
-        except (redis.RedisError, ValueError) as error:
+        except (redis.RedisError, ValueError, TypeError) as error:
+            if refusal := self._refusal(error):
+                raise RedisRefused(f"Redis at {self.address}: {refusal}: {error}") from None
             raise RedisFailure(f"no Redis answers at {self.address}: {error}") from None
         return client
+
+    def _refusal(self, error: Exception) -> str | None:
+        """What is wrong, where only a change of the settings helps."""
+        if isinstance(error, redis.exceptions.AuthenticationError):
+            return "not let in"
+        of_tls = isinstance(error.__context__, ssl.SSLError | FileNotFoundError)  # the latter: of a certificate
+        if of_tls and urlsplit(self.url).scheme == "rediss":
+            return "TLS failed"
+        return "the address cannot be used" if isinstance(error, ValueError | TypeError) else None
 
 
 class RedisConnection:

@@ -4,6 +4,7 @@ Options are those of `segmill submit segments` that are about the job itself; wh
 `flink run` is told.
 """
 
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -21,7 +22,7 @@ def main(**options: Any) -> None:
 
     from jobs.live.configuration import configuration
     from jobs.live.job import add_live_job
-    from jobs.live.submit import check_topics
+    from jobs.live.submit import check_redis, check_topics
     from operators.shipping import ship
 
     try:
@@ -30,6 +31,7 @@ def main(**options: Any) -> None:
         raise click.ClickException("the job has no code to bring along: `-pyfs segmill.zip` (docs/live.md)") from None
     spec = live_spec(**options)
     check_topics(spec)
+    check_redis(spec, partial(click.echo, err=True))
     settings: Any = Configuration()
     for name, value in configuration(spec).items():
         settings.set_string(name, value)

@@ -15,6 +15,7 @@ from jobs.runtime.failure import explain
 from jobs.runtime.gateway import Gateway
 from jobs.stack.layout import jars
 from jobs.topic_care import TopicCare
+from operators.redis_connection import RedisFailure, RedisRefused
 from operators.shipping import ship
 
 LATEST = "latest"
@@ -44,12 +45,14 @@ def submit(
 
     Raises:
         RuntimeProblem: Kafka, Flink or Java cannot be used, a topic is missing, or a setting cannot be changed.
+        RedisRefused: Redis does not let the job in.
     """
     package = folder / "segmill.zip"
     own = {**configuration(spec), **_remote(cluster, package, python)}
     if fixed := sorted({*own, _RECOVERY} & (settings or {}).keys()):
         raise RuntimeProblem(f"{', '.join(fixed)}: the job sets this itself; see `segmill submit segments --help`")
     check_topics(spec)
+    check_redis(spec, say)
     _check_cluster(spec, cluster)
     state = cluster.newest_state(spec.name) if from_savepoint == LATEST else from_savepoint
     if state is not None:
@@ -80,6 +83,20 @@ def check_topics(spec: LiveSpec) -> None:
             f"no topic {', '.join(missing)} at {spec.kafka.bootstrap}: "
             f"`segmill topics create --bootstrap {spec.kafka.bootstrap}{prefix}` makes them"
         )
+
+
+def check_redis(spec: LiveSpec, say: Callable[[str], None]) -> None:
+    """See that Redis lets the job in. Only the cluster has to reach it: that nobody answers here is said, and no more.
+
+    Raises:
+        RedisRefused: a wrong password, say.
+    """
+    try:
+        spec.redis.reached().close()
+    except RedisRefused:
+        raise
+    except RedisFailure as failure:
+        say(f"{failure} (from here; the cluster may reach it)")
 
 
 def _check_cluster(spec: LiveSpec, cluster: Cluster) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.runtime.valkey import EmbeddedValkey
-from operators.redis_connection import RedisConnection, RedisFailure, RedisTarget
+from operators.redis_connection import RedisConnection, RedisFailure, RedisRefused, RedisTarget
 from schemas.keys import Keys
 from schemas.profiles import pack_versioned, unpack_versioned
 from schemas.writes import (
@@ -198,6 +198,22 @@ class TestFailures:
             RedisConnection(target).send([profile_write("c", 1, 1, {})])
         assert "s3cret" not in str(failure.value)
         assert failure.value.__cause__ is None
+
+    def test_a_wrong_password_is_not_a_server_that_is_away(self, client: Any, valkey: EmbeddedValkey) -> None:
+        """Waiting would not help; neither of the two is told."""
+        client.config_set("requirepass", "s3cret")
+        try:
+            for url in (valkey.url, valkey.url.replace("unix://", "unix://:wr0ng@")):
+                with pytest.raises(RedisRefused, match="not let in") as refused:
+                    RedisTarget(url).reached()
+                assert not {"s3cret", "wr0ng"} & set(str(refused.value).replace(":", " ").split())
+            RedisTarget(valkey.url.replace("unix://", "unix://:s3cret@")).reached()
+        finally:
+            client.config_set("requirepass", "")
+
+    def test_an_address_that_no_server_can_have(self) -> None:
+        with pytest.raises(RedisRefused, match="the address cannot be used"):
+            RedisTarget("redis://127.0.0.1:port").reached()
 
     def test_not_an_address(self) -> None:
         """Anything else than a Redis URL is refused at once."""

@@ -1,6 +1,7 @@
 """The publish operator's logic: scores an item's candidates by the totals of all, and writes the list if it is new."""
 
 from collections.abc import Iterable
+from itertools import starmap
 from typing import Any, Protocol
 
 import msgspec
@@ -16,6 +17,24 @@ from state.similar.settings import SimilarSettings
 VERSION = 1
 _COUNT_BITS = 21
 _encode = msgspec.json.Encoder().encode
+
+
+class _Entry(msgspec.Struct, gc=False):
+    """One neighbour of a record."""
+
+    item_id: str
+    score: float
+    support: int
+
+
+class _List(msgspec.Struct, gc=False):
+    """A record of the topic."""
+
+    relation: str
+    item_id: str
+    as_of_ms: int
+    version: int
+    neighbours: list[_Entry]
 
 
 class ValueStore(Protocol):
@@ -96,15 +115,7 @@ def _record(relation: str, item: str, version: int, as_of_ms: int, found: Any) -
     """The list as JSON; empty: withdrawn."""
     if not found:
         return b""
-    return _encode(
-        {
-            "relation": relation,
-            "item_id": item,
-            "as_of_ms": as_of_ms,
-            "version": version,
-            "neighbours": [{"item_id": other, "score": score, "support": support} for other, score, support in found],
-        }
-    )
+    return _encode(_List(relation, item, as_of_ms, version, list(starmap(_Entry, found))))
 
 
 def _packed(count: int, kept: bytes | None, shown_ms: int) -> bytes:

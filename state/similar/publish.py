@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from state.packing import pack, unpack
 from state.similar.errors import expect_version
-from state.similar.score import Neighbour, Total, neighbours, unpack_candidates
-from state.similar.settings import Relation, SimilarSettings
+from state.similar.ranking import Listed, Ranking
+from state.similar.score import Total, unpack_candidates
+from state.similar.settings import RELATIONS, Relation, SimilarSettings
 from state.similar.wide import narrow, widen
 
-Written: TypeAlias = list[Neighbour] | None
+Written: TypeAlias = list[Listed] | None
 """A list to write; empty: delete it; None: leave it."""
 _VERSION: Final = 1
 
@@ -55,17 +56,17 @@ class Publisher:
     """
 
     def __init__(self, settings: SimilarSettings) -> None:
-        self._settings = settings
-        self._totals: dict[str, Total] = {}
+        self._rankings = {relation: Ranking(relation, settings) for relation in RELATIONS}
 
     def on_total(self, relation: Relation, item: str, total: int, base: int) -> None:
         """An item's total is number * 2^base from now on."""
-        self._totals[item_key(relation, item)] = (total, base)
+        self._rankings[relation].put(item, (total, base))
 
     def on_packed_total(self, packed: bytes) -> str:
         """The same from bytes; returns the item's key, under which they are to be stored."""
         key, total = unpack_total(packed)
-        self._totals[key] = total
+        relation, _, item = key.partition("|")
+        self._rankings[cast("Relation", relation)].put(item, total)
         return key
 
     def on_row(
@@ -91,18 +92,15 @@ class Publisher:
             deleted, or None if there is nothing to write, as the list is the one written last.
         """
 
-        def total_of(item: str) -> Total | None:
-            key = item_key(relation, item)
-            total = self._totals.get(key)
-            if total is None and (packed := stored_total(key)) is not None:
-                total = self._totals[key] = unpack_total(packed)[1]
-            return total
+        def looked_up(item: str) -> Total | None:
+            packed = stored_total(item_key(relation, item))
+            return None if packed is None else unpack_total(packed)[1]
 
         known = _unpack_state(state)[1]
         candidates = unpack_candidates(row)
-        found = neighbours(candidates, total_of, relation, self._settings)
+        found = self._rankings[relation].best(candidates, looked_up)
         digest = blake2b(pack(found), digest_size=16).digest() if found else b""
-        kept = pack([_VERSION, row, digest]) if candidates.partners else None
+        kept = pack([_VERSION, row, digest]) if candidates.items else None
         return kept, found if digest != known or (again and found) else None
 
     def keep(self, row: bytes) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from state.packing import pack, unpack
 from state.similar.errors import expect_version
 from state.similar.message import BASE, PARTNERS, SUPPORT, VALUE, Fields
-from state.similar.wide import narrow, widen_all
+from state.similar.wide import narrow, widen, widen_all
 
 _VERSION: Final = 1
 
@@ -109,8 +109,8 @@ class ItemRow:
         expect_version(fields[0], _VERSION, "an item's sums")
         row = cls()
         _, row._base, total, row._support, partners, values, supports = fields
-        row._total, *wide = widen_all([total, *values])
-        row._values = dict(zip(partners, wide, strict=True))
+        row._total = widen(total)
+        row._values = dict(zip(partners, widen_all(values), strict=True))
         row._supports = dict(zip(partners, supports, strict=True))
         return row
 

@@ -17,7 +17,7 @@ from state.packing import pack, unpack
 from state.similar.errors import expect_version
 from state.similar.row import ItemRow
 from state.similar.settings import Relation, SimilarSettings
-from state.similar.wide import narrow, widen
+from state.similar.wide import narrow, widen, widen_all
 
 Total: TypeAlias = tuple[int, int]
 """An item's own count as (number, base): number * 2^base."""
@@ -35,28 +35,41 @@ class Neighbour(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """The part of a row that is scored."""
+    """The part of a row that is scored: columns, by value from the largest, then by item."""
 
     total: Total
-    partners: list[tuple[str, int, int]]
-    """(item, value, support), in multiples of 2^base, by value from the largest, then by item."""
+    items: list[str]
+    values: list[int]
+    """In multiples of 2^base, base that of the total."""
+    supports: list[int]
     left_out: int
     """Partners of smaller sums that are not scored."""
+
+    @property
+    def partners(self) -> list[tuple[str, int, int]]:
+        """(item, value, support) of each."""
+        return list(zip(self.items, self.values, self.supports, strict=True))
 
 
 def candidates(row: ItemRow, limit: int) -> Candidates:
     """The partners of the `limit` largest sums; ties go to the item id that sorts first."""
     values, supports = row.values, row.supports
     best = nsmallest(limit, [(-value, partner) for partner, value in values.items()])
-    partners = [(partner, -value, supports[partner]) for value, partner in best]
-    return Candidates(row.total, partners, len(values) - len(partners))
+    items = [partner for _, partner in best]
+    sums = [-value for value, _ in best]
+    return Candidates(row.total, items, sums, [supports[partner] for partner in items], len(values) - len(items))
 
 
 def pack_candidates(found: Candidates) -> bytes:
     """As versioned bytes."""
     total, base = found.total
-    flat = [field for item, value, support in found.partners for field in (item, narrow(value), support)]
-    packed: bytes = pack([_VERSION, narrow(total), base, found.left_out, flat])
+    flat: list[Any] = [None] * (3 * len(found.items))
+    flat[0::3], flat[1::3], flat[2::3] = found.items, found.values, found.supports
+    try:
+        packed: bytes = pack([_VERSION, narrow(total), base, found.left_out, flat])
+    except OverflowError:
+        flat[1::3] = map(narrow, found.values)
+        packed = pack([_VERSION, narrow(total), base, found.left_out, flat])
     return packed
 
 
@@ -69,8 +82,7 @@ def unpack_candidates(packed: bytes) -> Candidates:
     fields: list[Any] = unpack(packed)
     expect_version(fields[0], _VERSION, "a row of candidates")
     _, total, base, left_out, flat = fields
-    partners = [(flat[at], widen(flat[at + 1]), flat[at + 2]) for at in range(0, len(flat), 3)]
-    return Candidates((widen(total), base), partners, left_out)
+    return Candidates((widen(total), base), flat[0::3], widen_all(flat[1::3]), flat[2::3], left_out)
 
 
 def score_millionths(pair: Total, support: int, total: Total, partner_total: Total, shrink: int) -> int:
@@ -88,6 +100,8 @@ def neighbours(
     found: Candidates, total_of: Callable[[str], Total | None], relation: Relation, settings: SimilarSettings
 ) -> list[Neighbour]:
     """The best candidates by (score, highest first; item), those of a positive score, at most `neighbours_max`.
+
+    This is the definition; `ranking.py` finds the same list quicker.
 
     Args:
         found: the item's candidates.

@@ -4,8 +4,7 @@ Sums of weights from many half-lives outgrow 64 bits. Those that do are stored a
 the least length, all others as MessagePack integers; so equal numbers are equal bytes.
 """
 
-from collections.abc import Iterable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 Packed: TypeAlias = int | bytes
 
@@ -25,6 +24,10 @@ def widen(packed: Packed) -> int:
     return int.from_bytes(packed, "big", signed=True) if isinstance(packed, bytes) else packed
 
 
-def widen_all(numbers: Iterable[Packed]) -> list[int]:
-    """The numbers of a list again."""
-    return [int.from_bytes(n, "big", signed=True) if isinstance(n, bytes) else n for n in numbers]
+def widen_all(numbers: list[Any]) -> list[int]:
+    """The numbers of a list again; the list itself if none of them is bytes."""
+    try:
+        sum(numbers)  # the quickest way to learn that
+    except TypeError:
+        return [widen(number) for number in numbers]
+    return numbers

@@ -114,6 +114,35 @@ class TestLive:
         assert set(shop.lists()) == {"bought-with:a", "bought-with:b"}
 
 
+class TestRecords:
+    def test_a_record_is_this_json(self) -> None:
+        """Byte for byte, with ids that JSON has to escape."""
+        ledger = [(START_MS, 0, "a"), (START_MS, 0, '"é\\\n'), (START_MS, 0, "")]
+        shop = Shop(live=True)
+        shop.watermark_ms = START_MS
+        feed(shop, told(VIEWED_WITH, [], ledger))
+        shop.end()
+        assert len(shop.records) == len(shop.writes) >= 3
+        for (_, key, record), write in zip(shop.records, shop.writes, strict=True):
+            _, version, neighbours = read_write(write)
+            assert record == msgspec.json.encode(
+                {
+                    "relation": VIEWED_WITH,
+                    "item_id": split_key(key)[1],
+                    "as_of_ms": START_MS,
+                    "version": version,
+                    "neighbours": [dict(zip(("item_id", "score", "support"), one, strict=True)) for one in neighbours],
+                }
+            )
+
+    def test_a_withdrawn_list_is_an_empty_one(self) -> None:
+        ledger = viewed(Random(1))
+        shop = Shop(live=True)
+        feed(shop, told(VIEWED_WITH, [], ledger))
+        feed(shop, told(VIEWED_WITH, ledger, [], prompt=True))
+        assert [record for _, _, record in shop.records[-2:]] == [b"", b""]
+
+
 class TestVersions:
     def test_as_of_never_exceeds_the_end_of_a_bounded_run(self) -> None:
         """Even if the watermark stands at the end of time."""

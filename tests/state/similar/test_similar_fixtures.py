@@ -29,6 +29,11 @@ def _policy(packed: bytes):
     return [getattr(policy, name) for name in sorted(PublishPolicy.__slots__)]
 
 
+def _candidates(packed: bytes):
+    found = unpack_candidates(packed)
+    return [found.total, found.partners, found.left_out]
+
+
 def _published(packed: bytes):
     publisher = Publisher(SimilarSettings(viewed_shrink=2))
     publisher.on_total(VIEWED_WITH, "b", 64 * 5000, 656)
@@ -44,7 +49,7 @@ READERS = {
     "row-wide": _row,
     "policy": _policy,
     "policy-wide": _policy,
-    "candidates": unpack_candidates,
+    "candidates": _candidates,
     "total": unpack_total,
     "published": _published,
 }

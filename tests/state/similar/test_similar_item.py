@@ -11,6 +11,7 @@ from similar_oracle import naive_sums
 from state.similar.changes import messages
 from state.similar.item import ItemStep
 from state.similar.publish import Publisher, item_key
+from state.similar.ranking import Listed
 from state.similar.score import Neighbour, score_millionths
 from state.similar.settings import DAY_MS, VIEWED_WITH, SimilarSettings
 
@@ -51,7 +52,7 @@ class Shop:
         self.stores: dict[str, Store] = {}
         self.totals: dict[str, bytes] = {}
         self.published: dict[str, bytes] = {}
-        self.lists: dict[str, list[Neighbour]] = {}
+        self.lists: dict[str, list[Listed]] = {}
         self.rows_sent = 0
 
     def change(self, old, new, *, prompt: bool = False) -> None:
@@ -145,10 +146,10 @@ class TestShop:
         secret = ((START_MS, 2, "a"), (START_MS, 2, "secret"))
         shop.change((), secret, prompt=True)
         assert "secret" in shop.lists
-        assert [neighbour.item for neighbour in shop.lists["a"]] == ["b", "secret"]
+        assert [item for item, _, _ in shop.lists["a"]] == ["b", "secret"]
         shop.change(secret, (), prompt=True)
         assert "secret" not in shop.lists
-        assert [neighbour.item for neighbour in shop.lists["a"]] == ["b"]
+        assert [item for item, _, _ in shop.lists["a"]] == ["b"]
 
     def test_many_messages_send_few_rows_live_and_one_each_otherwise(self):
         settings = SimilarSettings()

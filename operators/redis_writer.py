@@ -28,6 +28,10 @@ class RedisWriter(Shipped, KeyedProcessFunction):  # type: ignore[misc]
     """Input: (shard, write). Writes leave the state only after Redis has answered, so that a restart repeats them.
 
     A watermark goes on only after all writes that came before it have left.
+
+    Flink shows the state of one shard at a time. So writes are kept in memory as well, and whenever a batch is due, all
+    shards of the subtask go in one: Redis is asked once, not once a shard. What then still is in the state of the
+    others goes at their own timer, or before their next write; a restart in between repeats it.
     """
 
     def __init__(self, target: RedisTarget, batching: RedisBatching, *, bounded: bool) -> None:
@@ -43,26 +47,44 @@ class RedisWriter(Shipped, KeyedProcessFunction):  # type: ignore[misc]
         self._pending = bytes_list(runtime_context, "pending-writes")
         self._metrics = WriterMetrics(runtime_context)
         self._connection = RedisConnection(self._target, on_wait=self._metrics.waiting)
-        self._sizes: dict[str, tuple[int, int]] = {}
-        """(writes, bytes) pending of each shard: known again from the state after a restart."""
+        self._waiting: list[bytes] = []
+        """Writes of all shards that Redis has not answered for, in their order."""
+        self._waiting_bytes = 0
+        self._batch = 0
+        """The number of the batch that waits."""
+        self._stored: dict[str, int] = {}
+        """By shard, the batch of the newest write in its state, which has a timer then; unknown after a restart."""
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Any:
         """One write."""
         shard = ctx.get_current_key()
+        stored = self._stored.get(shard)
+        if stored is None:
+            stored = self._restore(ctx)
+        elif _EMPTY < stored < self._batch:  # what is there has left with another shard's
+            self._pending.clear()
         self._pending.add(value)
-        writes, size = self._sizes.get(shard) or self._restored(ctx, len(value))
-        writes, size = writes + 1, size + len(value)
-        if writes >= self._batching.most_writes or size >= self._batching.most_bytes:
-            self._flush(shard)
+        self._waiting.append(value)
+        self._waiting_bytes += len(value)
+        if len(self._waiting) >= self._batching.most_writes or self._waiting_bytes >= self._batching.most_bytes:
+            self._send()
+            self._pending.clear()
+            self._stored[shard] = _EMPTY
             return ()
-        self._sizes[shard] = (writes, size)
-        if writes == 1:
+        if stored == _EMPTY:
             self._wait(ctx.timer_service())
+        self._stored[shard] = self._batch
         return ()
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Any:
         """The oldest write has waited long enough, or the input has ended."""
-        self._flush(ctx.get_current_key())
+        shard = ctx.get_current_key()
+        if shard not in self._stored:
+            self._restore(ctx)
+        self._send()
+        if self._stored[shard] != _EMPTY:
+            self._pending.clear()
+            self._stored[shard] = _EMPTY
         return ()
 
     def close(self) -> None:
@@ -70,14 +92,17 @@ class RedisWriter(Shipped, KeyedProcessFunction):  # type: ignore[misc]
         if hasattr(self, "_connection"):
             self._connection.close()
 
-    def _restored(self, ctx: KeyedProcessFunction.Context, newest: int) -> tuple[int, int]:
-        """A shard's first write in this run of the operator: what was pending before is in the state."""
+    def _restore(self, ctx: Any) -> int:
+        """A shard's first write or timer in this run of the operator: what was pending before is in the state."""
         if self._bounded:
             ctx.timer_service().register_event_time_timer(END_OF_TIME_MS)
-        pending = [len(write) for write in self._pending.get() or ()]
-        if len(pending) > 1:
+        pending = list(self._pending.get() or ())
+        self._waiting += pending
+        self._waiting_bytes += sum(map(len, pending))
+        if pending:
             self._wait(ctx.timer_service())
-        return len(pending) - 1, sum(pending) - newest
+        stored = self._stored[ctx.get_current_key()] = self._batch if pending else _EMPTY
+        return stored
 
     def _wait(self, timers: Any) -> None:
         wait_ms = self._batching.wait_ms
@@ -86,11 +111,14 @@ class RedisWriter(Shipped, KeyedProcessFunction):  # type: ignore[misc]
         if not self._bounded:
             timers.register_event_time_timer(timers.current_watermark() + 1)
 
-    def _flush(self, shard: str) -> None:
-        writes = list(self._pending.get() or ())
-        if writes:
+    def _send(self) -> None:
+        if self._waiting:
             since_s = monotonic()
-            applied, older = self._connection.send(writes)
+            applied, older = self._connection.send(self._waiting)
             self._metrics.sent(applied, older, since_s)
-            self._pending.clear()
-        self._sizes[shard] = (0, 0)
+            self._waiting = []
+            self._waiting_bytes = 0
+            self._batch += 1
+
+
+_EMPTY = -1

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import partial
+from random import Random
 from typing import Any
 
 import pytest
@@ -217,6 +218,11 @@ def writer(batching: RedisBatching, *, bounded: bool = True) -> tuple[FakeRuntim
     return runtime, connection
 
 
+def restart(runtime: FakeRuntime) -> None:
+    """The operator anew, with the state that it had."""
+    runtime.operator._waiting, runtime.operator._waiting_bytes, runtime.operator._stored = [], 0, {}
+
+
 class TestRedisWriter:
     def test_a_full_batch_leaves_at_once(self) -> None:
         """By number of writes, and by bytes."""
@@ -227,15 +233,27 @@ class TestRedisWriter:
         assert not runtime.states["pending-writes"].by_key
 
     def test_waits_for_others_but_not_long(self) -> None:
-        """A lonely write leaves with the processing-time timer; shards do not wait for each other."""
+        """A lonely write leaves with the processing-time timer; all shards that wait go together."""
         runtime, connection = writer(RedisBatching(wait_ms=50))
         runtime.element("0", b"1")
         runtime.element("1", b"2")
         assert connection.batches == []
         runtime.wait(50)
-        assert connection.batches == [[b"1"], [b"2"]]
+        assert connection.batches == [[b"1", b"2"]]
+        assert not runtime.states["pending-writes"].by_key
         runtime.wait(500)
-        assert len(connection.batches) == 2
+        assert len(connection.batches) == 1
+
+    def test_what_left_with_another_shard_is_not_kept(self) -> None:
+        """Neither until the timer nor beyond: it goes with the next write, which has the timer that is there."""
+        runtime, connection = writer(RedisBatching(most_writes=2, wait_ms=50))
+        for shard, payload in (("0", b"1"), ("1", b"2"), ("0", b"3")):
+            runtime.element(shard, payload)
+        assert connection.batches == [[b"1", b"2"]]
+        assert runtime.states["pending-writes"].by_key == {"0": [b"3"]}
+        runtime.wait(50)
+        assert connection.batches == [[b"1", b"2"], [b"3"]]
+        assert not runtime.states["pending-writes"].by_key
 
     def test_the_end_takes_the_rest(self) -> None:
         """Processing-time timers do not fire after the end of the input."""
@@ -252,9 +270,9 @@ class TestRedisWriter:
         runtime.element("1", b"2")
         assert connection.batches == []
         runtime.advance(101)
-        assert connection.batches == [[b"1"], [b"2"]]
+        assert connection.batches == [[b"1", b"2"]]
         runtime.wait(500)
-        assert len(connection.batches) == 2
+        assert len(connection.batches) == 1
 
     def test_a_failure_keeps_the_state(self) -> None:
         """What Redis did not answer for is sent again after a restart, with what is new, and counts as pending."""
@@ -265,9 +283,32 @@ class TestRedisWriter:
         with pytest.raises(RuntimeError):
             runtime.element("0", b"3")
         connection.failing = False
-        runtime.operator._sizes.clear()  # as after a restart
+        restart(runtime)
         runtime.element("0", b"4")
         assert connection.batches == [[b"1", b"2", b"3", b"4"]]
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_no_write_is_lost_or_overtakes_another(self, seed: int) -> None:
+        """With restarts at any time: those of a shard arrive in order, some of them again."""
+        random = Random(seed)
+        runtime, connection = writer(RedisBatching(most_writes=5, wait_ms=50), bounded=bool(seed % 2))
+        sent: dict[str, list[bytes]] = {}
+        for number in range(200):
+            shard = str(random.randrange(4))
+            payload = b"%s:%d" % (shard.encode(), number)
+            runtime.element(shard, payload)
+            sent.setdefault(shard, []).append(payload)
+            if random.random() < 0.1:
+                runtime.wait(50)
+            if random.random() < 0.05:
+                restart(runtime)
+        runtime.wait(100)
+        runtime.end()
+        assert not runtime.states["pending-writes"].by_key
+        arrived = [payload for batch in connection.batches for payload in batch]
+        for shard, expected in sent.items():
+            last = {payload: at for at, payload in enumerate(arrived) if payload.startswith(shard.encode())}
+            assert sorted(last, key=last.__getitem__) == expected
 
 
 def test_shards() -> None:

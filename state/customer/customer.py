@@ -19,7 +19,7 @@ from schemas.facts import Fact, Kind
 from schemas.settings import Settings
 from state.chunks import ChunkStore
 from state.customer import base as packed_base
-from state.customer.base import Base
+from state.customer.base import Base, Standing
 from state.customer.calendar import ALWAYS_MS, Calendar, Reign
 from state.customer.corrections import Cause, Turn, corrections
 from state.customer.counts import NEVER_MS
@@ -121,16 +121,17 @@ class Customer:
 
     def settle(self, watermark_ms: int) -> None:
         """Let go of what no event can reach any more that is not too late."""
-        self.base = None
         horizon_ms = watermark_ms - self.program.settings.allowed_lateness_ms
         epochs = self.epochs
         if self.journal.thin(horizon_ms, [epoch.from_ms for epoch in epochs[1:]] if len(epochs) > 1 else ()):
             oldest_ms = self.journal.snapshots[0].clock_ms
+            self.base = None
             self.fold.forget(oldest_ms, LEDGER_ENTRIES, self.publication.views_from)
             self.published = [turn for turn in self.published if turn.at_ms > oldest_ms]
             self._forget_epochs(oldest_ms)
             self.saved_published = None
         if self.ghosts.hashes:
+            self.base = None
             self.ghosts.fade(horizon_ms)
 
     def _step(self, fact: Fact, store: ChunkStore, cause: Cause | None = None) -> None:
@@ -173,7 +174,6 @@ class Customer:
 
     def pass_time(self, now_ms: int) -> None:
         """Live through all that happens by passing time alone up to and at `now_ms`."""
-        self.base = None
         while self.flip_ms <= now_ms:
             self._turn_of_time(self.flip_ms)
         if now_ms > self.fold.clock_ms:
@@ -191,6 +191,7 @@ class Customer:
             self._take_up()
 
     def _turn_of_time(self, now_ms: int) -> None:
+        self.base = None
         if self.journal.wanted and now_ms > self.fold.clock_ms:
             self._snapshot()
         if now_ms == self.switch_ms:
@@ -356,6 +357,7 @@ class Customer:
         since = (self.ghosts.erased[0], True)
         kept = [turn for turn in self.published if (turn.at_ms, turn.entered) >= since]
         if len(kept) < len(self.published):
+            self.base = None
             self.published = kept
             self.saved_published = None
 
@@ -447,12 +449,17 @@ class Customer:
     def pack(self, store: ChunkStore) -> bytes:
         """The state as versioned MessagePack; chunks that are full go to `store`.
 
-        After the next fact in event order, if that turned nothing: the last whole pack and the facts since it.
+        After the next fact in event order, and after time that passed, if they turned nothing: the last whole pack,
+        the facts since it, and what else has changed.
         """
         journal, base = self.journal, self.base
         end = journal.facts.end
         if base is not None and base.is_before(end) and journal.saved is not None:
-            return base.with_fact(journal.facts.values[-1])
+            publication = self.publication
+            standing = Standing(
+                self.fold.clock_ms, publication.profile_ms, publication.profile_shown, *publication.viewed
+            )
+            return base.followed_by(end, journal.facts.values[-1] if journal.facts.values else b"", standing)
         whole = self._pack_whole(store)
         self.base = Base(whole, end)
         return whole
@@ -487,14 +494,14 @@ class Customer:
             StateVersionError: a newer program wrote it.
         """
         parts = unpack(packed)
-        if parts[0] == packed_base.VERSION:
-            whole, facts = packed_base.split(parts)
+        if parts[0] in (packed_base.VERSION, packed_base.WITHOUT_STANDING):
+            whole, facts, standing = packed_base.split(parts)
             customer = cls.unpack(calendar, whole, store)
-            customer._apply_again(customer.journal.unpacked(facts))
+            customer._apply_again(customer.journal.unpacked(facts), standing)
             return customer
         if parts[0] != VERSION:
             raise StateVersionError(
-                f"customer state of version {parts[0]}; this program reads versions {VERSION} and {packed_base.VERSION}"
+                f"customer state of version {parts[0]}; this program reads versions {VERSION} to {packed_base.VERSION}"
             )
         (
             _, fold, membership, journal, ghosts, publication, pending, published, undo, evaluated_ms, flip_ms,
@@ -519,7 +526,7 @@ class Customer:
         customer.before = customer.after = customer.program.read(customer.fold, customer.fold.clock_ms)
         return customer
 
-    def _apply_again(self, facts: Sequence[Fact]) -> None:
+    def _apply_again(self, facts: Sequence[Fact], standing: Standing | None) -> None:
         """Apply facts that turned nothing, so that only the last moment has to be evaluated."""
         fold, journal = self.fold, self.journal
         for fact in facts:
@@ -532,9 +539,15 @@ class Customer:
                 self.publication.bought_changed = True
             self.newest = (fact.time_ms, fact.event_id)
         self.revision += len(facts)
-        if self.epochs[self.epoch].number != UNKNOWN:
+        if facts and self.epochs[self.epoch].number != UNKNOWN:
             self._evaluate(fold.clock_ms, RULES)
             self.before = self.after
+        if standing is not None:
+            if standing.clock_ms > fold.clock_ms:
+                fold.advance(standing.clock_ms)
+            publication = self.publication
+            publication.profile_ms, publication.profile_shown = standing.profile_ms, standing.profile_shown
+            publication.viewed = standing.viewed_from, standing.viewed_until
 
     def _take_epochs(self, packed: Any, version: str) -> None:
         """Take up the history of rules. Of forgotten rules the oldest that are known stand in."""

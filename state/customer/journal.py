@@ -115,7 +115,7 @@ class Journal:
         `pinned`: times from which on snapshots stay until they are that old, however many there are.
         """
         snapshots = self.snapshots
-        self.saved = None
+        known = len(snapshots)
         needless = 0
         while needless + 1 < len(snapshots) and snapshots[needless + 1].clock_ms < horizon_ms:
             needless += 1
@@ -129,6 +129,8 @@ class Journal:
                 for at in range(1, len(snapshots) - 1)
             ]
             del snapshots[1 + gaps.index(min(gaps))]
+        if len(snapshots) < known:
+            self.saved = None
         if not needless:
             return False
         self._drop_before(snapshots[0].facts_end)

@@ -102,7 +102,6 @@ class CustomerLogic:
             publication, clock_ms = customer.publication, customer.fold.clock_ms
             if publication.profile_ms >= clock_ms:  # written as of this very millisecond, before this event was known
                 publication.profile_ms = clock_ms - 1
-                customer.base = None
             if self._live or customer.has_news:
                 self._speak(key, customer, said, urgent=False)
         else:
@@ -126,8 +125,8 @@ class CustomerLogic:
             if renewed:  # what the rules change is theirs, before late events change it again
                 self._speak(key, customer, said, urgent=False)
             customer.repair(store)
-        elif not (ends or publishes or renewed) and time_ms < self._due_ms(customer, time_ms):
-            return self._wake_ms(customer, watermark_ms, time_ms), ()  # what it was set for has moved on since
+        elif not (ends or publishes or renewed) and time_ms < (due_ms := self._due_ms(customer, time_ms)):
+            return self._timer_ms(customer, due_ms), ()  # what it was set for has moved on since
         now_ms = self.as_of_ms if ends and self.as_of_ms is not None else time_ms
         if customer.fold.clock_ms > 0:
             customer.pass_time(max(now_ms, customer.fold.clock_ms))
@@ -209,7 +208,6 @@ class CustomerLogic:
         # a bounded run tells the items once, at its end: what they are told is a function of the ledgers alone, so the
         # sums are the same, without the steps in between that nobody would read
         if publication.erased or closing or (self._live and now_ms >= publication.due_ms(customer.fold)):
-            customer.base = None
             said += outputs.item_messages(customer, self.similar)
         # readers are shown the end of a bounded run, never how it came there: its middle is long past
         if closing or (
@@ -221,7 +219,6 @@ class CustomerLogic:
                 or now_ms - publication.profile_ms >= self.settings.profile_interval_ms
             )
         ):
-            customer.base = None
             write = outputs.profile(key, customer, turns, closing=closing)
             if write is not None:
                 self.tally.profiles += 1
@@ -252,8 +249,9 @@ class CustomerLogic:
 
     def _wake_ms(self, customer: Customer, watermark_ms: int, from_ms: int) -> int | None:
         """The time of a timer that is needed and not yet registered, if any."""
-        due_ms = self._due_ms(customer, from_ms)
-        wake_ms = due_ms or watermark_ms + 1
+        return self._timer_ms(customer, self._due_ms(customer, from_ms) or watermark_ms + 1)
+
+    def _timer_ms(self, customer: Customer, wake_ms: int) -> int | None:
         if wake_ms >= customer.timer_ms or (self.as_of_ms is not None and wake_ms > self.as_of_ms):
             return None
         customer.timer_ms = wake_ms

@@ -105,6 +105,8 @@ def item_messages(customer: Customer, settings: SimilarSettings) -> list[Output]
     fold, publication = customer.fold, customer.publication
     outputs: list[Output] = []
     start, end = viewed_ledger(fold)
+    if publication.bought_changed or publication.viewed_before is not None or publication.erased:
+        customer.base = None
     if publication.viewed_before is not None or publication.viewed != (start, end):
         new = fold.view_entries(start, end)
         outputs += _messages(VIEWED_WITH, publication.told_viewed(fold), new, settings, publication.erased)

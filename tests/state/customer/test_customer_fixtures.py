@@ -1,4 +1,4 @@
-"""Customers packed by versions 1 and 2, kept as files: every later program must still read them.
+"""Customers packed by versions 1 to 3, kept as files: every later program must still read them.
 
 A file holds the packed value and the sealed chunks of one customer; the JSON beside it says what that means: features,
 memberships, ledgers, outcomes, and the same once some more events have come, late ones among them, for which snapshots
@@ -115,6 +115,11 @@ def visitor() -> list[bytes]:
     return [*lines, line(90_000, LAST_MS + 1, "products_searched", query="q")]
 
 
+def left() -> list[bytes]:
+    """The same, gone for two days: the items have been told, and the profile was written again since."""
+    return visitor()
+
+
 HISTORIES = {
     "nobody": list,
     "shopper": shopper,
@@ -124,9 +129,10 @@ HISTORIES = {
     "denied": denied,
     "orphans": orphans,
     "visitor": visitor,
+    "left": left,
 }
-VERSIONS = dict.fromkeys(HISTORIES, 1) | {"visitor": 2}
-"""Version 2 is one of version 1 with facts behind it."""
+VERSIONS = dict.fromkeys(HISTORIES, 1) | {"visitor": 2, "left": 3}
+"""Version 2 is one of version 1 with facts behind it; version 3 says the clock and what was published, too."""
 LATER = [
     line(95_000, LAST_MS - 5 * HOUR_MS, "product_added", product_id="p3", price=4, category="late"),
     line(95_001, LAST_MS - 5 * DAY_MS, "order_completed", order_id="late", products=[{"product_id": "p3", "price": 9}]),
@@ -145,6 +151,8 @@ def write(name: str) -> None:
         finished = run_live(arrived, 0, settings=SETTINGS, rules=RULES, out_of_orderness_ms=30 * DAY_MS)
     elif name == "visitor":
         finished = run(arrived, LAST_MS + DAY_MS, settings=SETTINGS, rules=RULES)
+    elif name == "left":
+        finished = run_live(in_order(arrived), LAST_MS + 2 * DAY_MS, settings=SETTINGS, rules=RULES)
     elif arrived:
         until_ms = max(key_and_time(one)[1] for one in arrived) + HOUR_MS
         finished = run_live(in_order(arrived), until_ms, settings=SETTINGS, rules=RULES, cached_customers=1)
@@ -212,7 +220,8 @@ class TestStoredVersions:
         packed, _ = msgspec.msgpack.decode(_stored(name))
         parts = msgspec.msgpack.decode(packed)
         assert parts[0] == VERSIONS[name]
-        assert parts[0] == 1 or len(parts[2]) > 3
+        assert parts[0] != 2 or len(parts[2]) > 3
+        assert parts[0] < 3 or parts[3][0] > LAST_MS + 1
 
     def test_the_files_are_worth_reading(self) -> None:
         """Between them they have sealed chunks, waiting facts, snapshots, hashes, what items know, and no consent."""
@@ -226,6 +235,7 @@ class TestStoredVersions:
         assert found["shopper"]["now"]["viewed_as_told"]
         assert found["shopper"]["now"]["bought_as_told"]
         assert found["erased"]["now"]["viewed_as_told"]
+        assert found["left"]["now"]["viewed_as_told"] == found["left"]["now"]["viewed"]
         assert any(one["now"]["memberships"] for one in found.values())
         assert any(row[4] for one in found.values() for row in one["said_later"])
         assert any(one["later"]["duplicates"] > one["now"]["duplicates"] for one in found.values())

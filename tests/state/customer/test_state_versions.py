@@ -24,12 +24,12 @@ CALENDAR = Calendar.of(Settings(), RULES)
 
 
 class TestVersions:
-    @pytest.mark.parametrize("version", [0, 3, 99, "1", None])
+    @pytest.mark.parametrize("version", [0, 4, 99, "1", None])
     def test_an_unknown_one_is_refused_by_name(self, version: object) -> None:
         """The message says which version it is and which one this program reads."""
         parts = msgspec.msgpack.decode(Customer(CALENDAR).pack(DictChunkStore()))
         parts[0] = version
-        with pytest.raises(StateVersionError, match=f"state of version {version};.* reads versions 1 and 2"):
+        with pytest.raises(StateVersionError, match=f"state of version {version};.* reads versions 1 to 3"):
             Customer.unpack(CALENDAR, msgspec.msgpack.encode(parts), DictChunkStore())
 
     def test_a_new_customer_packs_to_next_to_nothing(self) -> None:
@@ -75,7 +75,30 @@ class TestFactsBehindABase:
                 seen.add(msgspec.msgpack.decode(packed)[0])
                 again = Customer.unpack(logic.calendar, packed, store)
                 assert again._pack_whole(store) == _kept(logic._customer(key, store))
-        assert seen == {1, 2}
+        assert seen == {1, 3}
+
+    @pytest.mark.parametrize("spice", SPICES)
+    def test_so_does_time_that_passes(self, spice: str) -> None:
+        """A live job's timers write profiles and tell the items: what is saved then means who is in memory as well."""
+        seen = set()
+        for seed in range(2):
+            lines = in_order(nasty_stream(Random(80 + seed), 40, SPICES[spice]))
+            logic = CustomerLogic(PATIENT, RULES, SIMILAR, now_ms=lambda: NOW_MS)
+            local = LocalRun(logic, 5_000)
+            known: dict[str, bytes] = {}
+            for line in lines if seed else shuffled(lines, DAY_MS, seed):
+                key, time_ms = key_and_time(line)
+                local.feed(key, time_ms, b"file:1\x1f" + line)
+                for one, store in local.stores.items():
+                    packed = store.load() or b""
+                    if packed != known.get(one):
+                        known[one] = packed
+                        parts = msgspec.msgpack.decode(packed)
+                        seen.add((parts[0], parts[0] == 3 and parts[3][0] > logic._customer(one, store).newest[0]))
+                        again = Customer.unpack(logic.calendar, packed, store)
+                        assert again._pack_whole(store) == _kept(logic._customer(one, store))
+        hardly_moves = spice in ("one-millisecond", "two-milliseconds", "orders-in-a-millisecond", "busy")
+        assert (3, True) in seen or hardly_moves
 
     @pytest.mark.parametrize("first", ["the same again", "too late", "new", "a timer"])
     def test_what_turns_as_they_are_applied_again_is_said(self, first: str) -> None:
@@ -88,7 +111,7 @@ class TestFactsBehindABase:
         local.start()
         for number, view in enumerate(views):
             local.feed("c", start_ms + number * gap_ms, view)
-        assert msgspec.msgpack.decode(local.stores["c"].packed or b"")[0] == 2
+        assert msgspec.msgpack.decode(local.stores["c"].packed or b"")[0] == 3
         settings = msgspec.structs.replace(settings, session_gap_ms=gap_ms // 2)
         local.logic = CustomerLogic(settings, rules, SIMILAR, cached_customers=2, now_ms=lambda: NOW_MS)
         local.start(local.view)
@@ -118,7 +141,7 @@ class TestFactsBehindABase:
             local.feed("c", start_ms + number * 1_000, _view("c", start_ms + number * 1_000, f"e{number:02}"))
         for number in range(6):
             local.feed(f"d{number}", newest_ms, _view(f"d{number}", newest_ms, "other"))
-        assert msgspec.msgpack.decode(local.stores["c"].packed or b"")[0] == 2
+        assert msgspec.msgpack.decode(local.stores["c"].packed or b"")[0] == 3
         ((_, _, change),) = local.feed("c", newest_ms, _view("c", newest_ms, "e11"))
         assert json.loads(change)["why"] == {"views_30d": [11, 12]}
 
@@ -129,7 +152,7 @@ class TestFactsBehindABase:
         for number in range(100):
             customer.accept(Fact(1_700_000_000_000 + number, f"e{number}", Kind.PRODUCTS_SEARCHED), 0, store)
             parts = msgspec.msgpack.decode(customer.pack(store))
-            most = max(most, len(parts[2]) if parts[0] == 2 else 0)
+            most = max(most, len(parts[2]) if parts[0] == 3 else 0)
         assert most == FACTS_MAX
 
 

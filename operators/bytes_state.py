@@ -17,15 +17,23 @@ from operators.types import BYTES
 def bytes_value(context: RuntimeContext, name: str) -> Any:
     """A ValueState of bytes."""
     state = context.get_state(ValueStateDescriptor(name, BYTES))
-    _keep_values_as_they_are(state)
-    return state
+    if not hasattr(state, "_value_converter"):
+        return state
+    javas = state._state  # its methods are called as they are: nothing is left to convert
+    return SimpleNamespace(value=javas.value, update=javas.update, clear=javas.clear)
 
 
 def bytes_list(context: RuntimeContext, name: str) -> Any:
     """A ListState of bytes."""
     state = context.get_list_state(ListStateDescriptor(name, BYTES))
-    _keep_elements_as_they_are(state)
-    return state
+    if not hasattr(state, "_element_converter"):
+        return state
+    from pyflink.fn_execution.embedded.converters import ListDataConverter  # loads only inside the JVM
+
+    state._element_converter = _identity()
+    state._value_converter = ListDataConverter(_identity())
+    javas = state._state
+    return SimpleNamespace(get=state.get, add=javas.add, clear=javas.clear)
 
 
 def bytes_map(context: RuntimeContext, name: str) -> Any:
@@ -63,19 +71,6 @@ def writable(broadcast_state: Any) -> Any:
         _key_converter=broadcast_state._k_converter, _value_converter=broadcast_state._v_converter
     )
     return BroadcastStateImpl(broadcast_state._state, converters)
-
-
-def _keep_values_as_they_are(state: Any) -> None:
-    if hasattr(state, "_value_converter"):
-        state._value_converter = _identity()
-
-
-def _keep_elements_as_they_are(state: Any) -> None:
-    if hasattr(state, "_element_converter"):
-        from pyflink.fn_execution.embedded.converters import ListDataConverter  # loads only inside the JVM
-
-        state._element_converter = _identity()
-        state._value_converter = ListDataConverter(_identity())
 
 
 def _identity() -> Any:

@@ -14,6 +14,7 @@ from importlib import import_module
 from threading import get_ident
 from typing import Any
 
+from pyflink.common import Row
 from pyflink.datastream import OutputTag
 
 SWITCH_S = 0.0005
@@ -69,7 +70,8 @@ def _way(owner: Any, name: str, nothing: Any) -> Callable[[Any], Any]:
     # timers of broadcast functions have no side outputs in PyFlink: theirs are those of the keyed input
     first = getattr(owner._main_operation, "_process_element_func1", None)
     collect, converters = _side_outputs(variables if first is None else _closure(first))
-    outwards = owner._output_data_converter.to_external
+    sideways = {tag_id: _outwards(converter) for tag_id, converter in converters.items()}
+    outwards = _outwards(owner._output_data_converter)
 
     def sent(results: Iterable[Any] | None) -> Any:
         if not results:
@@ -78,7 +80,7 @@ def _way(owner: Any, name: str, nothing: Any) -> Callable[[Any], Any]:
         for result in results:
             if type(result) is tuple and type(result[0]) is OutputTag:
                 tag_id = result[0].tag_id
-                collect(tag_id, converters[tag_id].to_external(result[1]))
+                collect(tag_id, sideways[tag_id](result[1]))
             else:
                 main.append(outwards(result))
         return (one for one in main) if main else nothing  # pemja knows generators, but no other iterators
@@ -94,6 +96,19 @@ def _way(owner: Any, name: str, nothing: Any) -> Callable[[Any], Any]:
 
         return _telling(process)
     return _telling(lambda value: sent(function(value[1], context)))
+
+
+def _outwards(converter: Any) -> Callable[[Any], Any]:
+    """What makes a record one for Java; rows whose fields go as they are need no converters."""
+    try:
+        as_they_are = converter.to_external(Row("key", b"payload")) == (0, ("key", b"payload"))
+    except (AttributeError, TypeError, ValueError):
+        as_they_are = False
+    return _row_as_it_is if as_they_are else converter.to_external
+
+
+def _row_as_it_is(row: Any) -> tuple[int, tuple[Any, ...]]:
+    return 0, tuple(row._values)
 
 
 def _telling(way: Callable[[Any], Any]) -> Callable[[Any], Any]:

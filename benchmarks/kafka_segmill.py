@@ -30,13 +30,13 @@ _LOOK_S = 0.1
 _PATIENCE_S = 1_200.0
 
 
-def live_spec(stack: Stack, prefix: str, parallelism: int) -> LiveSpec:
-    """A job of its own over the topics of a prefix."""
+def live_spec(stack: Stack, prefix: str, parallelism: int, settings: Settings | None = None) -> LiveSpec:
+    """A job of its own over the topics of a prefix; with the default settings, if it is given no others."""
     rules = load_rules()
     return LiveSpec(
         kafka=KafkaTarget(stack.plan.bootstrap),
         redis=RedisTarget(stack.plan.redis_url, prefix),
-        settings=msgspec.structs.replace(Settings(), redis_prefix=prefix),
+        settings=msgspec.structs.replace(settings or Settings(), redis_prefix=prefix),
         rules=rules.text,
         rules_source=rules.source,
         rule_version=rules.version,
@@ -91,7 +91,7 @@ def customers_only(spec: LiveSpec, stack: Stack, folder: Path, events: int, as_o
 
 def whole(spec: LiveSpec, stack: Stack, folder: Path, events: int) -> Watched:
     """The live job itself, until all events are through."""
-    return _watch(spec, stack, folder, events, _shown_in(spec, folder))
+    return _watch(spec, stack, folder, events, shown_in(spec, folder))
 
 
 def grown(
@@ -104,7 +104,7 @@ def grown(
     def note(job_id: str) -> None:
         told.update(cluster.checkpoints(job_id))
 
-    watched = _watch(spec, stack, folder, events, _shown_in(spec, folder), settings, note)
+    watched = _watch(spec, stack, folder, events, shown_in(spec, folder), settings, note)
     return watched, told
 
 
@@ -122,7 +122,7 @@ def submitted(
     return cluster, submit(spec, cluster, private, lambda text: None, from_savepoint=from_savepoint, settings=settings)
 
 
-def _shown_in(spec: LiveSpec, folder: Path) -> Path:
+def shown_in(spec: LiveSpec, folder: Path) -> Path:
     """A folder in which the live job that this process submits shows how far it is."""
     import jobs.graph
     import jobs.live.job
@@ -150,21 +150,21 @@ def _watch(
         while not watched.seen or watched.seen[-1][1] < events:
             assert time.monotonic() < deadline, f"{watched.seen[-1:]} of {events} events"
             time.sleep(_LOOK_S)
-            watched.note(min(events, _shown(progress, events)))
-        _next_checkpoint(cluster, job_id, deadline)
+            watched.note(min(events, shown(progress, events)))
+        next_checkpoint(cluster, job_id, deadline)
         at_the_end(job_id)
     finally:
         cluster.cancel(job_id)
     return watched
 
 
-def _shown(progress: Path, events: int) -> int:
+def shown(progress: Path, events: int) -> int:
     """The operators show their count every 256 events: the last ones stay unseen while they run."""
     shown = read_progress(progress)
     return events if shown > events - 256 * max(1, len(list(progress.iterdir()))) else shown
 
 
-def _next_checkpoint(cluster: Cluster, job_id: str, deadline: float) -> None:
+def next_checkpoint(cluster: Cluster, job_id: str, deadline: float) -> None:
     """What was said is committed with the next checkpoint but one."""
     done = int(cluster.checkpoints(job_id)["counts"]["completed"])
     while int(cluster.checkpoints(job_id)["counts"]["completed"]) < done + 2:

@@ -1,17 +1,38 @@
-"""Events of now at a steady rate, with probes among them: customers nobody has seen, who enter a segment at once."""
+"""Sends a load as it is planned, with probes among it: customers nobody has seen, who enter a segment at once."""
 
-import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from confluent_kafka import Producer
 
-from jobs.simulation import SimulationSettings, simulate
+from benchmarks.lapse import Sent
+from operators.garbage import collect_seldom
 
 TICK_S = 0.01
 PROBE_SEGMENT = "recently-engaged"
 """Whoever orders is in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """The plan of the probes: one every `every_ms`, from `first_ms` (since the epoch) on, until there are `count`."""
+
+    first_ms: int
+    every_ms: int
+    count: int
+
+    def due(self, now_ms: int) -> range:
+        """The numbers of those that are to have been sent by now."""
+        return range(max(0, min(self.count, (now_ms - self.first_ms) // self.every_ms + 1)))
+
+    def at_ms(self, number: int) -> int:
+        """When one is to be sent."""
+        return self.first_ms + number * self.every_ms
+
+    @staticmethod
+    def name(number: int) -> str:
+        """Of the customer."""
+        return f"probe-{number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,45 +45,41 @@ class Paced:
     """How far the producer was behind its own plan at worst."""
 
 
-def timeless(events: int) -> Iterator[tuple[bytes, bytes]]:
-    """The default mix as (key, event without its beginning), to be put behind a timestamp of now."""
-    for line in simulate(SimulationSettings(events=events)):
-        event = json.loads(line)
-        del event["timestamp"]
-        yield (
-            str(event.get("customer_id") or event.get("anonymous_id")).encode(),
-            b"," + json.dumps(event, ensure_ascii=False).encode()[1:],
-        )
+def stamped(at_ms: int, body: bytes) -> bytes:
+    """A whole event of what stands behind its timestamp."""
+    return b'{"timestamp":%d%b' % (at_ms, body)
 
 
-def send(bootstrap: str, topic: str, rate: int, warm_s: float, timed_s: float, probes_per_s: int) -> Paced:
-    """Send `rate` events a second; probes only once it is warm."""
-    made = list(timeless(int(rate * (warm_s + timed_s))))
+def send(bootstrap: str, topic: str, start_ms: int, paced: list[Sent], probes: Probes) -> Paced:
+    """Send each event at its time after `start_ms` (since the epoch), which is its timestamp, up to a tick later."""
     producer = Producer({
         "bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 2, "compression.type": "lz4",
+        "queue.buffering.max.messages": 2_000_000,
     })  # fmt: skip
-    probes: dict[str, int] = {}
-    behind_s = 0.0
-    sent = 0
-    began = time.monotonic()
-    while sent < len(made):
-        passed_s = time.monotonic() - began
-        due = min(len(made), int(passed_s * rate) + 1)
-        behind_s = max(behind_s, (due - sent) / rate - TICK_S)
-        now_ms = time.time_ns() // 1_000_000
-        stamp = b'{"timestamp":%d' % now_ms
-        for key, rest in made[sent:due]:
-            producer.produce(topic, stamp + rest, key=key, timestamp=now_ms)
-        sent = due
-        while passed_s > warm_s and len(probes) < (passed_s - warm_s) * probes_per_s:
-            name = f"probe-{len(probes)}"
-            now_ms = probes[name] = time.time_ns() // 1_000_000
-            event = (
-                f'{{"timestamp":{now_ms},"event_id":"{name}","type":"order_completed","customer_id":"{name}",'
-                f'"order_id":"{name}","total":10}}'
-            )
-            producer.produce(topic, event.encode(), key=name.encode(), timestamp=now_ms)
+    collect_seldom()
+    sent_ms: dict[str, int] = {}
+    behind_ms = 0
+    rest = iter(paced)
+    following = next(rest, None)
+    while following is not None or len(sent_ms) < probes.count:
+        now_ms = _now_ms()
+        if following is not None:
+            behind_ms = max(behind_ms, now_ms - start_ms - following[0])
+        while following is not None and start_ms + following[0] <= now_ms:
+            at_ms, key, body = following
+            producer.produce(topic, stamped(start_ms + at_ms, body), key=key, timestamp=start_ms + at_ms)
+            following = next(rest, None)
+        for number in probes.due(now_ms)[len(sent_ms) :]:
+            name, at_ms = probes.name(number), probes.at_ms(number)
+            order = b',"event_id":"%b","type":"order_completed","customer_id":"%b","order_id":"%b","total":10}'
+            event = stamped(at_ms, order % ((name.encode(),) * 3))
+            sent_ms[name] = _now_ms()
+            producer.produce(topic, event, key=name.encode(), timestamp=at_ms)
         producer.poll(0)
-        time.sleep(max(0.0, TICK_S - (time.monotonic() - began - passed_s)))
+        time.sleep(max(0.0, TICK_S - (_now_ms() - now_ms) / 1_000))
     producer.flush(30)
-    return Paced(probes, behind_s)
+    return Paced(sent_ms, max(0.0, behind_ms / 1_000 - TICK_S))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,9 +1,11 @@
 """A topic full of events to measure with, and what came out at the other end."""
 
+from collections.abc import Iterable
+
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from benchmarks.workload import Records
+from benchmarks.workload import Record
 from state.customer.logic import PLACE_END
 
 _ANSWER_S = 30.0
@@ -17,7 +19,7 @@ def make_topic(bootstrap: str, name: str, partitions: int) -> None:
         done.result(_ANSWER_S)
 
 
-def fill(bootstrap: str, topic: str, made: Records) -> None:
+def fill(bootstrap: str, topic: str, made: Iterable[Record]) -> None:
     """Produce the records, keyed by subject, each with its event time."""
     producer = Producer({
         "bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 20, "compression.type": "lz4",

@@ -6,8 +6,9 @@ from jobs.simulation import SimulationSettings, simulate, write_log
 from schemas.decode import Decoder
 from schemas.settings import Settings
 
-Records = list[tuple[str, int, bytes]]
+Record = tuple[str, int, bytes]
 """(subject, event time, payload as the operators take it)."""
+Records = list[Record]
 HOT_SHARE = 0.333
 """Share of all events that one customer has in the hot log."""
 

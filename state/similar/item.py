@@ -4,7 +4,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from state.packing import pack, unpack
 from state.similar.errors import expect_version
-from state.similar.message import read_message
+from state.similar.message import Fields, read_message
 from state.similar.policy import Due, PublishPolicy
 from state.similar.publish import pack_total
 from state.similar.row_state import RowState
@@ -41,7 +41,8 @@ class ItemStep:
     """Serves many items, each with its own store; most messages only append to it.
 
     An item's policy is kept in memory for some thousands of items, and is otherwise made again from the store: from the
-    policy saved with the row, and the messages since. So nothing is remembered that is not in the store.
+    policy saved with the row, and the messages since. So nothing is remembered that is not in the store. Rows are not
+    kept: to fetch the parts of one from all over the memory takes longer than to unpack it.
 
     Bound: the store holds a row (`row.py`), at most max(16, partners / 8) messages and about 60 bytes more; it is empty
     once nothing is left of any contribution.
@@ -60,11 +61,14 @@ class ItemStep:
     def on_message(self, key: str, message: bytes, store: ItemStore) -> Emitted:
         """One message to the item `key` (`relation|item`)."""
         policy = self._policy(key, store)
-        store.append(message)
-        due = policy.note(read_message(message))
+        fields = read_message(message)
+        due = policy.note(fields)
         if not self._live:
             due = Due(False, False, due.compact)
-        return self._settle(key, policy, store, due) if any(due) else NOTHING
+        if due.row or due.total or due.compact:
+            return self._settle(key, policy, store, due, fields)
+        store.append(message)
+        return NOTHING
 
     def on_end(self, key: str, store: ItemStore) -> Emitted:
         """The input has ended: what was not sent yet."""
@@ -88,15 +92,21 @@ class ItemStep:
             self._policies[key] = policy
         return policy
 
-    def _settle(self, key: str, policy: PublishPolicy, store: ItemStore, due: Due) -> Emitted:
-        """Send what is due and store the row anew."""
-        state = RowState.load(_unpack(store.load())[1], store.pending())
+    def _settle(
+        self, key: str, policy: PublishPolicy, store: ItemStore, due: Due, fields: Fields | None = None
+    ) -> Emitted:
+        """Send what is due and store the row anew, with a message that need not wait in the store first."""
+        waits = policy.pending > (fields is not None)
+        state = RowState.load(_unpack(store.load())[1], store.pending() if waits else ())
         row = state.row
+        if fields is not None:
+            row.apply(fields)
         emitted = Emitted(
             pack_candidates(candidates(row, self._settings.candidates_max)) if due.row else None,
             pack_total(key, row.total) if due.total else None,
         )
-        store.drop_pending()
+        if waits:
+            store.drop_pending()
         packed_row = state.pack()
         if packed_row is None:
             store.clear()

@@ -58,21 +58,28 @@ class PublishPolicy:
         """The item's own count as (number, base): number * 2^base; the row's, always up to date."""
         return self._total, self._base
 
+    @property
+    def pending(self) -> int:
+        """Messages since the row was last stored, the one noted last among them."""
+        return self._pending
+
     def note(self, fields: Fields) -> Due:
         """Take account of one message (`read_message`) and say what is due. Its cost goes with the message's length."""
-        values = fields[PARTNERS + 1 :: 3]
+        own, values = fields[VALUE], fields[PARTNERS + 1 :: 3]
+        mass = own + sum(values)
+        moved = mass if own >= 0 and (not values or min(values) >= 0) else abs(own) + sum(map(abs, values))
         shift = self._common(fields[BASE])
-        self._total += fields[VALUE] << shift
+        self._total += own << shift
         self._support += fields[SUPPORT]
-        self._mass += (fields[VALUE] + sum(values)) << shift
-        self._moved += (abs(fields[VALUE]) + sum(map(abs, values))) << shift
+        self._mass += mass << shift
+        self._moved += moved << shift
         self._pending += 1
         prompt = bool(fields[FLAGS] & PROMPT)
         off = abs(self._total - self._total_sent)
         return Due(
-            row=bool(self._moved) and (prompt or self._moved * ROW_SHARE >= self._mass_sent),
-            total=bool(off) and (prompt or self._total <= 0 or off * TOTAL_SHARE >= self._total_sent),
-            compact=should_compact(self._pending, self._partners),
+            bool(self._moved) and (prompt or self._moved * ROW_SHARE >= self._mass_sent),
+            bool(off) and (prompt or self._total <= 0 or off * TOTAL_SHARE >= self._total_sent),
+            should_compact(self._pending, self._partners),
         )
 
     def at_end(self) -> Due:
@@ -91,7 +98,7 @@ class PublishPolicy:
     def compacted(self, row: ItemRow) -> None:
         """The stored row is `row`, and no message waits."""
         self._pending = 0
-        self._partners = len(row.values)
+        self._partners = len(row)
 
     def pack(self) -> bytes:
         """As versioned bytes."""

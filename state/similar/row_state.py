@@ -21,7 +21,7 @@ def should_compact(pending: int, partners: int) -> bool:
 class RowState:
     """A row and its waiting messages.
 
-    An operator appends each message to a list state, unread, and loads this only to publish or to compact:
+    An operator appends each message to a list state, and loads this only to publish or to compact:
 
         state = RowState.load(packed_row, pending_messages)
         candidates(state.row, ...)
@@ -50,7 +50,7 @@ class RowState:
 
     def should_compact(self) -> bool:
         """Whether it is time to store `pack()` and clear the stored messages."""
-        return should_compact(self.pending, len(self.row.values))
+        return should_compact(self.pending, len(self.row))
 
     def pack(self) -> bytes | None:
         """The row with all messages in it, or None if nothing is left: then all state of the item can be cleared."""

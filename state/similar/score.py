@@ -9,7 +9,6 @@ least 0 and, but for a factor 2^(gap / 2 half-lives) by the time between the two
 """
 
 from collections.abc import Callable
-from heapq import nsmallest
 from math import isqrt
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -53,11 +52,16 @@ class Candidates(NamedTuple):
 
 def candidates(row: ItemRow, limit: int) -> Candidates:
     """The partners of the `limit` largest sums; ties go to the item id that sorts first."""
-    values, supports = row.values, row.supports
-    best = nsmallest(limit, [(-value, partner) for partner, value in values.items()])
-    items = [partner for _, partner in best]
-    sums = [-value for value, _ in best]
-    return Candidates(row.total, items, sums, [supports[partner] for partner in items], len(values) - len(items))
+    partners, values, supports = row.columns()
+    order = sorted(range(len(partners)), key=values.__getitem__, reverse=True)  # of equal sums the first stays first
+    best = order[:limit]
+    return Candidates(
+        row.total,
+        [partners[at] for at in best],
+        [values[at] for at in best],
+        [supports[at] for at in best],
+        len(order) - len(best),
+    )
 
 
 def pack_candidates(found: Candidates) -> bytes:

@@ -168,6 +168,21 @@ class TestShop:
         live.end()
         assert live.lists == quiet.lists == batch_lists(VIEWED_WITH, visits, settings)
 
+    def test_a_message_that_is_stored_with_the_row_does_not_wait_first(self):
+        """Neither is there anything to drop, unless others waited."""
+        shop, store = Shop(VIEWED_WITH), Store()
+        done: list[str] = []
+        store.append = lambda message: (done.append("append"), Store.append(store, message))  # type: ignore[method-assign]
+        store.drop_pending = lambda: (done.append("drop"), Store.drop_pending(store))  # type: ignore[method-assign]
+        shop.stores["viewed-with|a"] = store
+        for at in range(9):
+            shop.change((), ((START_MS + at, 1, "a"),))
+        assert done == []
+        shop.change((), ((START_MS + 9, 1, "a"),))
+        assert done == ["append"]
+        shop.change((), ((START_MS + 10, 1, "a"),))
+        assert done == ["append", "drop"]
+
     @pytest.mark.parametrize("live", [True, False])
     def test_waiting_messages_stay_few(self, live):
         shop = Shop(VIEWED_WITH, live=live)

@@ -1,3 +1,5 @@
+from random import Random
+
 import msgpack
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from similar_oracle import absolute
 
 from state.similar.changes import messages
 from state.similar.errors import SimilarStateError
-from state.similar.message import VERSION, add_up, read_message, write_message
+from state.similar.message import BASE, VERSION, add_up, read_message, write_message
 from state.similar.row import ItemRow
 from state.similar.row_state import RowState, should_compact
 
@@ -51,6 +53,36 @@ class TestItemRow:
         again = ItemRow.unpack(row.pack())
         assert absolute(again) == absolute(row)
         assert again.pack() == row.pack()
+
+    @pytest.mark.parametrize("seed", range(30))
+    def test_long_rows_are_what_dicts_add_up_to(self, seed):
+        """Few and many new partners at once, some that go and come back, read often or seldom, stored or not."""
+        random = Random(seed)
+        row, naive = ItemRow(), {}
+        for _ in range(60):
+            fields = [VERSION, 0, random.randint(595, 605), 1, 1]
+            for _ in range(random.choice((1, 5, 100))):
+                partner = str(random.randrange(300))
+                value, support = naive.get(partner, (0, 0))
+                if value and random.random() < 0.4 and value % (1 << (fields[BASE] - 595)) == 0:
+                    change, count = -(value >> (fields[BASE] - 595)), -support
+                else:
+                    change, count = random.randint(-3, 9), random.randint(0, 2)
+                fields += (partner, change, count)
+                naive[partner] = value + (change << (fields[BASE] - 595)), support + count
+            row.apply(fields)
+            kept = {partner: sums for partner, sums in sorted(naive.items()) if any(sums)}
+            if random.random() < 0.3:
+                partners, values, supports = row.columns()
+                assert partners == sorted(partners)
+                assert len(row) == len(kept)
+                of_row = [value << (row.total[1] - 595) for value in values]
+                assert dict(zip(partners, zip(of_row, supports, strict=True), strict=True)) == kept
+            if random.random() < 0.3:
+                row = ItemRow.unpack(row.pack())
+        at_once = row_of((595, row.total[0] << (row.total[1] - 595), row.support))
+        at_once.apply([VERSION, 0, 595, 0, 0, *(field for one, sums in kept.items() for field in (one, *sums))])
+        assert row.pack() == at_once.pack()
 
     def test_a_newer_version_is_refused(self):
         with pytest.raises(SimilarStateError, match="version 9"):

@@ -51,6 +51,13 @@ class TestCandidates:
         assert found.left_out == 1
         assert found.total == (9, 600)
 
+    @given(st.dictionaries(st.text(), st.integers(-3, 3) | st.integers(1, 1 << 70), max_size=20), st.integers(1, 9))
+    def test_they_are_those_of_a_whole_sort(self, sums, limit):
+        found = candidates(row_of(9, *((item, value, 1) for item, value in sums.items())), limit)
+        ranked = sorted(sums, key=lambda item: (-sums[item], item))
+        assert found.items == ranked[:limit]
+        assert found.left_out == len(ranked[limit:])
+
     @given(st.dictionaries(st.text(), st.tuples(st.integers(1, 1 << 90), st.integers(1, 9)), max_size=20), positive)
     def test_they_come_back_from_bytes(self, partners, total):
         found = candidates(row_of(total, *((item, *sums) for item, sums in partners.items())), 10)

@@ -14,14 +14,12 @@ from typing import Any
 import pytest
 import redis
 
-from jobs.stack.errors import StackError
 from jobs.stack.plan import StackPlan, saved_plan
 from jobs.stack.service import taken
 from jobs.stack.stack import Stack
 from tests.cluster.ports import free_plan
 from tests.cluster.processes_of import none_left, processes_of
 from tests.cluster.records import new_topic, produce, values
-from tests.cluster.waiting import until
 
 pytestmark = pytest.mark.cluster
 
@@ -149,24 +147,6 @@ def starting(folder: Path) -> "subprocess.Popen[str]":
         if line == "waiting for broker-1\n":
             return process
     raise AssertionError("it did not start")
-
-
-class TestThreeBrokers:
-    def test_one_may_die(self, folder: Path) -> None:
-        """What all three have is written and read on, and the dead one comes back."""
-        stack = Stack(folder, owned=True)
-        stack.up(free_plan(brokers=3))
-        bootstrap = stack.plan.bootstrap
-        topic = new_topic(bootstrap, "copied", partitions=3, copies=3)
-        produce(bootstrap, topic, (None, b"before"))
-        stack.kill("broker-2")
-        produce(bootstrap, topic, (None, b"after"), enable__idempotence="true")
-        until(lambda: len(values(bootstrap, topic)) == 2, "the others lead all partitions")
-        assert values(bootstrap, topic) == [b"after", b"before"]
-        stack.up(stack.plan)
-        assert all(one.answering for one in stack.status())
-        with pytest.raises(StackError, match="no broker-4"):
-            stack.start("broker-4")
 
 
 class TestMetrics:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
@@ -30,5 +31,6 @@ def members(bootstrap: str, topic: str = "segment-changes") -> Iterator[dict[tup
 
 
 if __name__ == "__main__":
-    for found in members(*sys.argv[1:]):
-        print(f"{len(found):,} memberships")
+    with suppress(KeyboardInterrupt):  # until Ctrl-C
+        for found in members(*sys.argv[1:]):
+            print(f"{len(found):,} memberships")

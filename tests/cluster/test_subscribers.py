@@ -1,7 +1,11 @@
 """The subscribers of examples/ have the memberships that the job has."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import msgpack
@@ -87,6 +91,22 @@ def settled(maps: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
             break
         before = dict(found)
     return before
+
+
+@pytest.mark.parametrize("example", [subscriber, subscriber_from_now])
+def test_ctrl_c_ends_it(bootstrap: str, example: ModuleType) -> None:
+    """Without a trace."""
+    topic = new_topic(bootstrap, "nothing")
+    command = [sys.executable, "-u", str(example.__file__), bootstrap, topic]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("0 ")
+        process.send_signal(signal.SIGINT)
+        _, complaints = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert (process.returncode, complaints) == (0, "")
 
 
 class TestSubscriber:

@@ -12,10 +12,12 @@ from operators.bytes_state import as_they_are, bytes_by_string, writable
 from operators.customer import CustomerBinding, Customers
 from operators.every_key import every_key, watermark_ms
 from operators.logic import Channel, CustomerFactory, Output, Step, ValueStore
+from operators.metrics import ControlMetrics
 from operators.shipping import Shipped
 from operators.short_way import take_short_way
 from operators.stores import FlinkValueStore
 from operators.tags import REJECTED_RECORDS
+from state.tally import ControlTally
 
 STATE = "control"
 """Name of the broadcast state."""
@@ -23,6 +25,8 @@ STATE = "control"
 
 class ControlLogic(Protocol):
     """Reads control records; gives what can take effect to CONTROL, and the rest to REJECTED."""
+
+    tally: ControlTally
 
     def on_record(self, key: str, payload: bytes, watermark_ms: int, store: ValueStore) -> Step: ...
     def on_time(self, key: str, watermark_ms: int, store: ValueStore) -> Iterable[Output]: ...
@@ -43,11 +47,13 @@ class ControlOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
         take_short_way()
         self._logic = self._factory()
         self._store = FlinkValueStore(runtime_context, "control")
+        self._metrics = ControlMetrics(runtime_context, self._logic.tally)
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Any:
         """One record: (place, 0x1F, raw bytes)."""
         timers = ctx.timer_service()
         wake_ms, outputs = self._logic.on_record(ctx.get_current_key(), value, timers.current_watermark(), self._store)
+        self._metrics.show()
         if wake_ms is not None:
             timers.register_event_time_timer(wake_ms)
         return self._emitted(outputs)

@@ -10,10 +10,10 @@ quantiles come of them by `histogram_quantile`. docs/metrics.md has every name.
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from state.tally import CustomerTally
+from state.tally import ControlTally, CustomerTally
 
 GROUP = "segmill"
 Total = tuple[tuple[str, ...], int]
@@ -80,6 +80,19 @@ class Exporter:
         return group.counter(path[-1])
 
 
+class ControlMetrics:
+    """What the CONTROL operator shows; records come seldom, so each is shown at once."""
+
+    def __init__(self, runtime_context: Any, tally: ControlTally) -> None:
+        """`tally`: what the logic counts with."""
+        self._tally, self._exporter = tally, Exporter(runtime_context)
+        self.show()
+
+    def show(self) -> None:
+        """Bring the counters up to date."""
+        self._exporter.show(_rejected(self._tally.rejected))
+
+
 class CustomerMetrics:
     """What the CUSTOMER operator shows."""
 
@@ -123,8 +136,7 @@ class CustomerMetrics:
         for outcome in ("applied", "duplicate", "late", "suppressed"):
             yield ("outcome", outcome, "events"), getattr(tally, outcome)
         yield ("outcome", "rejected", "events"), sum(tally.rejected.values())
-        for reason, count in tally.rejected.items():
-            yield ("reason", reason, "rejected"), count
+        yield from _rejected(tally.rejected)
         for (segment, entered), count in tally.changes.items():
             yield ("segment", segment, "change", "entered" if entered else "left", "changes"), count
         yield ("profile_writes",), tally.profiles
@@ -163,3 +175,8 @@ class WriterMetrics:
         yield ("redis_waits",), self._waits
         yield from self._durations.totals()
         yield from self._sizes.totals()
+
+
+def _rejected(by_reason: Mapping[str, int]) -> Iterator[Total]:
+    for reason, count in by_reason.items():
+        yield ("reason", reason, "rejected"), count

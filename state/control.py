@@ -16,6 +16,7 @@ from state.channels import Channel, Output
 from state.customer.book import IDS_KEPT, check_control
 from state.customer.logic import PLACE_END, REFUSED
 from state.packing import pack, unpack
+from state.tally import ControlTally
 
 VERSION = 1
 
@@ -36,6 +37,7 @@ class ControlLogic:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.tally = ControlTally()
 
     def on_record(
         self, key: str, payload: bytes, watermark_ms: int, store: ValueStore
@@ -51,6 +53,7 @@ class ControlLogic:
                 raise refused(why[1].decode("utf-8", "replace"))
             control = check_control(raw, self._settings)
         except Rejected as rejected:
+            self.tally.reject(rejected.reason)
             size = int(why[2]) if len(why) > 2 else None
             where = place.decode("utf-8", "replace")
             line = rejected_from_topic(rejected.reason, rejected.detail, where, raw, size)

@@ -18,6 +18,19 @@ class _Turn(Protocol):
     def cause(self) -> tuple[str, str | None]: ...
 
 
+class ControlTally:
+    """Control records that were refused."""
+
+    __slots__ = ("rejected",)
+
+    def __init__(self) -> None:
+        self.rejected: dict[str, int] = {Reason.INVALID_CONTROL.value: 0}
+
+    def reject(self, reason: str) -> None:
+        """One record was refused."""
+        self.rejected[reason] = self.rejected.get(reason, 0) + 1
+
+
 class CustomerTally:
     """Outcomes of events, and what was said. An event has one outcome."""
 

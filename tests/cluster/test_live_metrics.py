@@ -14,6 +14,7 @@ import yaml
 from jobs.stack.stack import Stack
 from tests.cluster.live_jobs import LiveJob, live_job
 from tests.cluster.ports import free_plan
+from tests.cluster.records import produce
 from tests.cluster.waiting import until
 
 pytestmark = pytest.mark.cluster
@@ -57,7 +58,7 @@ def event(customer: int, number: int, at_ms: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def scrapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scrapes]:
-    """A stack of its own with metrics, a job, and events of now: orders, some of them twice, and two broken records."""
+    """A stack of its own with metrics, a job, and events of now: orders, some twice, broken records."""
     stack = Stack(tmp_path_factory.mktemp("stack"), owned=True)
     try:
         plan = free_plan(task_managers=2)
@@ -82,6 +83,7 @@ def feed(job: LiveJob) -> None:
         orders = [(customer, now_ms + customer) for customer in range(CUSTOMERS)]
         job.produce(*((f"somebody-{one}", event(one, number, at_ms), at_ms) for one, at_ms in orders))
     job.produce(("somebody-0", b"{"), ("somebody-0", b"[]"))
+    produce(job.bootstrap, job.topics.control.name, ("rules", b"{}"))
     for customer in range(AGAIN):  # slowly: what is counted is shown with the next record, a fifth of a second later
         time.sleep(0.3)
         job.produce((f"somebody-{customer}", event(customer, 0, time.time_ns() // 1_000_000)))
@@ -98,6 +100,11 @@ class TestLiveJob:
         assert outcomes == {"applied": CUSTOMERS * 5, "duplicate": AGAIN, "rejected": 2}
         assert sum(values(text, f"{GROUP}reason_rejected", reason="malformed_json")) == 1
         assert sum(values(text, f"{GROUP}reason_rejected", reason="not_an_object")) == 1
+
+    def test_refused_control_records_are_counted(self, scrapes: Scrapes) -> None:
+        """By the one operator that reads them; they are no events."""
+        refused = {"reason": "invalid_control", "operator_name": "control"}
+        until(lambda: values(scrapes.text(), f"{GROUP}reason_rejected", **refused) == [1], "the refusal is counted")
 
     def test_time_from_event_to_change(self, scrapes: Scrapes) -> None:
         """Measured for changes that events caused, within the minute; nothing of it is history."""

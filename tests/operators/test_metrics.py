@@ -1,15 +1,19 @@
 """What operators show through the engine's metrics, on a stand-in for them."""
 
 import time
+from functools import partial
 from typing import Any
 
 import pytest
 from fake_flink import FakeRuntime
 
+from jobs.factories import make_control_logic
+from operators.controlled import ControlOperator
 from operators.customer import CustomerBinding, CustomerOperator
 from operators.logic import Channel
 from operators.metrics import HISTORY_MS, CustomerMetrics, Distribution, Exporter, WriterMetrics
 from operators.redis_connection import FIRST_PAUSE_S, RedisConnection, RedisTarget
+from schemas.settings import Settings
 from state.tally import CustomerTally
 
 
@@ -113,6 +117,20 @@ class TestCustomerMetrics:
         for _ in range(times):
             customer.processed(record)
         assert (time.perf_counter() - begin) / times < 5e-6
+
+
+class TestControlMetrics:
+    def test_refusals_are_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """At once, and from nought on; what is accepted, or comes a second time, is none."""
+        metrics = FakeMetrics()
+        monkeypatch.setattr(FakeRuntime, "get_metrics_group", lambda self: metrics, raising=False)
+        runtime = FakeRuntime(ControlOperator(partial(make_control_logic, Settings())))
+        refusals = ("segmill", "reason", "invalid_control", "rejected")
+        assert metrics.values == {refusals: 0}
+        accepted = b'control:0:1\x1f{"control_id":"a","kind":"settings","settings":{"max_future_ms":1}}'
+        for payload in (b"control:0:0\x1f{}", accepted, accepted, b"control:0:3\x1enull_value\x1eno value\x1f"):
+            runtime.element("", payload)
+        assert metrics.values == {refusals: 2}
 
 
 class CountingCustomer:

@@ -11,8 +11,10 @@ from operators.bytes_state import bytes_value
 from operators.shipping import Shipped
 from operators.short_way import take_short_way
 from operators.tags import CONTROL_RECORDS, REDIS
+from schemas.settings import Settings
 from schemas.writes import meta_write
 from state.quiet_clock import QuietClock
+from state.rules_in_force import RulesInForce
 from state.stops import Stops
 
 META_SHARD: Final = "0"
@@ -26,29 +28,35 @@ class QuietClockOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
     the control records.
     """
 
-    def __init__(self, patience_ms: int, allowed_lateness_ms: int, facts: Mapping[str, str]) -> None:
-        """All are pickled; `facts` are the further fields of the `meta` hash."""
-        self._patience_ms, self._allowed_lateness_ms, self._facts = patience_ms, allowed_lateness_ms, dict(facts)
+    def __init__(self, patience_ms: int, settings: Settings, rule_version: str, facts: Mapping[str, str]) -> None:
+        """All are pickled. `rule_version`: that of the submission; `facts`: the further fields of the `meta` hash."""
+        self._patience_ms, self._settings = patience_ms, settings
+        self._submitted, self._facts = rule_version, dict(facts)
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Register the state, which can be read only once a pulse has come."""
         take_short_way()
         self._state = bytes_value(runtime_context, "quiet-clock")
         self._kept_stops = bytes_value(runtime_context, "stops")
+        self._kept_rules = bytes_value(runtime_context, "rules-in-force")
         self._opened_ms = _wall_clock_ms()
         self._clock: QuietClock | None = None
-        self._shown_ms = -1
+        self._shown: tuple[int, str] = (-1, "")  # time (ms) and version of the rules
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Any:
         """A pulse, or a control record."""
         if self._clock is None:
-            packed = self._state.value()
-            self._clock = QuietClock(self._patience_ms, self._allowed_lateness_ms, self._opened_ms, packed)
+            lateness_ms, packed = self._settings.allowed_lateness_ms, self._state.value()
+            self._clock = QuietClock(self._patience_ms, lateness_ms, self._opened_ms, packed)
             self._stops = Stops(self._kept_stops.value())
+            self._rules = RulesInForce(self._settings, self._submitted, self._kept_rules.value())
+            self._kept_rules.update(self._rules.packed())
         key = ctx.get_current_key()
         if value:
             record = self._stops.on_record(value)
             self._kept_stops.update(self._stops.packed())
+            self._rules.on_record(value, self._shown[0])
+            self._kept_rules.update(self._rules.packed())
             return [(CONTROL_RECORDS, Row(key, record))]
         now_ms = _wall_clock_ms()
         time_ms = self._clock.pulse(ctx.timer_service().current_watermark(), now_ms)
@@ -59,13 +67,16 @@ class QuietClockOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
         time_ms = self._stops.time_ms(time_ms, now_ms, quiet=self._clock.is_quiet(now_ms))
         if self._stops.ahead != ahead:
             self._kept_stops.update(self._stops.packed())
-        return [*self._shown(time_ms), Row(key, time_ms)]
+        return [*self._told(time_ms), Row(key, time_ms)]
 
-    def _shown(self, now_ms: int) -> list[Any]:
-        if now_ms <= self._shown_ms:
+    def _told(self, time_ms: int) -> list[Any]:
+        """What is new of it."""
+        now_ms = max(time_ms, self._shown[0])
+        shown = (now_ms, self._rules.version(now_ms))
+        if shown == self._shown:
             return []
-        self._shown_ms = now_ms
-        fields = {**self._facts, "watermark_ms": str(now_ms)}
+        self._shown = shown
+        fields = {**self._facts, "rule_version": shown[1], "watermark_ms": str(now_ms)}
         return [(REDIS, Row(META_SHARD, meta_write(now_ms, fields)))]
 
 

@@ -80,13 +80,13 @@ class LocalRun:
 
     def control(self, payload: bytes) -> list[Output]:
         """One record of the control stream: place, PLACE_END, raw bytes."""
-        control = ControlLogic(self.logic.settings)
+        control = ControlLogic(self.logic.book.base)
         _, outputs = control.on_record("control", payload, self.watermark_ms, self.control_store)
         return self._controlled(outputs, self.watermark_ms)
 
     def _time_is_known(self, before_ms: int) -> list[Output]:
         """The operator that reads the control stream is the first to hear of it."""
-        outputs = ControlLogic(self.logic.settings).on_time("control", self.watermark_ms, self.control_store)
+        outputs = ControlLogic(self.logic.book.base).on_time("control", self.watermark_ms, self.control_store)
         return self._controlled(outputs, before_ms)
 
     def _controlled(self, outputs: Iterable[Output], watermark_ms: int) -> list[Output]:

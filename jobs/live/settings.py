@@ -26,7 +26,7 @@ class LiveSpec:
     rules_source: str
     """Its name, for messages."""
     rule_version: str = ""
-    """What the `meta` hash says of it."""
+    """Of these; the `meta` hash says which version is in force."""
     topics: Topics = field(default_factory=Topics)
     name: str = NAME
     """Of the job; part of its transactions and of its consumer group, so no two running jobs may share it."""

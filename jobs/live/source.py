@@ -43,9 +43,9 @@ def add_events(tables: StreamTableEnvironment, spec: LiveSpec, control: DataStre
     tables.execute_sql(_table(spec))
     events = rows_with_time(tables, _query(max(MOST_BYTES, spec.settings.max_record_bytes)))
     give_uids(events, "events")
-    facts = {"schema_version": SCHEMA_VERSION, "rule_version": spec.rule_version, "currency": spec.settings.currency}
+    facts = {"schema_version": SCHEMA_VERSION, "currency": spec.settings.currency}
     settled_ms = spec.quiet_after_ms + SETTLED_MS
-    clock = QuietClockOperator(settled_ms, spec.settings.allowed_lateness_ms, facts)
+    clock = QuietClockOperator(settled_ms, spec.settings, spec.rule_version, facts)
     return with_quiet_clock(tables, events, control, clock)
 
 

@@ -43,7 +43,8 @@ class Book:
     """Rules and settings in force, and to come. Without a control stream: those that the job was submitted with."""
 
     def __init__(self, settings: Settings, rules: RuleSet) -> None:
-        self._base = settings
+        self.base = settings
+        """Of the submission: records are checked with these, as where they are refused (state/control.py)."""
         self.settings = settings
         self._submitted = rules
         self._changes: dict[str, Any] = {}  # settings that the control stream has changed
@@ -70,7 +71,7 @@ class Book:
         self._load_reigns(view, reigns, past)
         if settings == self._live_settings():
             self._changes = msgspec.json.decode(changes)
-            self.settings = changed_settings(self._base, self._changes)
+            self.settings = changed_settings(self.base, self._changes)
         from_ms = None
         if submitted != self._submitted.version:
             from_ms = self._publish(self._submitted, None, watermark_ms)
@@ -84,7 +85,7 @@ class Book:
             text = view.get(_RULES + version)
             if text is None:
                 raise LookupError(f"the text of rules {version} is missing")
-            programs[version] = Program.of(self._base, parse_rules(text.decode(), "rules"))
+            programs[version] = Program.of(self.base, parse_rules(text.decode(), "rules"))
         self.calendar.restore(*([Reign(number, at, programs[name]) for number, at, name in rows] for rows in kept))
 
     def take(self, control: Control, view: View, watermark_ms: int) -> int | None:
@@ -114,10 +115,10 @@ class Book:
         if newest.program.rules.version == rules.version and newest.from_ms <= from_ms:
             return None
         known = self.calendar.program(rules.version)
-        return self.calendar.add(known or Program.of(self._base, rules), from_ms).from_ms
+        return self.calendar.add(known or Program.of(self.base, rules), from_ms).from_ms
 
     def _live_settings(self) -> bytes:
-        return msgspec.json.encode({name: getattr(self._base, name) for name in LIVE_SETTINGS}, order="sorted")
+        return msgspec.json.encode({name: getattr(self.base, name) for name in LIVE_SETTINGS}, order="sorted")
 
     def _save(self, view: View) -> None:
         calendar = self.calendar

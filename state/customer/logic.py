@@ -169,7 +169,7 @@ class CustomerLogic:
     def on_control(self, raw: bytes, view: View, watermark_ms: int) -> Step:
         """Take in a control record; see `on_start` for what is returned."""
         try:
-            control = check_control(raw, self.settings)
+            control = check_control(raw, self.book.base)
         except Rejected:  # the operator that reads the stream has said so, and lets nothing of the kind through
             return None, ()
         return self._woken(self.book.take(control, view, watermark_ms), watermark_ms)

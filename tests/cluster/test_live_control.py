@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from jobs.stack.stack import Stack
 from state.rules.ruleset import DEFAULT_RULES, load_rules
@@ -38,6 +39,12 @@ def changes(job: LiveJob, segment: str, change: str) -> dict[str, dict[str, Any]
     return {one["customer_id"]: one for one in wanted}
 
 
+def told_version(job: LiveJob) -> str | None:
+    """Of the rules in force, as readers of Redis are told."""
+    found = redis.Redis.from_url(job.redis_url).hget(f"{job.prefix}meta", "rule_version")
+    return None if found is None else found.decode()
+
+
 def control(job: LiveJob, *arguments: object) -> list[dict[str, Any]]:
     """A `segmill control` command on the topic of a job."""
     told = segmill("control", *arguments, "--bootstrap", job.bootstrap, "--topic-prefix", job.prefix, "--json")
@@ -67,6 +74,7 @@ def test_rules_change_under_a_running_job(job: LiveJob, tmp_path: Path) -> None:
     for one in (*changes(job, "browsers", "left").values(), *changes(job, "lookers", "entered").values()):
         assert one["cause"] == {"kind": "rules", "event_id": None}
         assert one["rule_version"] == version
+    until(lambda: told_version(job) == version, "Redis tells the version")
 
     faulty = {"control_id": "faulty", "kind": "rules", "rules": '[segments.a]\nwhen = "views_8d > 1"\n'}
     produce(job.bootstrap, job.topics.control.name, ("rules", json.dumps(faulty).encode()), ("rules", None))
@@ -84,6 +92,9 @@ def test_rules_change_under_a_running_job(job: LiveJob, tmp_path: Path) -> None:
     for customer in new:
         assert changes(job, "lookers", "entered")[customer]["rule_version"] == version
     assert not set(new) & set(changes(job, "browsers", "entered"))
+    redis.Redis.from_url(job.redis_url).delete(f"{job.prefix}meta")
+    until(lambda: told_version(job) is not None, "Redis is told again")
+    assert told_version(job) == version
     said = job.changes_said()
     assert len({one["change_id"] for one in said}) == len(said)
     shown = control(job, "show")
@@ -99,3 +110,4 @@ def test_rules_change_under_a_running_job(job: LiveJob, tmp_path: Path) -> None:
     until(lambda: set(changes(job, "lookers", "left")) == everybody, "everybody leaves what is no more")
     assert {one["rule_version"] for one in changes(job, "seen", "entered").values()} == {load_rules(third).version}
     assert {one["cause"]["kind"] for one in changes(job, "lookers", "left").values()} == {"rules"}
+    until(lambda: told_version(job) == load_rules(third).version, "Redis tells the version of the submission")

@@ -1,10 +1,12 @@
 """The operators around a logic, on a stand-in for Flink."""
 
+import json
 from collections.abc import Iterable
 from functools import partial
 from random import Random
 from typing import Any
 
+import msgpack
 import pytest
 from fake_flink import FakeRuntime
 from pyflink.common import Row
@@ -16,6 +18,7 @@ from operators.logic import Channel, KeyedStore, Output, PendingStore, Step, Tot
 from operators.progress import STEP, read_progress
 from operators.publish import PublishOperator
 from operators.published import PublishedOperator
+from operators.quiet_clock import QuietClockOperator
 from operators.redis_connection import RedisTarget
 from operators.redis_shards import MOST_SHARDS, shard_of
 from operators.redis_writer import RedisBatching, RedisWriter
@@ -26,6 +29,8 @@ from schemas.settings import Settings
 from schemas.writes import published_write
 from state.control import ControlLogic
 from state.publications import Announcement
+from state.quiet_clock import WAKING_MS
+from state.rules.ruleset import parse_rules
 from state.tally import CustomerTally
 
 
@@ -195,6 +200,44 @@ class TestPublications:
         runtime.advance(500)
         assert connection.batches[1:] == [[published_write("b", 200)]]
         assert list(runtime.states["published"].by_key) == []
+
+
+class TestQuietClock:
+    RULES = '[segments.a]\ndescription = "For tests."\nwhen = "views_7d >= 1"\n'
+
+    def told(self, runtime: FakeRuntime) -> list[tuple[int, str]]:
+        """(as of, version of the rules) of each write."""
+        found = []
+        for one in runtime.outputs:
+            if isinstance(one, tuple) and one[0] is REDIS:
+                _, as_of_ms, fields = msgpack.unpackb(one[1][1])
+                found.append((as_of_ms, dict(zip(fields[::2], fields[1::2], strict=True))["rule_version"]))
+        return found
+
+    def test_other_rules_are_told_although_time_stands_still(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """With the next pulse; and an operator that goes on from this state knows of them."""
+        now_ms = 1_800_000_000_000
+        monkeypatch.setattr("operators.quiet_clock._wall_clock_ms", lambda: now_ms)
+        operator = partial(QuietClockOperator, 60_000, Settings(), "submitted", {})
+        runtime = FakeRuntime(operator())
+        begun_ms = runtime.watermark_ms = now_ms
+        now_ms += WAKING_MS
+        runtime.element("", b"")
+        runtime.element("", b"")
+        record = {"control_id": "a", "kind": "rules", "rules": self.RULES}
+        runtime.element("", b"control:0:1\x1f" + json.dumps(record).encode())
+        runtime.element("", b"")
+        version = parse_rules(self.RULES, "rules").version
+        assert self.told(runtime) == [(begun_ms, "submitted"), (begun_ms, version)]
+
+        again = FakeRuntime(operator())
+        again.states, again.watermark_ms = runtime.states, begun_ms
+        for state in again.states.values():
+            state._runtime = again
+        again.operator.open(again)
+        now_ms += WAKING_MS
+        again.element("", b"")
+        assert [one[1] for one in self.told(again)] == [version]
 
 
 class FakeConnection:

@@ -165,5 +165,12 @@ class TestRefusals:
         assert channel == Channel.REJECTED
         assert json.loads(line)["reason"] == "record_too_large"
 
+    def test_what_was_not_refused_takes_effect(self) -> None:
+        """Customers check no record with settings that others do not know: a short record is for events."""
+        local = self.run()
+        local.control(b'control:0:1\x1f{"control_id":"a","kind":"settings","settings":{"max_record_bytes":10}}')
+        local.control(control("b", "other"))
+        assert [which for _, which in timeline(local.logic.calendar)] == ["test", "other"]
+
     def test_what_is_accepted_says_nothing(self) -> None:
         assert self.run().control(control("a", "other")) == []

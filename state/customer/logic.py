@@ -242,7 +242,8 @@ class CustomerLogic:
             due_ms = min(due_ms, customer.ghosts.erased[0] + settings.allowed_lateness_ms + 1)
         if settings.profile_refresh_ms and publication.profile_shown:
             refresh_ms = settings.profile_refresh_ms
-            phase_ms = (fold.first_seen_ms or 0) % refresh_ms  # not all customers at the top of the hour
+            # not all customers at the top of the hour, and whoever came but once in one go
+            phase_ms = ((fold.first_seen_ms or 0) + refresh_ms // 2) % refresh_ms
             due_ms = min(due_ms, -((phase_ms - fold.expires_ms) // refresh_ms) * refresh_ms + phase_ms)
         if self._publications.newest_ms > from_ms:
             due_ms = min(due_ms, self._publications.next_ms(from_ms))

@@ -106,5 +106,10 @@ class Topics:
         return Topic(self.prefix + name, key, config, partitions)
 
 
+def taken_for(name: str) -> str | None:
+    """Which topic of a job this could be, below some prefix: its name without that; None: none of them."""
+    return next((topic.name for topic in Topics().all if name.endswith(topic.name)), None)
+
+
 _KEPT = {"cleanup.policy": "delete", "retention.ms": FOREVER, "retention.bytes": FOREVER}
 _COMPACTED = {"cleanup.policy": "compact"}

@@ -25,8 +25,8 @@ from jobs.topics import Topics
 )
 @click.option("--secret-file", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help=f"File with the signing secret, whsec_…; several all sign. Default: {SECRET_VARIABLE}.")  # fmt: skip
-@click.option("--dead-letters", type=TopicParam(), help="Topic for what cannot be delivered, made if there is none. "
-              "Default: that of --topic with -dead.")  # fmt: skip
+@click.option("--dead-letters", type=TopicParam(), help="Topic for what cannot be delivered, made if there is none; "
+              "not one of a job's. Default: that of --topic with -dead.")  # fmt: skip
 @click.option("--group", help="Consumer group. Default: one for each topic and URL.")
 @click.option("--starting", type=click.Choice(["earliest", "latest"]), default="earliest", show_default=True,
               help="Where a new group begins.")  # fmt: skip

@@ -10,12 +10,13 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from jobs.forward.courier import Courier, Tally
 from jobs.forward.dead_letters import DeadLetters
 from jobs.forward.endpoint import Endpoint
+from jobs.forward.errors import ForwardProblem
 from jobs.forward.lanes import Lanes, Task
 from jobs.forward.ledger import Ledger
 from jobs.kafka_client import Errors, KafkaProblem, KafkaTarget, explain
 from jobs.stopping import Stop
 from jobs.topic_care import TopicCare
-from jobs.topics import REJECTED_KEPT_MS, Topic
+from jobs.topics import REJECTED_KEPT_MS, Topic, taken_for
 
 COMMIT_EVERY_S = 1.0
 MOST_PER_LANE = 50
@@ -39,6 +40,24 @@ class ForwardPlan:
     timeout_s: float
     starting: Starting
     report_every_s: float
+
+    def __post_init__(self) -> None:
+        """Refuse a topic of dead letters that is read: what is put there would come again without end.
+
+        Raises:
+            ForwardProblem: it is the source, or one that jobs read or write.
+        """
+        if self.dead_letters == self.topic:
+            raise ForwardProblem(f"dead letters cannot go to {self.topic}, where they come from: {self._remedy}")
+        if role := taken_for(self.dead_letters):
+            raise ForwardProblem(
+                f"dead letters cannot go to {self.dead_letters}: topics whose names end in {role!r} are those of jobs; "
+                f"{self._remedy}"
+            )
+
+    @property
+    def _remedy(self) -> str:
+        return f"give --dead-letters a topic of their own, or leave it out, for {self.topic}-dead"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from cli_runs import call
 from jobs.forward.courier import LONGEST_PAUSE_S, Courier, backoff_s, body_of, identity
 from jobs.forward.endpoint import Answer, answer_of, checked_url, shown_url
 from jobs.forward.errors import ForwardProblem
+from jobs.forward.forward import ForwardPlan
 from jobs.forward.lanes import Lanes, Outcome, Pause, Task
 from jobs.forward.ledger import Ledger
 from jobs.forward.signature import read_secrets, sign
@@ -332,6 +333,33 @@ class TestLanes:
 
 
 class TestUsage:
+    @pytest.mark.parametrize(
+        ("source", "dead"),
+        [
+            ("own", "own"),
+            ("segment-changes", "segment-changes"),
+            ("segment-changes", "events"),
+            ("shop-2.segment-changes", "shop-2.events"),
+            ("segment-changes", "shop-2.control"),
+            ("segment-changes", "other_segment-memberships"),
+        ],
+    )
+    def test_dead_letters_are_not_read_again(
+        self, source: str, dead: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Neither by the forwarder nor by a job; found before a broker is asked."""
+        monkeypatch.setenv("SEGMILL_WEBHOOK_SECRET", SECRET)
+        said = call(capsys, *("forward", "--url", "https://crm.example/", "--bootstrap", "127.0.0.1:1"),
+                    *("--topic", source, "--dead-letters", dead))  # fmt: skip
+        assert said.code == 1
+        assert f"dead letters cannot go to {dead}" in said.err
+        assert f"{source}-dead" in said.err.replace("\n", "")
+
+    def test_any_other_topic_takes_dead_letters(self) -> None:
+        """Those of dead letters, say."""
+        for source in ("segment-changes", "shop-2.events", "segment-changes-dead"):
+            assert ForwardPlan(source, "g", f"{source}-dead", 1, 1.0, 1.0, "latest", 1.0).topic == source
+
     def test_no_secret(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         """Nothing unsigned is ever sent."""
         monkeypatch.delenv("SEGMILL_WEBHOOK_SECRET", raising=False)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from jobs.kafka_client import KafkaTarget
 from jobs.replay.position import ReplayProblem
 from jobs.topic_care import TopicCare
-from jobs.topics import FOREVER, Topics
+from jobs.topics import FOREVER, Topics, taken_for
 from schemas.timestamps import format_ms
 
 _DEFAULT_BATCH_BYTES = 1_048_588
@@ -32,8 +32,11 @@ def fitness_of(target: KafkaTarget, name: str, first_ms: int, now_ms: int) -> Fi
         KafkaProblem: no broker answers.
         ReplayProblem: there is no such topic, or it would not keep the log.
     """
-    if name in {topic.name for topic in Topics().all if topic != Topics().events}:
-        raise ReplayProblem(f"{name} is a topic for something else than events")
+    if taken_for(name) not in (None, Topics().events.name):
+        raise ReplayProblem(
+            f"{name} is a topic for something else than events: names that end in {taken_for(name)!r} are those of "
+            "what jobs write, or of control; give --topic another one"
+        )
     care = TopicCare(target)
     if name not in care.names:
         raise ReplayProblem(

@@ -65,6 +65,14 @@ class TestUsage:
         assert said.code == 2
         assert "500/s" in said.err
 
+    @pytest.mark.parametrize("topic", ["segment-changes", "fr.segment-changes", "shop-2events-rejected", "fr.control"])
+    def test_no_topic_that_a_job_writes(self, topic: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Whatever its prefix; told before any broker is asked."""
+        events = log(tmp_path / "l", event(1, "c", 0))
+        said = call(capsys, "replay", events, "--bootstrap", "127.0.0.1:1", "--topic", topic)
+        assert said.code == 1
+        assert f"{topic} is a topic for something else than events" in said.err
+
     def test_a_log_without_events(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Is told before any broker is asked."""
         said = call(capsys, "replay", log(tmp_path / "l", b"rubbish"), "--bootstrap", "127.0.0.1:1")

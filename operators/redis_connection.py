@@ -41,16 +41,33 @@ class RedisTarget:
         """Refuse what is no Redis address.
 
         Raises:
-            RedisFailure: the URL has none of the three schemes.
+            RedisFailure: the URL has none of the three schemes, or its credentials are not to be told from the rest.
         """
-        if urlsplit(self.url).scheme not in _SCHEMES:
+        if not self._scheme:
             raise RedisFailure(f"a Redis address begins with redis://, rediss:// or unix:// (got {self.address!r})")
+        try:
+            parts = urlsplit(self.url)
+        except ValueError:  # whose words may repeat the address
+            raise RedisFailure(f"no Redis address: {self.address!r}") from None
+        if self._scheme != "unix" and "@" in parts.path + parts.query + parts.fragment:
+            raise RedisFailure(
+                f"a user or password in a Redis address has '/', '?', '#' and '@' as %2F, %3F, %23 and %40 "
+                f"(got {self.address!r}); SEGMILL_REDIS_PASSWORD takes it as it is"
+            )
 
     @property
     def address(self) -> str:
-        """The URL without its credentials."""
-        parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{unquote(parts.path)}"
+        """The URL without its credentials: nothing of what stands before its last @, whatever it was meant to be."""
+        before, at, shown = self.url.removeprefix(f"{self._scheme}://").rpartition("@")
+        if at and ("?" in before or "#" in before):  # a password, or options, one of which may be a password
+            shown = "…"
+        shown = shown.partition("?")[0].partition("#")[0]
+        return (f"{self._scheme}://" if self._scheme else "") + unquote(shown)
+
+    @property
+    def _scheme(self) -> str:
+        """Empty: none that can be used."""
+        return next((scheme for scheme in _SCHEMES if self.url.startswith(f"{scheme}://")), "")
 
     def connect(self) -> redis.Redis:
         """A client; connects at its first command. With TLS the server's certificate must be for its address."""

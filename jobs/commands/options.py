@@ -133,7 +133,10 @@ def settings_from(
 def with_password(url: str) -> str:
     """A Redis address with the password from the environment, if there is one and the address has none."""
     password = os.environ.get(PASSWORD_VARIABLE)
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # no address: whoever connects says so
+        return url
     if not password or parts.password or parts.scheme == "unix":
         return url
     user, _, host = parts.netloc.rpartition("@")

@@ -220,6 +220,38 @@ class TestFailures:
         with pytest.raises(RedisFailure, match="redis://"):
             RedisTarget("http://u:s3cret@example.org")
 
+    @pytest.mark.parametrize(
+        ("url", "shown"),
+        [
+            ("user:hun/ter2@host:6379", "'host:6379'"),
+            ("hun://ter2@host:6379", "'host:6379'"),
+            ("redis:user:hunter2@host:6379", "'host:6379'"),
+            ("REDIS://u:hunter2@host", "'host'"),
+            ("redis://u:hun/ter2@h:1/0", "'redis://h:1/0'"),
+            ("redis://u:123/hunter2@h:1/0", "'redis://h:1/0'"),
+            ("redis://u:hun@ter/2@h:1/0", "'redis://h:1/0'"),
+            ("redis://u:hun?ter2@h:1/0", "'redis://…'"),
+            ("redis://h:1/0?password=hun@ter2", "'redis://…'"),
+            ("rediss://u:hun#ter2@h:1/0", "'rediss://…'"),
+            ("redis://u:hun[ter2@h:1/0", "'redis://h:1/0'"),
+            ("redis://u:hun\u2100ter2@h:1/0", "'redis://h:1/0'"),
+        ],
+    )
+    def test_a_mistyped_address_does_not_tell_the_password(self, url: str, shown: str) -> None:
+        """What stands before the last @ is not shown, nor anything else that may belong to it."""
+        with pytest.raises(RedisFailure, match="Redis address") as failure:
+            RedisTarget(url)
+        said = str(failure.value)
+        assert shown in said
+        assert not [part for part in ("hun", "ter2", "user", "123") if part in said.replace("user or password", "")]
+        assert failure.value.__cause__ is None
+
+    def test_an_address_with_options(self) -> None:
+        """They are not shown either; a socket may have any path."""
+        assert RedisTarget("redis://u:p%40%2F@h:1/0?password=hunter2").address == "redis://h:1/0"
+        assert RedisTarget("unix:///run/a/b.sock?db=1").address == "unix:///run/a/b.sock"
+        RedisTarget("unix://u:p@/run/a@b/c.sock")
+
     def test_restart_in_the_middle(self, tmp_path: Any) -> None:
         """A server killed and started again is written to as soon as it is back; a replay makes up for what it lost."""
         rng = random.Random(5)

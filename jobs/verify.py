@@ -25,6 +25,9 @@ DRIFTING = frozenset(name for name, spec in FEATURES.items() if spec.drift != "s
 ABSENT = None
 
 
+_encode = msgspec.json.Encoder().encode
+
+
 class VerifyProblem(RuntimeProblem):
     """A folder is no export; the message says what to do."""
 
@@ -106,9 +109,13 @@ def _compare(compared: Compared, key: str, a: Line | None, b: Line | None, *, ig
         if ignore_as_of and a.get("as_of_ms") != b.get("as_of_ms"):
             compared.of_other_times += 1
             a, b = _timeless(a), _timeless(b)
-        if a == b:  # nearly always, and much faster than looking for a difference
+        # nearly always, and much faster than looking for a difference; to Python, 5 and True equal 5.0 and 1
+        if _encode(a) == _encode(b):
             return
-        difference = Difference(key, *(first_difference(a, b) or ("", a, b)))
+        found = first_difference(a, b)
+        if found is None and a == b:  # members in another order
+            return
+        difference = Difference(key, *(found or ("", a, b)))
         compared.different += 1
     compared.first = compared.first or difference
 

@@ -92,6 +92,22 @@ class TestDifferent:
         assert "first difference at c2, segments" in said.out
         assert "similar.jsonl" not in said.out
 
+    @pytest.mark.parametrize(("a", "b"), [(5, 5.0), (5.0, 5), (1, True), (0.0, False)])
+    def test_numbers_are_compared_exactly(
+        self, a: Any, b: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Also by how they are written: Python takes these for equal."""
+        one, other = (profile(1, features={"orders_total": value, "views_1d": 2}) for value in (a, b))
+        said = verified(capsys, export(tmp_path / "a", profiles=one), export(tmp_path / "b", profiles=other), "--json")
+        assert said.code == 3
+        assert said.json["files"]["profiles.jsonl"]["first"]["field"] == "features.orders_total"
+
+    def test_the_order_of_members_is_no_difference(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """In a line of JSON it says nothing."""
+        turned = [dict(reversed(line.items())) for line in PROFILES]
+        said = verified(capsys, export(tmp_path / "a"), export(tmp_path / "b", profiles=turned))
+        assert said.code == 0
+
     def test_true_is_not_one(self) -> None:
         """Python would have it so."""
         assert first_difference({"x": True}, {"x": 1}) == ("x", True, 1)

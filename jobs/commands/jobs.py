@@ -11,6 +11,7 @@ from jobs.commands.options import duration, iso
 from jobs.live.rest import RUNNING, Cluster, ClusterProblem, Job
 
 _SAVEPOINT_WITHIN = "10min"
+_HOW = {"CANCELED": "cancelled", "FAILED": "it failed before it was cancelled", "FINISHED": "it had finished"}
 
 
 @click.command("jobs")
@@ -63,7 +64,7 @@ def jobs_command(flink: str, as_json: bool) -> None:
     type=LengthParam(),
     default=_SAVEPOINT_WITHIN,
     show_default=True,
-    help="How long to wait for the savepoint.",
+    help="How long to wait for the savepoint, or with --now for its end.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def stop_command(job: str, flink: str, savepoint_dir: str | None, now: bool, patience_ms: int, as_json: bool) -> None:
@@ -73,12 +74,14 @@ def stop_command(job: str, flink: str, savepoint_dir: str | None, now: bool, pat
       segmill stop segmill
       segmill stop segmill --savepoint s3://bucket/savepoints
     """
-    cluster = Cluster(flink)
+    cluster, ended = Cluster(flink), ""
     found = cluster.job(job)
     if found.state not in RUNNING:
         raise ClusterProblem(f"{found.name} ({found.job_id}) does not run: {found.state.lower()}")
     if now:
         cluster.cancel(found.job_id)
+        say(f"cancelling {found.name} ({found.job_id})")
+        ended = cluster.wait_ended(found.job_id, patience_ms / 1000)
         location = None
     else:
         say(f"making a savepoint of {found.name} ({found.job_id})")
@@ -86,7 +89,7 @@ def stop_command(job: str, flink: str, savepoint_dir: str | None, now: bool, pat
     if as_json:
         click.echo(json.dumps({"job_id": found.job_id, "name": found.name, "savepoint": location}, indent=2))
     else:
-        show("cancelled" if location is None else f"stopped; savepoint: {plain(location)}")
+        show(_HOW[ended] if location is None else f"stopped; savepoint: {plain(location)}")
 
 
 def _described(cluster: Cluster, job: Job) -> dict[str, Any]:

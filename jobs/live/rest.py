@@ -11,6 +11,8 @@ from jobs.runtime.errors import RuntimeProblem
 
 DEFAULT: Final = "127.0.0.1:8081"
 RUNNING: Final = frozenset({"INITIALIZING", "CREATED", "RUNNING", "RESTARTING", "RECONCILING"})
+ENDED: Final = frozenset({"CANCELED", "FAILED", "FINISHED"})
+"""In all other states, also while it is cancelled, a job holds its slots and may still write."""
 _ANSWER_WITHIN_S: Final = 15.0
 _LOOK_S: Final = 0.3
 _KNOWN_WITHIN_S: Final = 10.0
@@ -113,6 +115,23 @@ class Cluster:
     def cancel(self, job_id: str) -> None:
         """Stop without a savepoint; its last checkpoint stays."""
         self._ask(f"/jobs/{job_id}?mode=cancel", method="PATCH")
+
+    def wait_ended(self, job_id: str, patience_s: float) -> str:
+        """Wait until a job has ended; returns how. One that is not to be seen any more has been cancelled."""
+        deadline = time.monotonic() + patience_s
+        while True:
+            state = next((job.state for job in self.jobs() if job.job_id == job_id), "CANCELED")
+            if state in ENDED:
+                return state
+            if time.monotonic() > deadline:
+                raise ClusterProblem(
+                    f"{job_id} has not ended within {patience_s:g} s, it is {state.lower()}; `segmill jobs` tells when"
+                )
+            time.sleep(_LOOK_S)
+
+    def not_ended(self, name: str) -> Job | None:
+        """A job of that name that runs or has not quite ended."""
+        return next((job for job in self.jobs() if job.name == name and job.state not in ENDED), None)
 
     def newest_state(self, name: str) -> str:
         """The newest savepoint or checkpoint of the jobs of that name."""

@@ -101,7 +101,13 @@ def check_redis(spec: LiveSpec, say: Callable[[str], None]) -> None:
 
 def _check_cluster(spec: LiveSpec, cluster: Cluster) -> None:
     free = cluster.free_slots()
-    if any(job.name == spec.name and job.state in RUNNING for job in cluster.jobs()):
+    there = cluster.not_ended(spec.name)
+    if there is not None and there.state not in RUNNING:
+        raise ClusterProblem(
+            f"a job {spec.name!r} has not ended there yet, it is {there.state.lower()}: wait until `segmill jobs` says "
+            "that it has, or name another one with --name"
+        )
+    if there is not None:
         raise ClusterProblem(
             f"a job {spec.name!r} runs there already; `segmill stop {spec.name}` stops it, --name names another one"
         )

@@ -1,9 +1,15 @@
 """Parts of the live job that need no server."""
 
+import json
 import subprocess
 import sys
+import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_runs import call
@@ -169,3 +175,66 @@ class TestCluster:
     def test_no_address(self) -> None:
         with pytest.raises(ClusterProblem, match="not host:port"):
             Cluster("ftp://somewhere")
+
+
+@contextmanager
+def overview(*states: str) -> Iterator[str]:
+    """Address of what answers as a cluster with one job does, at each look in the next of these states."""
+    left = list(states)
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            state = left.pop(0) if len(left) > 1 else left[0]
+            job = {"jid": "j1", "name": "segmill", "state": state, "start-time": 1}
+            self.answer({"jobs": [job]} if self.path == "/jobs/overview" else {})
+
+        def do_PATCH(self) -> None:
+            self.answer({})
+
+        def answer(self, what: dict[str, Any]) -> None:
+            body = json.dumps(what).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class TestEnd:
+    """A job that is being cancelled still holds its slots."""
+
+    def test_stop_now_waits(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Until the job has ended."""
+        with overview("RUNNING", "RUNNING", "CANCELLING", "CANCELED") as flink:
+            said = call(capsys, "stop", "segmill", "--now", "--flink", flink)
+            assert (said.code, said.out.strip()) == (0, "cancelled")
+            assert "cancelling segmill (j1)" in said.err
+            assert Cluster(flink).jobs()[0].state == "CANCELED"
+
+    def test_an_end_that_does_not_come(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Is told: it is not called cancelled."""
+        with overview("RUNNING", "CANCELLING") as flink:
+            said = call(capsys, "stop", "segmill", "--now", "--flink", flink, "--within", "10ms")
+        assert said.code == 1
+        assert "cancelling; `segmill jobs` tells when" in said.err.replace("\n", " ")
+
+    @pytest.mark.parametrize("state", ["RUNNING", "CANCELLING", "FAILING", "RESTARTING", "SUSPENDED"])
+    def test_its_name_is_taken(self, state: str) -> None:
+        """While it has not ended."""
+        with overview(state) as flink:
+            found = Cluster(flink).not_ended("segmill")
+            assert found is not None
+            assert found.state == state
+            assert Cluster(flink).not_ended("other") is None
+
+    @pytest.mark.parametrize("state", ["CANCELED", "FAILED", "FINISHED"])
+    def test_its_name_is_free(self, state: str) -> None:
+        """Once it has."""
+        with overview(state) as flink:
+            assert Cluster(flink).not_ended("segmill") is None

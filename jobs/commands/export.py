@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from jobs.commands.console import progress, say
-from jobs.commands.options import redis_option, with_password
+from jobs.commands.options import redis_option, redis_unless_from, with_password
 from jobs.export import export
 from jobs.store import open_store
 
@@ -32,8 +32,7 @@ def export_command(left_in: Path | None, redis_url: str | None, prefix: str, out
       segmill export --from out --out export
       segmill export --redis redis://localhost:6379 --out export
     """
-    if left_in is not None and redis_url is not None:
-        raise click.UsageError("--from and --redis name two sources: give one")
+    redis_url = redis_unless_from(left_in, redis_url)
     with (
         open_store(with_password(redis_url) if redis_url else None, left_in, prefix) as store,
         progress(counted=True) as bars,

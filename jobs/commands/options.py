@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from schemas.settings import DAY_MS, HOUR_MS, MINUTE_MS, Settings, SettingsError, load_settings, names_currency
 from schemas.timestamps import EARLIEST_MS, parse_rfc3339
@@ -84,6 +85,19 @@ class CurrencyParam(click.ParamType[str]):
 def redis_option(help_text: str) -> Callable[[F], F]:
     """--redis URL; a password comes from the environment, so that it is in no process list."""
     return click.option("--redis", "redis_url", metavar="URL", envvar="SEGMILL_REDIS_URL", help=help_text)
+
+
+def redis_unless_from(left_in: Path | None, redis_url: str | None) -> str | None:
+    """The Redis to read; None if --from is given: then an address that is only in the environment does not count.
+
+    Raises:
+        click.UsageError: both were given on the command line.
+    """
+    if left_in is None or redis_url is None:
+        return redis_url
+    if click.get_current_context().get_parameter_source("redis_url") is not ParameterSource.ENVIRONMENT:
+        raise click.UsageError("--from and --redis name two sources: give one")
+    return None
 
 
 def settings_options(command: F) -> F:

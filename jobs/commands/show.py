@@ -10,7 +10,7 @@ import click
 from rich.table import Table
 
 from jobs.commands.console import grid, plain, show, show_table
-from jobs.commands.options import duration, iso, redis_option, with_password
+from jobs.commands.options import duration, iso, redis_option, redis_unless_from, with_password
 from jobs.examples import ONLINE_RETAIL
 from jobs.store import RELATIONS, open_store
 from schemas.adapters.online_retail import product_names
@@ -36,6 +36,7 @@ def _source(command: F) -> F:
 
 
 def _opened(redis_url: str | None, left_in: Path | None, prefix: str) -> Any:
+    redis_url = redis_unless_from(left_in, redis_url)
     return open_store(with_password(redis_url) if redis_url else None, left_in, prefix)
 
 

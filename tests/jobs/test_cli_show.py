@@ -150,3 +150,30 @@ class TestWidth:
         assert shown.count("y") == 60
         assert "0.5" in shown
         assert all(len(line) <= 40 for line in shown.splitlines())
+
+
+class TestSources:
+    """One on the command line wins over the Redis that the environment names."""
+
+    @pytest.mark.parametrize("command", [("export", "--out", "export"), ("show", "customer", "c")])
+    def test_from_wins_over_the_environment(
+        self,
+        command: tuple[str, ...],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Without asking that Redis: what is missing here is the folder."""
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("SEGMILL_REDIS_URL", "redis://127.0.0.1:1")
+        said = call(capsys, *command, "--from", "run")
+        assert said.code == 1
+        assert "redis.rdb: there is none" in said.err.replace("\n", " ")
+        assert "127.0.0.1:1" in call(capsys, *command).err
+
+    @pytest.mark.parametrize("command", [("export", "--out", "export"), ("show", "customer", "c")])
+    def test_two_on_the_command_line(self, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+        """Are wrong usage."""
+        said = call(capsys, *command, "--from", "run", "--redis", "redis://127.0.0.1:1")
+        assert said.code == 2
+        assert "two sources" in said.err

@@ -42,7 +42,7 @@ def jobs_command(flink: str, as_json: bool) -> None:
             plain(job["name"]),
             job["state"].lower(),
             iso(job["started_ms"]),
-            str(job["restarts"]),
+            "-" if job["restarts"] is None else str(job["restarts"]),
             f"{job['checkpoints_completed']} ({job['checkpoints_failed']} failed)",
             iso(newest.get("at_ms")),
             duration(newest["took_ms"]) if newest else "-",

@@ -238,3 +238,14 @@ class TestEnd:
         """Once it has."""
         with overview(state) as flink:
             assert Cluster(flink).not_ended("segmill") is None
+
+    def test_restarts_of_an_ended_job_are_not_known(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """A dash for people, null for machines."""
+        with overview("CANCELED") as flink:
+            said, for_machines = (
+                call(capsys, "jobs", "--flink", flink),
+                call(capsys, "jobs", "--flink", flink, "--json"),
+            )
+        assert said.code == 0
+        assert "None" not in said.out
+        assert for_machines.json[0]["restarts"] is None

@@ -15,6 +15,8 @@ def configuration(spec: LiveSpec) -> dict[str, str]:
         "execution.buffer-timeout.interval": "10 ms",  # records wait so long for others at each exchange, not 100 ms
         "execution.checkpointing.interval": f"{spec.checkpoint_every_ms} ms",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
+        # well below the timeout of Kafka's transactions (sinks.py), in which records wait for their checkpoint
+        "execution.checkpointing.timeout": "5 min",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         # a Redis or Kafka that does not answer for a while is no reason to start again from the last checkpoint
         "execution.checkpointing.tolerable-failed-checkpoints": "100",

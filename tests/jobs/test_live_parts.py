@@ -15,10 +15,15 @@ import pytest
 from cli_runs import call
 
 from jobs.kafka_client import KafkaProblem, KafkaTarget
+from jobs.live.configuration import configuration
 from jobs.live.java_client import java_properties
 from jobs.live.package import write_package
 from jobs.live.rest import Cluster, ClusterProblem
+from jobs.live.settings import LiveSpec
+from jobs.live.sinks import TRANSACTION_TIMEOUT_MS
 from jobs.live.sql import options, text
+from operators.redis_connection import RedisTarget
+from schemas.settings import Settings
 
 
 class TestFlinkSettings:
@@ -36,6 +41,15 @@ class TestFlinkSettings:
         said = call(capsys, "submit", "segments", "-D", f"{name}=x", "-D", "a.b=c")
         assert said.code == 1
         assert f"{name}: the job sets this itself" in said.err
+
+
+class TestTransactions:
+    def test_a_checkpoint_ends_before_they_time_out(self) -> None:
+        """Else what waits in one for its checkpoint would be lost."""
+        spec = LiveSpec(KafkaTarget("b:1"), RedisTarget("redis://h"), Settings(), "", "")
+        timeout = configuration(spec)["execution.checkpointing.timeout"]
+        assert timeout == "5 min"
+        assert TRANSACTION_TIMEOUT_MS > 5 * 60_000
 
 
 class TestJavaProperties:

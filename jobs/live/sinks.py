@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from pyflink.datastream import DataStream
+from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
 from jobs.graph import Sink
@@ -49,6 +50,7 @@ class TopicSinks:
             before = _sinks_of(tables)
             statements.attach_as_datastream()
             for j_sink in _sinks_of(tables)[len(before) :]:
+                _in_a_thread_of_its_own(j_sink)
                 name_upwards(j_sink, uid)
 
         return add
@@ -69,6 +71,24 @@ class TopicSinks:
             "sink.transactional-id-prefix": f"{self._spec.name}-{topic.name}",
             **properties(client),
         }
+
+
+def _in_a_thread_of_its_own(j_sink: Any) -> None:
+    """Let the steps before a sink begin a chain.
+
+    Chained to an operator, they would run below its Python code, which holds Python's lock meanwhile: to serialize,
+    compress and send a record takes as long as all that Python does for an event, and a checkpoint's flush longer yet.
+    """
+    head: Any = None
+    step = j_sink
+    while len(step.getInputs()) == 1:
+        step = step.getInputs()[0]
+        if step.getClass().getSimpleName() != "OneInputTransformation" or step.getUid() is not None:
+            break
+        head = step
+    if head is None:
+        raise RuntimeError("Flink has put no step between the records and their sink")
+    head.setChainingStrategy(get_gateway().jvm.org.apache.flink.streaming.api.operators.ChainingStrategy.HEAD)
 
 
 def _sinks_of(tables: StreamTableEnvironment) -> list[Any]:

@@ -127,6 +127,14 @@ class TestReplay:
         for key, one in newest.items():
             assert [[n["item_id"], n["score"], n["support"]] for n in one["neighbours"]] == in_redis[key]["neighbours"]
 
+    def test_sinks_have_threads_of_their_own(self, replayed: LiveJob) -> None:
+        """Below an operator's Python they would hold its lock."""
+        tasks = [one["name"] for one in replayed.cluster._ask(f"/jobs/{replayed.job_id}")["vertices"]]
+        sinks = ("change-records", "membership-records", "rejected-records", "similar-records")
+        for sink in sinks:
+            (task,) = [name for name in tasks if f"{sink}[" in name and "Writer" in name]
+            assert task.startswith("DataStreamToTable -> "), task
+
     def test_a_change_of_parallelism_keeps_everything(self, replayed: LiveJob) -> None:
         """Stopped with a savepoint, gone on with from there by one subtask: nothing is said again."""
         before = len(replayed.changes())

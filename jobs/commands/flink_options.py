@@ -29,6 +29,15 @@ class LengthParam(click.ParamType[int]):
         return length_ms
 
 
+class SecondsParam(click.FloatRange):
+    """A length of time in seconds: a number of them, or a length with its unit, 500ms, 5s, 2min, 1h."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, str) and _LENGTH.fullmatch(value.strip()):
+            value = LengthParam().convert(value, param, ctx) / 1000
+        return float(super().convert(value, param, ctx))
+
+
 class SettingParam(click.ParamType[tuple[str, str]]):
     """One of Flink's settings as NAME=VALUE."""
 

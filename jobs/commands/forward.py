@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from jobs.commands.console import say
+from jobs.commands.flink_options import SecondsParam
 from jobs.commands.kafka_options import TopicParam, kafka_options
 from jobs.forward.endpoint import Endpoint, checked_url, shown_url
 from jobs.forward.forward import ForwardPlan, Report, Starting, forward
@@ -36,8 +37,8 @@ from jobs.topics import Topics
               metavar="SECONDS", help="For an answer to begin.")  # fmt: skip
 @click.option("--retry-for", "retry_for_s", type=click.FloatRange(0), default=3600.0, show_default=True,
               metavar="SECONDS", help="How long a record is tried before it becomes a dead letter.")  # fmt: skip
-@click.option("--report-every", "report_every_s", type=click.FloatRange(0.1), default=10.0, show_default=True,
-              metavar="SECONDS", help="A line of figures.")  # fmt: skip
+@click.option("--report-every", "report_every_s", type=SecondsParam(0.1), default=10.0, show_default=True,
+              metavar="LENGTH", help="A line of figures: 500ms, 2s, 1min; without a unit, seconds.")  # fmt: skip
 @click.option("--allow-http", is_flag=True, help="Send customers' data in the clear over the network.")
 @kafka_options
 @click.option("--json", "as_json", is_flag=True, help="Print figures as lines of JSON on standard output.")

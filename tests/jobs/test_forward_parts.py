@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cli_runs import call
 
+from jobs.commands.forward import forward_command
 from jobs.forward.courier import LONGEST_PAUSE_S, Courier, backoff_s, body_of, identity
 from jobs.forward.endpoint import Answer, answer_of, checked_url, shown_url
 from jobs.forward.errors import ForwardProblem
@@ -354,6 +355,12 @@ class TestUsage:
         assert said.code == 1
         assert f"dead letters cannot go to {dead}" in said.err
         assert f"{source}-dead" in said.err.replace("\n", "")
+
+    @pytest.mark.parametrize(("stated", "seconds"), [("2s", 2.0), ("500ms", 0.5), ("1min", 60.0), ("0.5", 0.5)])
+    def test_report_every(self, stated: str, seconds: float) -> None:
+        """With a unit, as elsewhere; without one, seconds."""
+        arguments = ["--url", "https://crm.example/", "--report-every", stated]
+        assert forward_command.make_context("forward", arguments).params["report_every_s"] == seconds
 
     def test_any_other_topic_takes_dead_letters(self) -> None:
         """Those of dead letters, say."""

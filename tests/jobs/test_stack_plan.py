@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from jobs.stack.errors import StackError
-from jobs.stack.layout import Layout, jars
+from jobs.stack.layout import TEMPLATES, Layout, jars
 from jobs.stack.plan import StackPlan, saved_plan
 
 
@@ -67,3 +67,11 @@ class TestFolder:
         monkeypatch.setenv("SEGMILL_JARS", str(tmp_path))
         with pytest.raises(StackError, match="run `make connectors`"):
             jars("kafka")
+
+
+def test_logs_have_a_name_without_the_stack() -> None:
+    """Whoever uses the settings with Flink's own command may not have the variable."""
+    lines = (TEMPLATES / "stack-log4j.properties").read_text(encoding="utf-8").splitlines()
+    named = [line for line in lines if "SEGMILL_STACK_LOG" in line]
+    assert len(named) == 2
+    assert all("${env:SEGMILL_STACK_LOG:-flink-client.log}" in line for line in named)

@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from jobs.simulation.log import write_log
 from jobs.stack.stack import Stack
 from tests.cluster.ports import free_plan
 
@@ -29,6 +31,14 @@ def whole_stack(stack: Stack) -> Iterator[Stack]:
     stack.up(stack.plan)
     yield stack
     stack.up(stack.plan)
+
+
+@pytest.fixture(scope="module")
+def log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The log of the test module's `SHOP`."""
+    path = tmp_path_factory.mktemp("shop") / "log.jsonl"
+    write_log(request.module.SHOP, path)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from jobs.simulation.log import write_log
 from jobs.simulation.settings import SimulationSettings
 from jobs.stack.stack import Stack
 from tests.cluster.disturbed import Disturbed, SameAsUndisturbed, newest_event_ms, replaying
@@ -92,13 +91,6 @@ def parts_of(log: Path, count: int) -> list[Path]:
     for number, part in enumerate(parts):
         part.write_bytes(b"".join(whole[number * size : (number + 1) * size]))
     return parts
-
-
-@pytest.fixture(scope="class")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("shop") / "log.jsonl"
-    write_log(SHOP, path)
-    return path
 
 
 @pytest.fixture(scope="class")

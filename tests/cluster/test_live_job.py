@@ -12,7 +12,6 @@ import msgspec
 import pytest
 import redis
 
-from jobs.simulation.log import write_log
 from jobs.stack.stack import Stack
 from schemas.rejects import RAW_MAX_BYTES
 from tests.cluster.live_jobs import LiveJob, by_customer, folded, lines, live_job, newest_of_each
@@ -31,13 +30,6 @@ EVENT: dict[str, Any] = {
     "customer_id": "c",
     "product_id": "p",
 }
-
-
-@pytest.fixture(scope="class")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("shop") / "log.jsonl"
-    write_log(SHOP, path)
-    return path
 
 
 @pytest.fixture(scope="class")

@@ -10,7 +10,6 @@ import msgspec
 import pytest
 import redis
 
-from jobs.simulation.log import write_log
 from jobs.stack.stack import Stack
 from tests.cluster.live_jobs import LiveJob, live_job
 from tests.cluster.waiting import until
@@ -19,13 +18,6 @@ from tests.end_to_end.segmill_runs import EXPORTS, HARD, accepted, run, segmill,
 pytestmark = pytest.mark.cluster
 
 SHOP = msgspec.structs.replace(HARD, events=4_000, customers=250, products=80)
-
-
-@pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("shop") / "log.jsonl"
-    write_log(SHOP, path)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
-from jobs.simulation.log import write_log
 from jobs.simulation.settings import SimulationSettings
 from jobs.stack.errors import StackError
 from jobs.stack.stack import Stack
@@ -32,13 +31,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
     finally:
         stack.down(wipe=True)
-
-
-@pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("shop") / "log.jsonl"
-    write_log(SHOP, path)
-    return path
 
 
 @pytest.fixture(scope="module")

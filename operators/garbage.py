@@ -2,7 +2,9 @@
 
 import gc
 
-_YOUNG, _MIDDLE, _OLD = 50_000, 20, 50
+_YOUNG, _MIDDLE, _OLD = 1_000_000, 5, 10
+"""More than a cache of customers takes in before it lets go of as many: a smaller number would have each of them looked
+at, for nothing, while it is there. What is garbage in a cycle waits so long, some hundred megabytes at most."""
 
 
 def collect_seldom() -> None:

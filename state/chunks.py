@@ -150,8 +150,12 @@ class Column(Generic[T]):
         self.first, self.sealed, inline = packed
         self.dropped = self.first // self.chunk
         self.stored = self.sealed // self.chunk
+        if self.dropped >= self.stored:  # most columns have no chunk
+            self.values = self._decode(inline)
+            self.end = self.first + len(self.values)
+            return
         self.values = self._empty()
-        for chunk in range(self.dropped, self.sealed // self.chunk):
+        for chunk in range(self.dropped, self.stored):
             content = store.get_chunk(self.number | chunk)
             if content is None:
                 raise LookupError(f"chunk {chunk} of column {self.number >> CHUNK_NUMBER_BITS} is missing")

@@ -41,6 +41,14 @@ class Base:
         self._count = 0
         self._end = end
 
+    @classmethod
+    def again(cls, whole: bytes, facts: list[bytes], end: int) -> "Base":
+        """As it was when they were saved; the journal ended at `end`, the facts are the newest there."""
+        base = cls(whole, end)
+        base._facts = b"".join(map(pack, facts))
+        base._count = len(facts)
+        return base
+
     def is_before(self, end: int) -> bool:
         """Whether the journal, which ends at `end`, has one more fact than this at most, and there is room for it."""
         return end == self._end or (end == self._end + 1 and self._count < FACTS_MAX)

@@ -92,7 +92,8 @@ class Customer:
         """Take in an event that is not too late; False if it is a duplicate."""
         journal, fold = self.journal, self.fold
         time_ms, event_id = fact.time_ms, fact.event_id
-        if event_id in journal.ids:
+        ids = journal.ids
+        if event_id in ids:
             self.duplicates += 1
             self.base = None
             return False
@@ -105,7 +106,7 @@ class Customer:
                 self.revision += 1
                 return True
         self.revision += 1
-        journal.ids.add(event_id)
+        ids.add(event_id)
         clock_ms = fold.clock_ms
         if self.pending or time_ms < clock_ms or (time_ms == self.newest[0] and event_id < self.newest[1]):
             self.pending.append(fact)
@@ -496,13 +497,20 @@ class Customer:
         parts = unpack(packed)
         if parts[0] in (packed_base.VERSION, packed_base.WITHOUT_STANDING):
             whole, facts, standing = packed_base.split(parts)
-            customer = cls.unpack(calendar, whole, store)
+            customer = cls._unpack_whole(calendar, unpack(whole), store)
             customer._apply_again(customer.journal.unpacked(facts), standing)
+            customer.base = Base.again(whole, facts, customer.journal.facts.end)
             return customer
         if parts[0] != VERSION:
             raise StateVersionError(
                 f"customer state of version {parts[0]}; this program reads versions {VERSION} to {packed_base.VERSION}"
             )
+        customer = cls._unpack_whole(calendar, parts, store)
+        customer.base = Base(packed, customer.journal.facts.end)
+        return customer
+
+    @classmethod
+    def _unpack_whole(cls, calendar: Calendar, parts: list[Any], store: ChunkStore) -> "Customer":
         (
             _, fold, membership, journal, ghosts, publication, pending, published, undo, evaluated_ms, flip_ms,
             newest, revision, duplicates, late, epochs,
@@ -513,8 +521,9 @@ class Customer:
         customer._take_epochs(epochs, Membership.packed_version(membership))
         customer.ghosts.load(ghosts, store)
         customer.publication = Publication.unpacked(publication)
-        customer.pending = unpack_facts(pending)
-        customer.journal.ids.update(fact.event_id for fact in customer.pending)
+        if pending:
+            customer.pending = unpack_facts(pending)
+            customer.journal.ids.update(fact.event_id for fact in customer.pending)
         customer.published = [
             Turn(segment, entered, at_ms, at_ms - stayed_ms, identity.hex(), reign=customer._reign_at(at_ms))
             for segment, entered, at_ms, stayed_ms, identity in published
@@ -533,8 +542,7 @@ class Customer:
             if fact.time_ms > fold.clock_ms:
                 fold.advance(fact.time_ms)
             fold.apply(fact)
-            journal.ids.add(fact.event_id)
-            journal.append(fact)
+            journal.append_again(fact)
             if ORDER_FIRST <= fact.kind <= ORDER_LAST:
                 self.publication.bought_changed = True
             self.newest = (fact.time_ms, fact.event_id)

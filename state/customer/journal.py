@@ -46,17 +46,34 @@ class Snapshot(NamedTuple):
 class Journal:
     """Facts and snapshots; also knows every event id it holds, which is how duplicates are found."""
 
-    __slots__ = ("contexts", "facts", "ids", "saved", "snapshots", "stored", "taken", "wanted")
+    __slots__ = ("_ids", "contexts", "facts", "saved", "snapshots", "stored", "taken", "wanted")
 
     def __init__(self) -> None:
         self.facts = RecordColumn(RECENT, FACTS_PER_CHUNK)
-        self.ids: set[str] = set()
+        self._ids: set[str] | None = set()
         self.snapshots: list[Snapshot] = []
         self.taken = 0  # snapshots ever taken
         self.stored: set[int] = set()  # numbers of those that lie in the store, being large
         self.contexts: dict[Context, int] = {}  # a visit's events have it in common
         self.wanted = False  # a snapshot, as soon as time moves on
         self.saved: msgspec.Raw | None = None  # snapshots and contexts, packed, until they change
+
+    @property
+    def ids(self) -> set[str]:
+        """Event ids that are known, those of facts that wait to be put in among them."""
+        if self._ids is None:  # nobody has asked since it was loaded: time passes for most that are
+            self._ids = {_event_id(one) for one in self.facts.values}
+        return self._ids
+
+    @ids.setter
+    def ids(self, known: set[str]) -> None:
+        self._ids = known
+
+    def append_again(self, fact: Fact) -> None:
+        """Add a fact to a journal that was just loaded, its id with it."""
+        self.append(fact)
+        if self._ids is not None:
+            self._ids.add(fact.event_id)
 
     def append(self, fact: Fact) -> None:
         """Add the newest fact; its id must have been put into `ids`."""
@@ -138,7 +155,8 @@ class Journal:
 
     def _drop_before(self, index: int) -> None:
         gone = self.facts.values[: index - self.facts.first]
-        self.ids.difference_update(_event_id(packed) for packed in gone)
+        if self._ids is not None:
+            self._ids.difference_update(_event_id(packed) for packed in gone)
         self.facts.drop_before(index)
         if not self.facts.values:
             self.contexts.clear()
@@ -160,6 +178,7 @@ class Journal:
 
     def cut(self, snapshot: Snapshot) -> list[Fact]:
         """Take the facts after `snapshot` out, and the snapshots after it; returns the facts."""
+        self.ids  # noqa: B018  (made while the facts are there: what is cut out stays known)
         packed = self.facts.values[snapshot.facts_end - self.facts.first :]
         self.facts.truncate(snapshot.facts_end)
         self.saved = None
@@ -191,7 +210,9 @@ class Journal:
         return [[*one[:3], None if one.number in large else one.packed] for one in self.snapshots]
 
     def load(self, packed: list[Any], store: ChunkStore) -> None:
-        facts, (snapshots, self.taken, contexts) = packed
+        facts, rest = packed
+        snapshots, self.taken, contexts = rest
+        self.saved = part(rest)
         self.facts.load(facts, store)
         self.stored = {number for _, _, number, inline in snapshots if inline is None}
         self.snapshots = [
@@ -199,7 +220,7 @@ class Journal:
             for clock_ms, end, number, inline in snapshots
         ]
         self.contexts = {tuple(context): number for number, context in enumerate(contexts)}
-        self.ids = {_event_id(one) for one in self.facts.values}
+        self._ids = None
 
 
 def _stored(store: ChunkStore, number: int) -> bytes:

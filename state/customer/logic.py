@@ -112,7 +112,7 @@ class CustomerLogic:
 
     def on_timer(self, key: str, time_ms: int, watermark_ms: int, store: KeyedStore) -> Step:
         """Let time pass for the customer `key`, or, after the as-of time of a bounded run, close the books."""
-        customer = self._customer(key, store)
+        customer = self._customer(key, store, comes=False)
         publishes = time_ms in self._publications.times_ms
         if publishes:
             self._publications.reached(time_ms)
@@ -259,13 +259,16 @@ class CustomerLogic:
         customer.timer_ms = wake_ms
         return wake_ms
 
-    def _customer(self, key: str, store: KeyedStore) -> Customer:
+    def _customer(self, key: str, store: KeyedStore, *, comes: bool = True) -> Customer:
+        """The customer; for whom time alone passes (not `comes`), the cache is no better."""
         customer = self._recent.get(key)
         if customer is None:
-            customer = self._older.pop(key, None)
+            customer = self._older.pop(key, None) if comes else self._older.get(key)
             if customer is None:
                 packed = store.load()
                 customer = Customer(self.calendar) if packed is None else Customer.unpack(self.calendar, packed, store)
+            if not comes:
+                return customer
             if len(self._recent) >= self._generation_size:
                 self._older, self._recent = self._recent, {}
             if self._generation_size:

@@ -13,7 +13,7 @@ from schemas.facts import Fact, Kind
 from schemas.settings import DAY_MS, Settings
 from state.channels import Channel
 from state.chunks import DictChunkStore
-from state.customer.base import FACTS_MAX
+from state.customer.base import FACTS_MAX, split
 from state.customer.calendar import Calendar
 from state.customer.customer import Customer, StateVersionError
 from state.customer.logic import CustomerLogic
@@ -38,7 +38,7 @@ class TestVersions:
         assert len(packed) < 200
         assert not store
         again = Customer.unpack(CALENDAR, packed, store)
-        assert again.pack(store) == packed
+        assert split(msgspec.msgpack.decode(again.pack(store)))[:2] == (packed, [])
 
 
 class TestRoundTrip:

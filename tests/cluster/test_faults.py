@@ -112,7 +112,7 @@ def disturbed(stack: Stack, log: Path, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="class")
 def undisturbed(disturbed: Disturbed, log: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The same events over files, as of the time to which the job's clock had come."""
+    """The same events over files, as of the moment as of which the job has written everything."""
     return run(tmp_path_factory.mktemp("files"), log, "--as-of", disturbed.as_of_ms)
 
 

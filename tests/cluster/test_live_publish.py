@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -12,8 +11,9 @@ import redis
 
 from jobs.stack.stack import Stack
 from tests.cluster.live_jobs import LiveJob, live_job
+from tests.cluster.publishing import assert_same, exported, publish, replay
 from tests.cluster.waiting import until
-from tests.end_to_end.segmill_runs import EXPORTS, HARD, accepted, run, segmill, time_of, write
+from tests.end_to_end.segmill_runs import HARD, accepted, segmill, time_of, write
 
 pytestmark = pytest.mark.cluster
 
@@ -22,41 +22,8 @@ SHOP = msgspec.structs.replace(HARD, events=4_000, customers=250, products=80)
 
 @pytest.fixture(scope="module")
 def job(stack: Stack) -> Iterator[LiveJob]:
-    with live_job(stack, "--parallelism", "2") as job:
+    with live_job(stack) as job:
         yield job
-
-
-def publish(job: LiveJob, *more: object) -> dict[str, Any]:
-    """`segmill control publish --wait`."""
-    said = segmill(
-        *("control", "publish", "--bootstrap", job.bootstrap, "--topic-prefix", job.topics.prefix, "--json"),
-        *("--wait", "--within", "4min", "--hold", "40s", "--redis", job.redis_url, "--prefix", job.prefix, *more),
-    )
-    assert said.returncode == 0, said.stderr
-    return dict(json.loads(said.stdout))
-
-
-def replay(job: LiveJob, log: Path) -> None:
-    said = segmill("replay", log, "--topic", job.topics.events.name, "--bootstrap", job.bootstrap)
-    assert said.returncode == 0, said.stderr
-
-
-def exported(job: LiveJob, out: Path) -> Path:
-    said = segmill("export", "--redis", job.redis_url, "--prefix", job.prefix, "--out", out)
-    assert said.returncode == 0, said.stderr
-    return out
-
-
-def assert_same(live: Path, log: Path, as_of_ms: int, folder: Path) -> None:
-    """The export of a run over the log, in order of arrival, that ends at this moment."""
-    backfill = run(folder, log, "--as-of", as_of_ms)
-    told = segmill("verify", live, backfill.export, "--json")
-    assert told.returncode == 0, told.stdout
-    for name in EXPORTS:
-        content = (live / name).read_bytes()
-        assert content == (backfill.export / name).read_bytes()
-        assert content.count(b"\n") > 5
-    assert backfill.summary["late"] == 0
 
 
 def profile_times(live: Path) -> set[int]:
@@ -67,7 +34,7 @@ class TestLiveEqualsBackfill:
     """A log that is shuffled by a day, with duplicates, malformed lines, and refunds before their orders."""
 
     def test_asked_for_long_before_and_across_a_restart(self, job: LiveJob, log: Path, tmp_path: Path) -> None:
-        """Before the first event; in the middle of the log the job stops and goes on. All as of one moment."""
+        """Before the first event; in the middle of the log one subtask stops and two go on. All as of one moment."""
         as_of_ms = max(map(time_of, accepted(log))) + 2_000
         lines = log.read_bytes().splitlines()
         halves = [write(tmp_path / name, part) for name, part in (("a", lines[:2_000]), ("b", lines[2_000:]))]
@@ -75,7 +42,9 @@ class TestLiveEqualsBackfill:
             asked = pool.submit(publish, job, "--at", as_of_ms)
             replay(job, halves[0])
             job.await_all_read()
-            job.submit("--from-savepoint", job.stop())
+            savepoint = job.stop()
+            job.options = ("--parallelism", "2")
+            job.submit("--from-savepoint", savepoint)
             replay(job, halves[1])
             written = asked.result()
         live = exported(job, tmp_path / "live")
@@ -92,7 +61,7 @@ class TestLiveEqualsBackfill:
             live = exported(job, tmp_path / name)
             assert_same(live, log, as_of_ms, tmp_path / f"run-{name}")
 
-    def test_at_another_parallelism_into_a_redis_that_has_lost_everything(
+    def test_back_at_one_subtask_into_a_redis_that_has_lost_everything(
         self, job: LiveJob, log: Path, tmp_path: Path
     ) -> None:
         """It is filled again, without replaying anything."""

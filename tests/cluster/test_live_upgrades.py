@@ -4,25 +4,24 @@ import gzip
 import json
 from pathlib import Path
 
-import msgpack
 import pytest
-import redis
 
 from jobs.stack.stack import Stack
 from schemas.decode import Decoder
 from schemas.facts import Kind
 from schemas.settings import HOUR_MS, Settings
-from tests.cluster.live_jobs import LiveJob, cancelled
+from tests.cluster.live_jobs import LiveJob, cancelled, lines
+from tests.cluster.publishing import assert_same, exported, publish
 from tests.cluster.stored_savepoint import FOLDER, PARTITIONS, PREFIX, filled
-from tests.cluster.waiting import until
+from tests.end_to_end.segmill_runs import write
 
 pytestmark = pytest.mark.cluster
 VERSIONS = sorted(path.name for path in FOLDER.iterdir())
 
 
-def busiest(lines: list[bytes]) -> tuple[str, int, int]:
+def busiest(log: list[bytes]) -> tuple[str, int, int]:
     """Of the customer with most views: id, number of views, time of the last event of all (ms)."""
-    facts = [Decoder(Settings()).decode(line) for line in lines]
+    facts = [Decoder(Settings()).decode(line) for line in log]
     viewed = [subject for subject, fact in facts if fact.kind == Kind.PRODUCT_VIEWED]
     customer = max(sorted(set(viewed)), key=viewed.count)
     return customer, viewed.count(customer), max(fact.time_ms for _, fact in facts)
@@ -45,14 +44,11 @@ def test_a_stored_savepoint_is_restored(stack: Stack, version: str, tmp_path: Pa
             "customer_id": customer,
             "product_id": "p",
         }
-        job.produce((b"", json.dumps(event).encode(), newest_ms + HOUR_MS))
-        client = redis.Redis.from_url(job.redis_url)
-        key = f"{job.prefix}profile:{customer}"
-
-        def views_now() -> int:
-            packed = client.get(key)
-            return int(msgpack.unpackb(packed)["features"]["views_90d"]) if packed else 0
-
-        until(lambda: views_now() > 0, "the profile is written")
-        assert views_now() == views + 1
+        raw = json.dumps(event).encode()
+        job.produce((b"", raw, newest_ms + HOUR_MS))
+        job.await_all_read()
+        as_of_ms = publish(job, "--at", newest_ms + HOUR_MS + 2_000)["written_ms"]
+        assert_same(exported(job, tmp_path / "live"), (log, write(tmp_path / "after.jsonl", [raw])), as_of_ms, tmp_path)
+        (profile,) = (one for one in lines(tmp_path / "live" / "profiles.jsonl") if one["customer_id"] == customer)
+        assert profile["features"]["views_90d"] == views + 1
         assert job.restarts() == 0

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -26,6 +25,7 @@ from state.local import LocalRun
 from state.rules.ruleset import load_rules
 from state.similar.settings import SimilarSettings
 from tests.cluster.records import new_topic
+from tests.cluster.subscribed import settled
 
 pytestmark = pytest.mark.cluster
 
@@ -81,16 +81,6 @@ def write_in_transactions(bootstrap: str, topic: str, pairs: list[tuple[str, dic
                 producer.abort_transaction(30)
             else:
                 producer.commit_transaction(30)
-
-
-def settled(maps: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
-    """The map once there is something in it and a second passes without anything new."""
-    before: dict[Any, Any] = {}
-    for number, found in enumerate(maps):
-        if (found and found == before) or number > 30:
-            break
-        before = dict(found)
-    return before
 
 
 @pytest.mark.parametrize("example", [subscriber, subscriber_from_now])

@@ -15,7 +15,7 @@ import msgspec
 from benchmarks.embedded import Watched
 from jobs.kafka_client import KafkaTarget
 from jobs.live.rest import Cluster
-from jobs.live.settings import REDIS_SHARDS, LiveSpec
+from jobs.live.settings import LiveSpec
 from jobs.live.submit import submit
 from jobs.stack.stack import Stack
 from jobs.topic_care import TopicCare
@@ -76,7 +76,6 @@ def customers_only(spec: LiveSpec, stack: Stack, folder: Path, events: int, as_o
         options = GraphOptions(
             bounded=False,
             one_subtask=spec.parallelism == 1,
-            redis_shards=REDIS_SHARDS,
             progress_dir=progress,
         )
         graph = Graph(tables, outlets, options)

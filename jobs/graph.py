@@ -88,8 +88,6 @@ class GraphOptions:
     """Whether the input ends."""
     one_subtask: bool
     """Parallelism 1: operators then share a thread, which is cheaper by far (see `keyed`)."""
-    redis_shards: int = 1
-    """Part of the layout of the state, so it never changes; with fewer than subtasks, some writers are idle."""
     redis_batching: RedisBatching = field(default_factory=RedisBatching)
     progress_dir: Path | None = None
 
@@ -100,6 +98,7 @@ class Graph:
     def __init__(self, tables: StreamTableEnvironment, outlets: Outlets, options: GraphOptions) -> None:
         """Nothing is added yet."""
         self._tables, self._outlets, self._options = tables, outlets, options
+        self._keys = ("0",) if options.one_subtask else keys_of_all_groups()
 
     def build(self, source: Source, logics: Logics, control: Source | None = None) -> None:
         """Add the whole graph.
@@ -145,8 +144,7 @@ class Graph:
 
     def _customers(self, source: Source, factory: CustomerFactory, control: DataStream | None) -> DataStream:
         options = self._options
-        everywhere = () if control is None else keys_of_all_groups()
-        binding = CustomerBinding(options.bounded, options.redis_shards, options.progress_dir, everywhere)
+        binding = CustomerBinding(options.bounded, self._keys, options.progress_dir)
         events = keyed(source(self._tables))
         if control is None:
             customers = events.process(CustomerOperator(factory, binding), output_type=KEYED_BYTES)
@@ -158,13 +156,13 @@ class Graph:
 
     def _items(self, customers: DataStream, factory: ItemFactory) -> DataStream:
         options = self._options
-        operator = ItemOperator(factory, bounded=options.bounded, redis_shards=options.redis_shards)
+        operator = ItemOperator(factory, bounded=options.bounded, keys=self._keys)
         items = keyed(customers, in_place=options.one_subtask).process(operator, output_type=KEYED_BYTES)
         return items.name("item").uid("item")
 
     def _publish(self, items: DataStream, factory: PublishFactory) -> DataStream:
         options = self._options
-        operator = PublishOperator(factory, bounded=options.bounded, redis_shards=options.redis_shards)
+        operator = PublishOperator(factory, bounded=options.bounded, keys=self._keys)
         totals = side_output(items, TOTALS).broadcast(bytes_by_string())
         published = keyed(items).connect(totals).process(operator, output_type=KEYED_BYTES)
         published.name("publish").uid("publish")
@@ -172,8 +170,10 @@ class Graph:
             (self._outlets.similar or discard)(side_output(published, SIMILAR_RECORDS), SIMILAR_RECORDS.tag_id)
         return self.to_redis(published, "publish")
 
-    def to_redis(self, writes: DataStream, origin: str) -> DataStream:
+    def to_redis(self, writes: DataStream, origin: str, *, stay: bool = True) -> DataStream:
         """One writer for each origin of writes: no two of them write the same key.
+
+        `stay`: each write has a key of the subtask that it is of (operators/own_key.py), and is written by its thread.
 
         Returns a stream without records, whose watermark says until when all is written.
         """
@@ -182,7 +182,7 @@ class Graph:
             discard(writes, uid)
             return watermarks_alone(writes)
         operator = RedisWriter(target, self._options.redis_batching, bounded=self._options.bounded)
-        written = keyed(writes, in_place=self._options.one_subtask).process(operator, output_type=KEYED_BYTES)
+        written = keyed(writes, in_place=stay).process(operator, output_type=KEYED_BYTES)
         discard(written.name(uid).uid(uid), uid)
         return watermarks_alone(written)
 
@@ -195,9 +195,9 @@ class Graph:
 def keyed(stream: DataStream, *, in_place: bool = False) -> KeyedStream:
     """Key (key, payload) rows by their first field, in Java: no Python key selector runs.
 
-    With `in_place`, which is for one subtask only, the records stay in the thread that made them: Flink then chains
-    the operators. That is cheaper by far than to hand every record, and Python's lock, from thread to thread, and the
-    order of everything is determined.
+    With `in_place`, which is for one subtask, or for keys that lead to the subtask where the record is, records stay in
+    the thread that made them: Flink then chains the operators. That is cheaper by far than to hand every record, and
+    Python's lock, from thread to thread, and the order of everything is determined.
 
     Reaches into an undocumented place of PyFlink: the second argument says what the function receives, field 1.
     """
@@ -224,7 +224,7 @@ def watermarks_alone(stream: DataStream) -> DataStream:
 
 
 def keys_of_all_groups() -> tuple[str, ...]:
-    """A key for each group of keys: whatever the parallelism, they lead to every subtask of a keyed operator."""
+    """A key for each group of keys, in the order of groups: they lead to every subtask, whatever the parallelism."""
     jvm = get_gateway().jvm
     selector, row = jvm.KeyByKeySelector(), jvm.org.apache.flink.types.Row
     group_of = jvm.org.apache.flink.runtime.state.KeyGroupRangeAssignment.assignToKeyGroup
@@ -235,7 +235,7 @@ def keys_of_all_groups() -> tuple[str, ...]:
         found.setdefault(group_of(selector.getKey(one), MAX_PARALLELISM), str(number))
         if len(found) == MAX_PARALLELISM:
             break
-    return tuple(found.values())
+    return tuple(key for _, key in sorted(found.items()))
 
 
 def discard(stream: DataStream, uid: str) -> None:

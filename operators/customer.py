@@ -1,6 +1,6 @@
 """The CUSTOMER operator: binds a `CustomerLogic` to the stream of (subject, payload)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from operators.garbage import collect_seldom
 from operators.logic import Channel, CustomerFactory, Output
 from operators.metrics import CustomerMetrics
+from operators.own_key import own_key
 from operators.progress import Progress
-from operators.redis_shards import shard_of
 from operators.shipping import Shipped
 from operators.short_way import take_short_way
 from operators.stores import FlinkKeyedStore
@@ -34,11 +34,10 @@ class CustomerBinding:
 
     bounded: bool
     """Whether the input ends: then every key gets a last timer at END_OF_TIME_MS."""
-    redis_shards: int = 1
+    keys: Sequence[str] = ("0",)
+    """One of each group of keys, in the order of groups: between them they lead to every subtask of any operator."""
     progress_dir: Path | None = None
     """Where the number of processed events is shown, for a launcher on the same machine."""
-    everywhere: tuple[str, ...] = ()
-    """Keys that between them lead to every subtask of the item operator."""
 
 
 class Customers:
@@ -55,7 +54,7 @@ class Customers:
         self._logic: Any = logic
         self._on_event, self._on_timer = logic.on_event, logic.on_timer
         self._store = FlinkKeyedStore(runtime_context, "customer")
-        self._bounded, self._shards = binding.bounded, binding.redis_shards
+        self._bounded, self._own_key = binding.bounded, own_key(runtime_context, binding.keys)
         self._progress = Progress(binding.progress_dir)
         self._metrics = CustomerMetrics(runtime_context, logic.tally)
         self._with_last_timer: set[str] = set()
@@ -96,9 +95,9 @@ class Customers:
             if channel == Channel.ITEM:
                 yield Row(key, payload)
             elif channel == Channel.REDIS:
-                yield REDIS, Row(shard_of(key, self._shards), payload)
+                yield REDIS, Row(self._own_key, payload)
             elif channel == Channel.ANNOUNCEMENT:
-                yield from (Row(one, payload) for one in self._binding.everywhere)
+                yield from (Row(one, payload) for one in self._binding.keys)
             elif self._bounded:
                 yield _LINES[channel], payload.decode()
             else:

@@ -1,6 +1,6 @@
 """The ITEM operator: binds an `ItemLogic` to messages keyed by `relation|item`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from pyflink.common import Row
@@ -8,7 +8,7 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from operators.announced import ANNOUNCED, Announced
 from operators.logic import Channel, ItemFactory, Output
-from operators.redis_shards import shard_of
+from operators.own_key import own_key
 from operators.shipping import Shipped
 from operators.short_way import take_short_way
 from operators.stores import FlinkPendingStore
@@ -19,14 +19,15 @@ from operators.types import END_OF_TIME_MS
 class ItemOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
     """Main output: (relation|item, row). Totals and Redis writes leave by side outputs."""
 
-    def __init__(self, factory: ItemFactory, *, bounded: bool, redis_shards: int = 1) -> None:
-        """The factory is pickled; the logic is made where the operator runs."""
-        self._factory, self._bounded, self._shards = factory, bounded, redis_shards
+    def __init__(self, factory: ItemFactory, *, bounded: bool, keys: Sequence[str] = ("0",)) -> None:
+        """The factory is pickled; the logic is made where the operator runs. `keys`: as in CustomerBinding."""
+        self._factory, self._bounded, self._keys = factory, bounded, keys
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Make the logic and register the state."""
         take_short_way()
         self._logic = self._factory()
+        self._own_key = own_key(runtime_context, self._keys)
         self._store = FlinkPendingStore(runtime_context, "item")
         self._with_last_timer: set[str] = set()
         self._announced = Announced(runtime_context, "item")
@@ -58,4 +59,4 @@ class ItemOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
             elif channel == Channel.TOTAL:
                 yield TOTALS, Row(key, payload)
             else:
-                yield REDIS, Row(shard_of(key, self._shards), payload)
+                yield REDIS, Row(self._own_key, payload)

@@ -1,6 +1,6 @@
 """The PUBLISH operator: binds a `PublishLogic` to rows keyed by `relation|item` and to broadcast totals."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from operators.announced import ANNOUNCED, Announced
 from operators.bytes_state import as_they_are, bytes_by_string
 from operators.every_key import watermark_ms
 from operators.logic import Channel, Output, PublishFactory
-from operators.redis_shards import shard_of
+from operators.own_key import own_key
 from operators.shipping import Shipped
 from operators.short_way import take_short_way
 from operators.stores import BroadcastTotals, FlinkValueStore
@@ -21,19 +21,20 @@ from operators.types import END_OF_TIME_MS
 
 
 class PublishOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[misc]
-    """Main output: (shard, Redis write); a live job's lists leave by a side output as well.
+    """Main output: (own key, Redis write); a live job's lists leave by a side output as well.
 
     (PyFlink knows no side outputs in `on_timer` here: those of a live job need operators/short_way.py.)
     """
 
-    def __init__(self, factory: PublishFactory, *, bounded: bool, redis_shards: int = 1) -> None:
-        """The factory is pickled; the logic is made where the operator runs."""
-        self._factory, self._bounded, self._shards = factory, bounded, redis_shards
+    def __init__(self, factory: PublishFactory, *, bounded: bool, keys: Sequence[str] = ("0",)) -> None:
+        """The factory is pickled; the logic is made where the operator runs. `keys`: as in CustomerBinding."""
+        self._factory, self._bounded, self._keys = factory, bounded, keys
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Make the logic and register the state."""
         take_short_way()
         self._logic = self._factory()
+        self._own_key = own_key(runtime_context, self._keys)
         self._store = FlinkValueStore(runtime_context, "published")
         self._descriptor = bytes_by_string()
         self._totals = BroadcastTotals()
@@ -83,4 +84,4 @@ class PublishOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[m
             if channel == Channel.SIMILAR:
                 yield SIMILAR_RECORDS, Row(key, payload)
             else:
-                yield Row(shard_of(key, self._shards), payload)
+                yield Row(self._own_key, payload)

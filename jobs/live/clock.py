@@ -41,7 +41,7 @@ class Clocked(NamedTuple):
     events: DataStream
     control: DataStream
     redis: DataStream
-    """(shard, write) of what is known of the job."""
+    """(anything, write) of what is known of the job."""
 
 
 def with_quiet_clock(

@@ -7,7 +7,7 @@ from pyflink.table import StreamTableEnvironment
 from jobs.factories import logics
 from jobs.graph import MAX_PARALLELISM, Graph, GraphOptions, Outlets
 from jobs.live.control import control_records
-from jobs.live.settings import REDIS_SHARDS, LiveSpec
+from jobs.live.settings import LiveSpec
 from jobs.live.sinks import TopicSinks
 from jobs.live.source import add_events
 
@@ -29,9 +29,9 @@ def add_live_job(environment: Any, spec: LiveSpec) -> None:
         similar=sinks.keyed(topics.similar_items),
         redis=spec.redis,
     )
-    options = GraphOptions(bounded=False, one_subtask=spec.parallelism == 1, redis_shards=REDIS_SHARDS)
+    options = GraphOptions(bounded=False, one_subtask=spec.parallelism == 1)
     graph = Graph(tables, outlets, options)
     clocked = add_events(tables, spec, control_records(tables, spec))
     bound = logics(spec.settings, spec.rules, spec.rules_source, as_of_ms=None)
     graph.build(lambda _: clocked.events, bound, lambda _: clocked.control)
-    graph.to_redis(clocked.redis, "clock")
+    graph.to_redis(clocked.redis, "clock", stay=options.one_subtask)

@@ -8,8 +8,6 @@ from operators.redis_connection import RedisTarget
 from schemas.settings import Settings
 
 NAME = "segmill"
-REDIS_SHARDS = 16
-"""Fixed for ever, whatever the parallelism: part of the layout of the state."""
 QUIET_AFTER_MS = 10_000
 CHECKPOINT_EVERY_MS = 5_000
 

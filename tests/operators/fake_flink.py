@@ -51,6 +51,12 @@ class FakeRuntime:
         self.operator = operator
         operator.open(self)
 
+    def get_index_of_this_subtask(self) -> int:
+        return 0
+
+    def get_number_of_parallel_subtasks(self) -> int:
+        return 1
+
     def get_state(self, descriptor: Any) -> FakeState:
         return self.states.setdefault(descriptor.name, FakeState(self, bytes))
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from functools import partial
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import msgpack
@@ -11,16 +12,17 @@ import pytest
 from fake_flink import FakeRuntime
 from pyflink.common import Row
 
+from jobs.graph import MAX_PARALLELISM
 from operators.controlled import ControlOperator
 from operators.customer import CustomerBinding, CustomerOperator
 from operators.item import ItemOperator
 from operators.logic import Channel, KeyedStore, Output, PendingStore, Step, Totals, ValueStore
+from operators.own_key import own_key
 from operators.progress import STEP, read_progress
 from operators.publish import PublishOperator
 from operators.published import PublishedOperator
 from operators.quiet_clock import QuietClockOperator
 from operators.redis_connection import RedisTarget
-from operators.redis_shards import MOST_SHARDS, shard_of
 from operators.redis_writer import RedisBatching, RedisWriter
 from operators.tags import COUNTS, REDIS, REJECTED, SEGMENT_CHANGES, SIMILAR_RECORDS, TOTALS
 from operators.types import END_OF_TIME_MS
@@ -354,7 +356,12 @@ class TestRedisWriter:
             assert sorted(last, key=last.__getitem__) == expected
 
 
-def test_shards() -> None:
-    """A key has one shard; all shards are used."""
-    assert {shard_of(f"k{number}", 4) for number in range(100)} == {"0", "1", "2", "3"}
-    assert len({shard_of(f"k{number}", MOST_SHARDS) for number in range(5_000)}) == MOST_SHARDS
+@pytest.mark.parametrize("subtasks", [1, 2, 3, 7, 100, 128])
+def test_own_keys(subtasks: int) -> None:
+    """Each leads to where it comes from: Flink's `computeOperatorIndexForKeyGroup`."""
+    groups = [str(group) for group in range(MAX_PARALLELISM)]
+    for subtask in range(subtasks):
+        context: Any = SimpleNamespace(
+            get_index_of_this_subtask=lambda at=subtask: at, get_number_of_parallel_subtasks=lambda: subtasks
+        )
+        assert int(own_key(context, groups)) * subtasks // MAX_PARALLELISM == subtask

@@ -48,6 +48,10 @@ class Watched:
         first, last = self._steady()
         return (self.seen[last][1] - self.seen[first][1]) / (self.seen[last][0] - self.seen[first][0])
 
+    def overall_per_s(self) -> float:
+        """Events per second from the first ones that were through to the last."""
+        return self.total / (self.ended_s() - self.first_s())
+
     def steady_cpu_us(self) -> float:
         """Java's CPU time per event, in microseconds, between 20 % and 90 % of the log."""
         first, last = self._steady()

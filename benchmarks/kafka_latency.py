@@ -92,10 +92,10 @@ def _measured(spec: LiveSpec, stack: Stack, folder: Path, rate: int, seconds: fl
     planned_s = time.time() + JOB_STARTS_S + count / CATCH_UP_PER_S
     _say(f"  sending the history: {count:,} events")
     make_topics(spec, PARTITIONS)
-    _fill(spec, int(planned_s * 1_000), load.history)
+    fill_history(spec, int(planned_s * 1_000), load.history)
     load.history.clear()
     _say("  the job starts, and reads it")
-    job_id, progress = alone(_started, spec, stack, folder)
+    job_id, progress = alone(started, spec, stack, folder)
     cluster = Cluster(stack.plan.rest)
     _caught_up(cluster, job_id, progress, count)
     start_s = max(planned_s, time.time() + READERS_START_S)
@@ -146,12 +146,12 @@ def _percentiles(sent: Paced, seen: dict[str, int]) -> list[float]:
     return quantiles(took, n=100, method="inclusive") if len(took) > 1 else []
 
 
-def _fill(spec: LiveSpec, start_ms: int, history: list[Sent]) -> None:
+def fill_history(spec: LiveSpec, start_ms: int, history: list[Sent]) -> None:
     made = ((key.decode(), start_ms + at_ms, b"\x1f" + stamped(start_ms + at_ms, body)) for at_ms, key, body in history)
     fill(spec.kafka.bootstrap, spec.topics.events.name, made)
 
 
-def _started(spec: LiveSpec, stack: Stack, folder: Path) -> tuple[str, Path]:
+def started(spec: LiveSpec, stack: Stack, folder: Path) -> tuple[str, Path]:
     """Submit, once there is room: the job's id, and the folder in which it shows how far it is."""
     while Cluster(stack.plan.rest).free_slots() < spec.parallelism:
         time.sleep(0.1)

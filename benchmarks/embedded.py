@@ -153,7 +153,12 @@ def _add(results: Results, log: str, runs: list[Measured]) -> None:
 
 def process_cpu_s(pid: int) -> float:
     """CPU seconds of a running process, all its threads (Linux)."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return cpu_s(Path(f"/proc/{pid}"))
+
+
+def cpu_s(folder: Path) -> float:
+    """CPU seconds of the process or thread of this folder in /proc."""
+    fields = (folder / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 

@@ -7,13 +7,14 @@ numbers of events, for all processes of the stack, this one excepted. docs/scali
 """
 
 import argparse
-import os
 import time
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.alone import alone
+from benchmarks.embedded import cpu_s, process_cpu_s
 from benchmarks.kafka_latency import JOB_STARTS_S, PATIENCE_S, fill_history, started
 from benchmarks.kafka_peers import PARTITIONS, PLAN
 from benchmarks.kafka_segmill import live_spec, make_topics, shown
@@ -36,7 +37,6 @@ THREADS = (
 )
 """Beginnings of the names of threads, as Linux cuts them, and what they do."""
 OTHERS = "others: network, timers, checkpoints"
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -90,27 +90,17 @@ def _cpu_s(stack: Stack) -> dict[tuple[str, str], float]:
         if server.pid is None:
             continue
         kind = server.name.partition("-")[0]
-        found[kind, ""] += _of(Path("/proc", str(server.pid)))
+        found[kind, ""] += process_cpu_s(server.pid)
         if kind == "taskmanager":
             for thread in Path("/proc", str(server.pid), "task").iterdir():
-                found[kind, _part(thread)] += _of(thread)
+                with suppress(OSError):  # it has ended
+                    found[kind, _part(thread)] += cpu_s(thread)
     return dict(found)
 
 
 def _part(thread: Path) -> str:
-    try:
-        name = (thread / "comm").read_text().strip()
-    except OSError:  # it has ended
-        return OTHERS
+    name = (thread / "comm").read_text().strip()
     return next((what for start, what in THREADS if name.startswith(start)), OTHERS)
-
-
-def _of(folder: Path) -> float:
-    try:
-        fields = (folder / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
 if __name__ == "__main__":

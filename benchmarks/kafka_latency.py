@@ -147,6 +147,7 @@ def _percentiles(sent: Paced, seen: dict[str, int]) -> list[float]:
 
 
 def fill_history(spec: LiveSpec, start_ms: int, history: list[Sent]) -> None:
+    """Send the history to the job's topic, so that the load can begin at `start_ms`."""
     made = ((key.decode(), start_ms + at_ms, b"\x1f" + stamped(start_ms + at_ms, body)) for at_ms, key, body in history)
     fill(spec.kafka.bootstrap, spec.topics.events.name, made)
 

@@ -12,16 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import redis
-
 from schemas.decode import Decoder
 from schemas.rejects import Rejected
 from schemas.settings import Settings
 from tests.cluster.live_jobs import LiveJob, by_customer, folded, lines, newest_of_each
-from tests.cluster.publishing import exported, publish
+from tests.cluster.publishing import assert_same_exports, exported, publish
 from tests.cluster.records import records
 from tests.cluster.waiting import until
-from tests.end_to_end.segmill_runs import EXPORTS, SEGMILL, Run, accepted, segmill
+from tests.end_to_end.segmill_runs import SEGMILL, Run, accepted
 
 _RECOVERY_S = 240.0
 
@@ -132,20 +130,8 @@ class SameAsUndisturbed:
         memberships = folded(job.changes_said())
         newest = newest_of_each(records(job.bootstrap, job.topics.segment_memberships.name))
         assert {key: one["segments"] for key, one in newest.items()} == by_customer(memberships)
-        client = redis.Redis.from_url(job.redis_url)
-        start = f"{job.prefix}segment:"
-        in_redis = {
-            (member.decode(), key.decode().removeprefix(start)): int(since_ms)
-            for key in client.scan_iter(f"{start}*")
-            for member, since_ms in client.zrange(key, 0, -1, withscores=True)
-        }
-        assert in_redis == memberships
+        assert job.memberships_in_redis() == memberships
 
     def test_redis_is_that_of_the_undisturbed(self, disturbed: Disturbed, undisturbed: Run) -> None:
         """Profiles, segments and lists of similar items, byte for byte."""
-        told = segmill("verify", disturbed.export, undisturbed.export)
-        assert told.returncode == 0, told.stdout
-        for name in EXPORTS:
-            content = (disturbed.export / name).read_bytes()
-            assert content == (undisturbed.export / name).read_bytes()
-            assert content.count(b"\n") > 5
+        assert_same_exports(disturbed.export, undisturbed.export)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import redis
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from jobs.live.rest import Cluster
@@ -106,6 +107,16 @@ class LiveJob:
 
     def changes_said(self) -> list[dict[str, Any]]:
         return [json.loads(one.value()) for one in self.changes()]
+
+    def memberships_in_redis(self) -> Memberships:
+        """What the sorted sets of the segments hold."""
+        client = redis.Redis.from_url(self.redis_url)
+        start = f"{self.prefix}segment:"
+        return {
+            (member.decode(), key.decode().removeprefix(start)): int(since_ms)
+            for key in client.scan_iter(f"{start}*")
+            for member, since_ms in client.zrange(key, 0, -1, withscores=True)
+        }
 
     def rejected(self) -> list[dict[str, Any]]:
         return [json.loads(one.value()) for one in records(self.bootstrap, self.topics.events_rejected.name)]

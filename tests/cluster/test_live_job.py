@@ -107,25 +107,12 @@ class TestReplay:
 
     def test_subscribers_have_the_memberships_of_the_job(self, replayed: LiveJob) -> None:
         """Both examples, against the sorted sets in Redis, at a checkpoint after which nothing has changed."""
-        expected = {
-            (member.decode(), segment): int(since_ms)
-            for segment, members in self._sorted_sets(replayed).items()
-            for member, since_ms in members
-        }
+        expected = replayed.memberships_in_redis()
         topics = replayed.topics
         assert len(expected) > 50
         assert settled(subscriber.members(replayed.bootstrap, topics.segment_changes.name)) == expected
         found = settled(subscriber_from_now.members(replayed.bootstrap, topics.segment_memberships.name))
         assert {(who, name): since for who, all_ in found.items() for name, since in all_.items()} == expected
-
-    @staticmethod
-    def _sorted_sets(job: LiveJob) -> dict[str, list[tuple[bytes, float]]]:
-        client = redis.Redis.from_url(job.redis_url)
-        start = f"{job.prefix}segment:"
-        return {
-            key.decode().removeprefix(start): client.zrange(key, 0, -1, withscores=True)
-            for key in client.scan_iter(f"{start}*")
-        }
 
     def test_similar_items_topic(self, replayed: LiveJob) -> None:
         """The newest list of each item is the one in Redis."""

@@ -54,6 +54,21 @@ def listening(pids: set[int]) -> list[str]:
     return found
 
 
+def listening_beyond_loopback(marker: str) -> tuple[set[str], set[str]]:
+    """(addresses on which they listen, those of them that are not loopback's and stay).
+
+    Flink asks for a free port by opening a server on any for a moment, on all interfaces
+    (`NetUtils.getAvailablePort`, called where PyFlink's gateway starts); nobody is ever accepted there.
+    What is there a second time is a server.
+    """
+    found = set(listening(running(marker)))
+    beyond = {address for address in found if not LOOPBACK.match(address)}
+    if beyond:
+        time.sleep(0.1)
+        beyond &= set(listening(running(marker)))
+    return found, beyond
+
+
 @pytest.fixture
 def private() -> Iterator[Path]:
     """A folder for temporary files, with a short name (sockets need one)."""
@@ -91,10 +106,12 @@ def test_interrupted_in_the_middle(
 
 def watched_until_events_are_through(process: "subprocess.Popen[str]", private: Path) -> None:
     """Looks at processes, sockets and folders on the way."""
-    addresses: list[str] = []
+    addresses: set[str] = set()
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
-        addresses += listening(running(str(private)))
+        found, beyond = listening_beyond_loopback(str(private))
+        assert not beyond
+        addresses |= found
         if any(any(path.read_bytes()) for path in private.glob("segmill-*/job/progress/subtask-*")):
             break
         time.sleep(0.25)  # looking costs something, too
@@ -102,7 +119,6 @@ def watched_until_events_are_through(process: "subprocess.Popen[str]", private: 
     assert next(private.glob("segmill-*")).stat().st_mode & 0o077 == 0
     assert len(running(str(private))) >= 3  # the command, Java, Valkey
     assert addresses
-    assert all(LOOPBACK.match(address) for address in addresses), set(addresses)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
@@ -118,9 +134,10 @@ def test_process_mode_listens_on_loopback_only(private: Path, tmp_path: Path, ha
     try:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and process.poll() is None:
-            everybody = running(str(private))
-            most = max(most, len(everybody))
-            addresses |= set(listening(everybody))
+            most = max(most, len(running(str(private))))
+            found, beyond = listening_beyond_loopback(str(private))
+            assert not beyond
+            addresses |= found
             time.sleep(0.25)
     finally:
         if process.poll() is None:
@@ -129,7 +146,6 @@ def test_process_mode_listens_on_loopback_only(private: Path, tmp_path: Path, ha
     assert process.returncode == 0, (tmp_path / "said").read_text()
     assert most >= 4  # the command, Java, Valkey, Python
     assert len(addresses) >= 10  # 4 as in thread mode, 6 for Python
-    assert all(LOOPBACK.match(address) for address in addresses), addresses
 
 
 def test_an_error_inside_the_job(hard_log: Path, tmp_path: Path) -> None:

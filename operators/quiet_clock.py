@@ -1,4 +1,7 @@
-"""Binds the clock of the live job to a stream of pulses that has the source's watermarks."""
+"""Binds the clock of the live job to a stream of pulses that has the source's watermarks.
+
+It goes on with each of these, and with the pulses while there are none.
+"""
 
 import time
 from collections.abc import Mapping
@@ -11,6 +14,7 @@ from operators.bytes_state import bytes_value
 from operators.shipping import Shipped
 from operators.short_way import take_short_way
 from operators.tags import CONTROL_RECORDS, REDIS
+from operators.types import END_OF_TIME_MS
 from schemas.settings import Settings
 from schemas.writes import meta_write
 from state.quiet_clock import QuietClock
@@ -46,20 +50,40 @@ class QuietClockOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Any:
         """A pulse, or a control record."""
         if self._clock is None:
-            lateness_ms, packed = self._settings.allowed_lateness_ms, self._state.value()
-            self._clock = QuietClock(self._patience_ms, lateness_ms, self._opened_ms, packed)
-            self._stops = Stops(self._kept_stops.value())
-            self._rules = RulesInForce(self._settings, self._submitted, self._kept_rules.value())
-            self._kept_rules.update(self._rules.packed())
-        key = ctx.get_current_key()
+            self._begin()
         if value:
             record = self._stops.on_record(value)
             self._kept_stops.update(self._stops.packed())
             self._rules.on_record(value, self._shown[0])
             self._kept_rules.update(self._rules.packed())
-            return [(CONTROL_RECORDS, Row(key, record))]
-        now_ms = _wall_clock_ms()
-        time_ms = self._clock.pulse(ctx.timer_service().current_watermark(), now_ms)
+            return [(CONTROL_RECORDS, Row(ctx.get_current_key(), record))]
+        return self._ticked(ctx)
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Any:
+        """The source's watermark has moved.
+
+        A second between two steps would be a burst of a second's timers, and events would wait for them.
+        """
+        del timestamp
+        if ctx.timer_service().current_watermark() >= END_OF_TIME_MS:  # the job is drained: nothing comes after
+            return []
+        if self._clock is None:
+            self._begin()
+        return self._ticked(ctx)
+
+    def _begin(self) -> None:
+        lateness_ms, packed = self._settings.allowed_lateness_ms, self._state.value()
+        self._clock = QuietClock(self._patience_ms, lateness_ms, self._opened_ms, packed)
+        self._stops = Stops(self._kept_stops.value())
+        self._rules = RulesInForce(self._settings, self._submitted, self._kept_rules.value())
+        self._kept_rules.update(self._rules.packed())
+
+    def _ticked(self, ctx: Any) -> list[Any]:
+        assert self._clock is not None
+        timers, now_ms = ctx.timer_service(), _wall_clock_ms()
+        watermark_ms = timers.current_watermark()
+        timers.register_event_time_timer(watermark_ms + 1)
+        time_ms = self._clock.pulse(watermark_ms, now_ms)
         self._state.update(self._clock.packed())
         if time_ms is None:
             return []
@@ -67,7 +91,7 @@ class QuietClockOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
         time_ms = self._stops.time_ms(time_ms, now_ms, quiet=self._clock.is_quiet(now_ms))
         if self._stops.ahead != ahead:
             self._kept_stops.update(self._stops.packed())
-        return [*self._told(time_ms), Row(key, time_ms)]
+        return [*self._told(time_ms), Row(ctx.get_current_key(), time_ms)]
 
     def _told(self, time_ms: int) -> list[Any]:
         """What is new of it."""

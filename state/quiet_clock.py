@@ -56,7 +56,7 @@ class QuietClock:
         return pack((VERSION, self._base_ms, self._since_ms, self._passed_ms))
 
     def pulse(self, watermark_ms: int, now_ms: int) -> int | None:
-        """Once a second: what time it is, or None if nobody knows."""
+        """Whenever the watermark moves, and once a second: what time it is, or None if nobody knows."""
         if watermark_ms > self._seen_ms:
             if now_ms - self._moved_ms >= self._patience_ms:
                 self._woke_ms = now_ms

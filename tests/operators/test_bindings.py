@@ -241,6 +241,28 @@ class TestQuietClock:
         again.element("", b"")
         assert [one[1] for one in self.told(again)] == [version]
 
+    def test_time_goes_on_with_every_watermark(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Between pulses, too, and also before the first one after a restart; the end of a drained job is no time."""
+        now_ms = 1_800_000_000_000
+        monkeypatch.setattr("operators.quiet_clock._wall_clock_ms", lambda: now_ms)
+        operator = partial(QuietClockOperator, 60_000, Settings(), "submitted", {})
+        runtime = FakeRuntime(operator())
+        begun_ms = runtime.watermark_ms = now_ms
+        now_ms += WAKING_MS
+        runtime.element("", b"")
+        for ahead_ms in (50, 100, 150):
+            runtime.advance(begun_ms + ahead_ms)
+        ticks = [one for one in runtime.outputs if isinstance(one, Row)]
+        assert ticks == [Row("", begun_ms + ahead_ms) for ahead_ms in (0, 50, 100, 150)]
+
+        runtime.operator = operator()
+        runtime.operator.open(runtime)
+        now_ms += WAKING_MS
+        runtime.advance(begun_ms + 200)
+        assert runtime.outputs[-1] == Row("", begun_ms + 200)
+        runtime.end()
+        assert runtime.outputs[-1] == Row("", begun_ms + 200)
+
 
 class FakeConnection:
     """Keeps what is sent; fails when told to."""

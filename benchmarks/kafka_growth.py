@@ -29,7 +29,7 @@ from schemas.decode import Decoder
 from schemas.keys import Keys
 from schemas.settings import Settings
 
-EVENTS = {10_000: 300_000, 100_000: 500_000, 1_000_000: 2_000_000}
+EVENTS = {10_000: 300_000, 100_000: 500_000, 1_000_000: 1_500_000}
 """Of so many customers; others have five each."""
 HOT_CUSTOMERS = 10_000
 HOT_SHARE = 0.1
@@ -38,7 +38,7 @@ SETTINGS = {
     "execution.checkpointing.incremental": "true",
     "state.backend.rocksdb.timer-service.factory": "ROCKSDB",
 }
-PATIENCE_S = 600.0
+PATIENCE_S = 1_200.0
 
 
 def main() -> None:

@@ -13,8 +13,6 @@ def configuration(spec: LiveSpec) -> dict[str, str]:
         "pipeline.object-reuse": "true",
         "pipeline.auto-generate-uids": "false",  # a step without a uid would lose its state in an upgrade: an error
         "execution.buffer-timeout.interval": "10 ms",  # records wait so long for others at each exchange, not 100 ms
-        # time goes on in steps of that much: the timers of a step keep events waiting
-        "pipeline.auto-watermark-interval": "50 ms",
         "execution.checkpointing.interval": f"{spec.checkpoint_every_ms} ms",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         # well below the timeout of Kafka's transactions (sinks.py), in which records wait for their checkpoint

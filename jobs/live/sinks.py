@@ -61,7 +61,7 @@ class TopicSinks:
             "transaction.timeout.ms": str(TRANSACTION_TIMEOUT_MS),
             "max.request.size": str(MAX_REJECTED_BYTES),
             "compression.type": "lz4",
-            "linger.ms": "5",
+            "linger.ms": "100",  # nobody reads a record before its checkpoint, which does not wait for that
         }
         return {
             "connector": "kafka",

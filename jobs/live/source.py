@@ -25,6 +25,8 @@ MOST_BYTES: Final = 4 << 20
 SCHEMA_VERSION: Final = "1"
 _FETCH_BYTES: Final = 64 << 10
 """Of a partition at once: the less, the sooner all have a say in what time it is. (Larger records do come.)"""
+_FETCH_TOGETHER_BYTES, _FETCH_WAIT_MS = 16 << 10, 10
+"""A broker holds an answer back so long for so much: each answer costs both sides as much as some fifty records do."""
 _CHARACTER_BYTES: Final = 4
 """So much more than is quoted of a long record is handed on: whether a character would be cut can then be seen."""
 _LATIN_1: Final = text("ISO-8859-1")
@@ -56,6 +58,8 @@ def _table(spec: LiveSpec) -> str:
         "group.id": spec.name,
         "isolation.level": "read_committed",
         "max.partition.fetch.bytes": str(_FETCH_BYTES),
+        "fetch.min.bytes": str(_FETCH_TOGETHER_BYTES),
+        "fetch.max.wait.ms": str(_FETCH_WAIT_MS),
     }
     values = {
         "connector": "kafka",

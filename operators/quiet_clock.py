@@ -49,15 +49,14 @@ class QuietClockOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Any:
         """A pulse, or a control record."""
-        if self._clock is None:
-            self._begin()
+        clock = self._begun()
         if value:
             record = self._stops.on_record(value)
             self._kept_stops.update(self._stops.packed())
             self._rules.on_record(value, self._shown[0])
             self._kept_rules.update(self._rules.packed())
             return [(CONTROL_RECORDS, Row(ctx.get_current_key(), record))]
-        return self._ticked(ctx)
+        return self._ticked(clock, ctx)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Any:
         """The source's watermark has moved.
@@ -67,28 +66,28 @@ class QuietClockOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
         del timestamp
         if ctx.timer_service().current_watermark() >= END_OF_TIME_MS:  # the job is drained: nothing comes after
             return []
+        return self._ticked(self._begun(), ctx)
+
+    def _begun(self) -> QuietClock:
+        """The clock; its state can be read now."""
         if self._clock is None:
-            self._begin()
-        return self._ticked(ctx)
+            lateness_ms, packed = self._settings.allowed_lateness_ms, self._state.value()
+            self._clock = QuietClock(self._patience_ms, lateness_ms, self._opened_ms, packed)
+            self._stops = Stops(self._kept_stops.value())
+            self._rules = RulesInForce(self._settings, self._submitted, self._kept_rules.value())
+            self._kept_rules.update(self._rules.packed())
+        return self._clock
 
-    def _begin(self) -> None:
-        lateness_ms, packed = self._settings.allowed_lateness_ms, self._state.value()
-        self._clock = QuietClock(self._patience_ms, lateness_ms, self._opened_ms, packed)
-        self._stops = Stops(self._kept_stops.value())
-        self._rules = RulesInForce(self._settings, self._submitted, self._kept_rules.value())
-        self._kept_rules.update(self._rules.packed())
-
-    def _ticked(self, ctx: Any) -> list[Any]:
-        assert self._clock is not None
+    def _ticked(self, clock: QuietClock, ctx: Any) -> list[Any]:
         timers, now_ms = ctx.timer_service(), _wall_clock_ms()
         watermark_ms = timers.current_watermark()
         timers.register_event_time_timer(watermark_ms + 1)
-        time_ms = self._clock.pulse(watermark_ms, now_ms)
-        self._state.update(self._clock.packed())
+        time_ms = clock.pulse(watermark_ms, now_ms)
+        self._state.update(clock.packed())
         if time_ms is None:
             return []
         ahead = self._stops.ahead
-        time_ms = self._stops.time_ms(time_ms, now_ms, quiet=self._clock.is_quiet(now_ms))
+        time_ms = self._stops.time_ms(time_ms, now_ms, quiet=clock.is_quiet(now_ms))
         if self._stops.ahead != ahead:
             self._kept_stops.update(self._stops.packed())
         return [*self._told(time_ms), Row(ctx.get_current_key(), time_ms)]

@@ -58,12 +58,15 @@ _OPERATOR_NAMES: Final = {op: f"_op{index}" for index, op in enumerate(BINARY)}
 _WHOLE_OPERATORS: Final[dict[str, ast.operator]] = {"+": ast.Add(), "-": ast.Sub(), "*": ast.Mult()}
 
 
-def compile_rules(rules: Sequence[Rule], reads: Sequence[str]) -> Compiled:
+def compile_rules(
+    rules: Sequence[Rule], reads: Sequence[str], asks: Sequence[tree.Asked] = (), parts: int = 0
+) -> Compiled:
     """Compile rules, given in an order in which each stands after those it refers to.
 
-    `reads` names the features in the order in which their values will be handed over.
+    `reads` names the features in the order in which their values will be handed over. Behind them come the answers to
+    `asks`, None for one that nobody has, and the truth of so many `parts`.
     """
-    generator = _Generator({rule.name: 1 << rule.bit for rule in rules}, reads)
+    generator = _Generator({rule.name: 1 << rule.bit for rule in rules}, reads, asks, parts)
     module = ast.Module([generator.function(rules, stays=False), generator.function(rules, stays=True)], [])
     namespace: dict[str, object] = {"__builtins__": {}, **_HELPERS}
     code = compile(ast.fix_missing_locations(module), "<segment rules>", "exec")
@@ -73,10 +76,11 @@ def compile_rules(rules: Sequence[Rule], reads: Sequence[str]) -> Compiled:
 
 
 class _Generator:
-    def __init__(self, bits: dict[str, int], reads: Sequence[str]) -> None:
+    def __init__(self, bits: dict[str, int], reads: Sequence[str], asks: Sequence[tree.Asked], parts: int) -> None:
         self._bits = bits
-        self._reads = reads
         self._slots = {name: f"f{index}" for index, name in enumerate(reads)}
+        self._answers = {asked: f"a{index}" for index, asked in enumerate(asks)}
+        self._parts = [f"p{index}" for index in range(parts)]
         self._temporaries = 0
 
     def function(self, rules: Sequence[Rule], *, stays: bool) -> ast.FunctionDef:
@@ -102,8 +106,9 @@ class _Generator:
     def _prologue(self) -> list[ast.stmt]:
         held = ast.BinOp(_load("mask"), ast.BitAnd(), ast.UnaryOp(ast.Invert(), _load("free")))
         statements: list[ast.stmt] = [_assign("out", held)]
-        if self._reads:
-            slots: list[ast.expr] = [ast.Name(slot, ast.Store()) for slot in self._slots.values()]
+        names = [*self._slots.values(), *self._answers.values(), *self._parts]
+        if names:
+            slots: list[ast.expr] = [ast.Name(name, ast.Store()) for name in names]
             statements.append(ast.Assign([ast.Tuple(slots, ast.Store())], _load("v")))
         return statements
 
@@ -137,10 +142,10 @@ class _Generator:
                 return self._within(node)
             case tree.Compare():
                 return self._compare(node)
-            case tree.Read() | tree.Const():
+            case tree.Part(number):
+                return _load(self._parts[number])
+            case tree.Read() | tree.Const() | tree.Asked():
                 return self._value(node)
-            case tree.Asked():
-                raise AssertionError("a rule that waits for the population was compiled")
 
     def _present(self, spec: FeatureSpec) -> ast.expr:
         return _known(_load(self._slots[spec.name])) if spec.optional else _const(True)
@@ -167,6 +172,8 @@ class _Generator:
         expression = self._value(value)
         if isinstance(value, tree.Read):
             return ([_known(expression)] if value.feature.optional else []), expression
+        if isinstance(value, tree.Asked):
+            return [_known(expression)], expression
         if isinstance(value, tree.Const) or _never_absent(value):
             return [], expression
         self._temporaries += 1
@@ -187,7 +194,7 @@ class _Generator:
             case tree.Apply(function, args):
                 return ast.Call(_load(f"_{function}"), [self._value(arg) for arg in args], [])
             case tree.Asked():
-                raise AssertionError("a rule that waits for the population was compiled")
+                return _load(self._answers[value])
 
 
 def _never_absent(value: tree.Value) -> bool:

@@ -8,12 +8,31 @@ A member leaves at `now_ms` if its rule says so then and now_ms - since_ms >= th
 passed before the stay was over is forgotten. Bound: one time per segment of the rule set.
 """
 
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
-from state.rules.ruleset import RuleSet
+from state.rules.codegen import StayStep, Step
 
 FORMAT: Final = 1
+
+
+class Rules(Protocol):
+    """What a membership asks of rules: a `RuleSet`, or the `Remainder` of one."""
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def bit_of(self) -> Mapping[str, int]: ...
+    @property
+    def step(self) -> Step: ...
+    @property
+    def stay_step(self) -> StayStep: ...
+    @property
+    def stay_mask(self) -> int: ...
+    @property
+    def stays(self) -> Sequence[tuple[int, int]]: ...
 
 
 class Change(NamedTuple):
@@ -37,7 +56,7 @@ class Membership:
 
     __slots__ = ("_forced_ms", "_packed", "_since_ms", "mask", "rules")
 
-    def __init__(self, rules: RuleSet) -> None:
+    def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.mask = 0
         """Bit i is set for a member of `rules.names[i]`."""
@@ -104,7 +123,7 @@ class Membership:
         twin._packed = self._packed
         return twin
 
-    def migrate(self, rules: RuleSet, back: Sequence[Gone] = ()) -> list[Gone]:
+    def migrate(self, rules: Rules, back: Sequence[Gone] = ()) -> list[Gone]:
         """Go over to another rule set by the segments' names; memberships it no longer has are given back.
 
         Kept memberships keep their time. Evaluate afterwards: the new conditions have not been applied yet. `back`:
@@ -128,7 +147,7 @@ class Membership:
         return self._packed
 
     @classmethod
-    def from_packed(cls, rules: RuleSet, packed: Sequence[object]) -> tuple["Membership", list[Gone]]:
+    def from_packed(cls, rules: Rules, packed: Sequence[object]) -> tuple["Membership", list[Gone]]:
         """Read back what was packed, under the same or another rule set; with another one, what is gone with it.
 
         Raises:

@@ -11,6 +11,7 @@ from typing import Final
 from state.rules import tree
 from state.rules.atoms import Atom, Bearing, atoms_of, bearings_of
 from state.rules.codegen import Rule, StayStep, Step, compile_rules
+from state.rules.division import Remainder, remainder_of
 from state.rules.document import Document, Segment, read_document
 from state.rules.entries import Entry, entries_of
 from state.rules.errors import Problem, RuleError
@@ -53,6 +54,8 @@ class RuleSet:
     """For those atoms whose flip can move anybody: whom; without the outsiders that `entries` look after."""
     entries: tuple[Entry, ...] = field(repr=False)
     """For most segments, when time alone can take somebody in."""
+    remainder: Remainder = field(repr=False)
+    """The segments that wait, for whoever knows the population."""
 
     @cached_property
     def bit_of(self) -> dict[str, int]:
@@ -111,11 +114,13 @@ def parse_rules(text: str, source: str = "rules.toml") -> RuleSet:
     compiled = compile_rules(rules, reads)
     decisions = [(rule.bit, rule.enter, rule.leave) for rule in rules]
     entries = entries_of(decisions)
+    version = _version(document)
+    waiting_names = tuple(segment.name for segment in document.segments if segment.name in waiting)
     return RuleSet(
         text=text,
         source=source,
         name=document.name,
-        version=_version(document),
+        version=version,
         segments=document.segments,
         names=tuple(bits),
         reads=reads,
@@ -123,10 +128,11 @@ def parse_rules(text: str, source: str = "rules.toml") -> RuleSet:
         stay_step=compiled.stay_step,
         min_stay_ms=tuple(segment.minimum_stay_ms for segment in running),
         reads_of=tuple(tuple(i for i, read in enumerate(reads) if read in features[name]) for name in bits),
-        waiting=tuple((segment.name, WAITING_REASON) for segment in document.segments if segment.name in waiting),
+        waiting=tuple((name, WAITING_REASON) for name in waiting_names),
         atoms=atoms_of(condition for segment in running for condition in segment.conditions),
         bearings=bearings_of(decisions, known_entries=sum(1 << entry.bit for entry in entries)),
         entries=entries,
+        remainder=remainder_of(version, ordered, waiting, waiting_names),
     )
 
 

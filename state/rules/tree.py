@@ -94,6 +94,13 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A condition that is worked out elsewhere and comes as a truth value: the one of this number (division.py)."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     """The opposite of a condition."""
 
@@ -115,7 +122,7 @@ class Some:
 
 
 Value: TypeAlias = Const | Read | Arith | Apply | Asked
-Condition: TypeAlias = Const | Read | Asked | Compare | Within | Contains | Present | Member | Not | Every | Some
+Condition: TypeAlias = Const | Read | Asked | Compare | Within | Contains | Present | Member | Part | Not | Every | Some
 Node: TypeAlias = Value | Condition
 
 

@@ -63,6 +63,8 @@ def _value(node: ast.expr, values: Mapping[str, object], is_member: Callable[[st
             )
         case ast.Call(func=ast.Name(id="segment")):
             return is_member(node.args[0].value)
+        case ast.Call(func=ast.Name(id="percentile" | "quartile" | "cluster")):
+            return values[ast.unparse(node)]  # what the population answers
         case ast.Call():
             return _call(node.func.id, [value(arg) for arg in node.args])
     raise AssertionError(ast.dump(node))

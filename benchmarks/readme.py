@@ -12,7 +12,10 @@ from benchmarks.results import FOLDER, HEADER, Row
 PAGE = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- results: written by `make bench` -->\n", "<!-- end of results -->\n"
 _RULE = "| --- | ---: | ---: | ---: | --- | ---: |"
-ORDER = ("core", "embedded", "layers", "bytewax_peer", "kafka_peers", "kafka_latency", "kafka_cost", "kafka_growth")
+ORDER = (
+    "core", "embedded", "layers", "bytewax_peer",
+    "kafka_peers", "kafka_latency", "kafka_cost", "kafka_growth", "kafka_checkpoints",
+)  # fmt: skip
 
 
 def main() -> None:

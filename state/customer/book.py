@@ -42,7 +42,9 @@ class BookVersionError(ValueError):
 class Book:
     """Rules and settings in force, and to come. Without a control stream: those that the job was submitted with."""
 
-    def __init__(self, settings: Settings, rules: RuleSet) -> None:
+    def __init__(self, settings: Settings, rules: RuleSet, *, watching: bool = False) -> None:
+        """`watching`: see `Program.of`."""
+        self._watching = watching
         self.base = settings
         """Of the submission: records are checked with these, as where they are refused (state/control.py)."""
         self.settings = settings
@@ -50,7 +52,7 @@ class Book:
         self._changes: dict[str, Any] = {}  # settings that the control stream has changed
         self._ids: list[str] = []
         self._known_ms = ALWAYS_MS  # event time had come so far; a restarted job has no watermark for a moment
-        self.calendar = Calendar.of(settings, rules)
+        self.calendar = Calendar.of(settings, rules, watching=watching)
         self.publications = Publications()
 
     def load(self, view: View, watermark_ms: int) -> int | None:
@@ -85,7 +87,8 @@ class Book:
             text = view.get(_RULES + version)
             if text is None:
                 raise LookupError(f"the text of rules {version} is missing")
-            programs[version] = Program.of(self.base, parse_rules(text.decode(), "rules"))
+            rules = parse_rules(text.decode(), "rules")
+            programs[version] = Program.of(self.base, rules, watching=self._watching)
         self.calendar.restore(*([Reign(number, at, programs[name]) for number, at, name in rows] for rows in kept))
 
     def take(self, control: Control, view: View, watermark_ms: int) -> int | None:
@@ -115,7 +118,7 @@ class Book:
         if newest.program.rules.version == rules.version and newest.from_ms <= from_ms:
             return None
         known = self.calendar.program(rules.version)
-        return self.calendar.add(known or Program.of(self.base, rules), from_ms).from_ms
+        return self.calendar.add(known or Program.of(self.base, rules, watching=self._watching), from_ms).from_ms
 
     def _live_settings(self) -> bytes:
         return msgspec.json.encode({name: getattr(self.base, name) for name in LIVE_SETTINGS}, order="sorted")

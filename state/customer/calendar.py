@@ -40,9 +40,9 @@ class Calendar:
         self.revision = 0
 
     @classmethod
-    def of(cls, settings: Settings, rules: RuleSet) -> "Calendar":
+    def of(cls, settings: Settings, rules: RuleSet, *, watching: bool = False) -> "Calendar":
         """One rule set for all times."""
-        return cls(Program.of(settings, rules))
+        return cls(Program.of(settings, rules, watching=watching))
 
     @property
     def newest(self) -> Reign:

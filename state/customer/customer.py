@@ -48,7 +48,7 @@ class Customer:
     __slots__ = (
         "after", "base", "before", "calendar", "coming", "correcting", "duplicates", "epoch", "epochs", "evaluated_ms",
         "flip_ms", "fold", "ghosts", "gone", "journal", "late", "lived_ms", "looked_up", "membership", "newest",
-        "pending", "program", "publication", "published", "redo_from_ms", "revision", "saved_members",
+        "parts", "pending", "program", "publication", "published", "redo_from_ms", "revision", "saved_members",
         "saved_published", "switch_ms", "timer_ms", "turns", "undo",
     )  # fmt: skip
 
@@ -85,6 +85,7 @@ class Customer:
         self.base: Base | None = None  # the last whole pack, as long as applying the facts since it leads to this state
         self.before: Values = ()
         self.after: Values = program.nothing
+        self.parts = 0  # truths of `rules.remainder.parts`, bit by bit, if the program watches them
 
     # -- events ---------------------------------------------------------------------------------------------------
 
@@ -298,9 +299,17 @@ class Customer:
         if fold.denied or fold.last_seen_ms is None:
             changes = membership.end_all(now_ms)
             self.flip_ms = self.switch_ms
+            self.parts = 0
         else:
-            changes = membership.evaluate(after, now_ms)
-            self.flip_ms = self.program.next_flip(fold, now_ms, after, membership.mask)
+            program = self.program
+            if program.truths is None:
+                changes = membership.evaluate(after, now_ms)
+                mask = membership.mask
+            else:
+                changes = membership.evaluate(after[: len(program.rules.reads)], now_ms)
+                mask = program.truths(after, membership.mask)
+                self.parts = mask >> len(program.rules.names)
+            self.flip_ms = program.next_flip(fold, now_ms, after, mask)
             forced_ms = membership.next_forced_ms()
             if forced_ms is not None and forced_ms < self.flip_ms:
                 self.flip_ms = forced_ms
@@ -315,6 +324,14 @@ class Customer:
                 Turn(names[bit], entered, at_ms, since_ms, before=self.before, after=after, cause=cause, reign=reign)
                 for bit, entered, at_ms, since_ms in changes
             ]
+
+    def _watch(self) -> None:
+        """Work out the parts of a customer that was read: as of its last evaluation, since which nothing has turned."""
+        fold, truths = self.fold, self.program.truths
+        if truths is not None and not fold.denied and fold.last_seen_ms is not None:
+            self.parts = truths(self.after, self.membership.mask) >> len(self.program.rules.names)
+        else:
+            self.parts = 0
 
     def _take_back(self, now_ms: int, cause: Cause) -> list[Any]:
         """Undo what the last evaluation, of this millisecond, changed; returns what no evaluation can change again."""
@@ -438,6 +455,7 @@ class Customer:
         self.journal.wanted = False
         self.fold.advance(self.fold.clock_ms)
         self.before = self.after = self.program.read(self.fold, self.fold.clock_ms)
+        self._watch()
 
     def _take_members(self, packed: Sequence[Any]) -> None:
         """Take up packed memberships; where their rules are forgotten, bits that stand for segments mean nothing."""
@@ -533,6 +551,7 @@ class Customer:
         customer.newest = (newest[0], newest[1])
         customer.revision, customer.duplicates, customer.late = revision, duplicates, late
         customer.before = customer.after = customer.program.read(customer.fold, customer.fold.clock_ms)
+        customer._watch()
         return customer
 
     def _apply_again(self, facts: Sequence[Fact], standing: Standing | None) -> None:

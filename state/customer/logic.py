@@ -48,10 +48,14 @@ class CustomerLogic:
         as_of_ms: int | None = None,
         cached_customers: int = 20_000,
         now_ms: Callable[[], int] | None = None,
+        watching: bool = False,
     ) -> None:
-        """`as_of_ms`: the end of a bounded run, beyond which time does not pass; None for a live job."""
+        """`as_of_ms`: the end of a bounded run, beyond which time does not pass; None for a live job.
+
+        `watching`: whether `Customer.parts` is kept, for rules that ask about the population.
+        """
         self.settings = settings
-        self.book = Book(settings, rules)
+        self.book = Book(settings, rules, watching=watching)
         self.calendar = self.book.calendar
         self.similar = similar
         self.as_of_ms = as_of_ms

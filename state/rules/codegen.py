@@ -14,7 +14,7 @@ are empty; it can reach nothing but its arguments and the arithmetic helpers.
 """
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from state.rules import tree
@@ -59,14 +59,20 @@ _WHOLE_OPERATORS: Final[dict[str, ast.operator]] = {"+": ast.Add(), "-": ast.Sub
 
 
 def compile_rules(
-    rules: Sequence[Rule], reads: Sequence[str], asks: Sequence[tree.Asked] = (), parts: int = 0
+    rules: Sequence[Rule],
+    reads: Sequence[str],
+    asks: Sequence[tree.Asked] = (),
+    parts: int = 0,
+    others: Mapping[str, int] | None = None,
 ) -> Compiled:
     """Compile rules, given in an order in which each stands after those it refers to.
 
     `reads` names the features in the order in which their values will be handed over. Behind them come the answers to
-    `asks`, None for one that nobody has, and the truth of so many `parts`.
+    `asks`, None for one that nobody has, and the truth of so many `parts`. `others`: bits of segments that the rules
+    refer to and that are none of them; they stay as they are where `free` is 0.
     """
-    generator = _Generator({rule.name: 1 << rule.bit for rule in rules}, reads, asks, parts)
+    bits = {**(others or {}), **{rule.name: rule.bit for rule in rules}}
+    generator = _Generator({name: 1 << bit for name, bit in bits.items()}, reads, asks, parts)
     module = ast.Module([generator.function(rules, stays=False), generator.function(rules, stays=True)], [])
     namespace: dict[str, object] = {"__builtins__": {}, **_HELPERS}
     code = compile(ast.fix_missing_locations(module), "<segment rules>", "exec")

@@ -30,9 +30,9 @@ def unpack_versioned(packed: bytes, known: int, what: str) -> list[Any]:
         raise PopulationError(f"{what} cannot be read: {error}") from error
     if not isinstance(fields, list) or not fields or type(fields[0]) is not int:
         raise PopulationError(f"{what} cannot be read: no version stands first")
-    if fields[0] > known:
+    if not 1 <= fields[0] <= known:
         raise PopulationError(
-            f"{what} of version {fields[0]} found, this program reads versions up to {known}: "
+            f"{what} of version {fields[0]} found, this program reads versions 1 to {known}: "
             "upgrade the program, or start from a savepoint that it wrote"
         )
     return fields[1:]

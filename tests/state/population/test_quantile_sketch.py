@@ -333,5 +333,5 @@ class TestPacking:
 
     def test_a_newer_one_is_refused(self) -> None:
         version, *fields = unpack(sketch_of([1]).packed())
-        with pytest.raises(PopulationError, match="version 2 found, this program reads versions up to 1"):
+        with pytest.raises(PopulationError, match="version 2 found, this program reads versions 1 to 1"):
             QuantileSketch.unpacked(pack([version + 1, *fields]))

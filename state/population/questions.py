@@ -1,0 +1,78 @@
+"""What rules ask the population, and what it answers for one customer.
+
+==============================  ======================  ===========================================
+in a rule                       is asked of             answer
+==============================  ======================  ===========================================
+``percentile(feature, 80)``     who has the feature     the threshold, in the feature's unit
+``quartile(feature)``           who has the feature     1 to 4; absent without the feature
+``rfm_recency``                 who ever ordered        1 to 5, 5 for the latest; 1 without an order
+``rfm_frequency``               who ever ordered        1 to 5; 1 without an order
+``rfm_monetary``                whose revenue is above  1 to 5; 1 without revenue
+                                zero
+==============================  ======================  ===========================================
+
+All are absent until there is something published; a comparison with what is absent is false.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, TypeAlias
+
+from state.population.percentiles import FIFTHS, QUARTERS, RFM, rfm_question, rfm_score
+from state.population.publishing import Published
+from state.population.refusal import PopulationError
+from state.population.scales import Number
+from state.rules.tree import Asked
+
+Key: TypeAlias = tuple[str, bool]
+"""A feature, and whether of positive values only."""
+ANSWERED: Final = ("percentile", "quartile", *RFM)
+"""The functions that percentiles can answer; `cluster` is not among them."""
+
+
+def questions(asked: Iterable[Asked]) -> dict[Key, tuple[Number, ...]]:
+    """The points that have to be published, by feature: what `percentiles_of` takes. Others' questions are left out."""
+    points: dict[Key, set[Number]] = {}
+    for one in asked:
+        if one.function in ANSWERED:
+            key, wanted = _wanted(one)
+            points.setdefault(key, set()).update(wanted)
+    return {key: tuple(sorted(points[key])) for key in sorted(points)}
+
+
+def answer(asked: Asked, published: Published, values: Mapping[str, Number | None], at_ms: int) -> Number | None:
+    """The answer for a customer, or None.
+
+    Args:
+        asked: of a rule.
+        published: what is in force.
+        values: the customer's features.
+        at_ms: as of when they are.
+
+    Raises:
+        PopulationError: it is no question for percentiles, or what is in force lacks a point that it needs.
+    """
+    (feature, positive), _ = _wanted(asked)
+    percentiles = published.in_force(feature, positive=positive)
+    if asked.function in RFM:
+        return rfm_score(asked.function, percentiles, values.get(feature), at_ms)
+    if percentiles is None:
+        return None
+    if asked.function == "quartile":
+        return percentiles.quartile(values.get(feature), at_ms)
+    return percentiles.percentile(_point(asked), at_ms)
+
+
+def _wanted(asked: Asked) -> tuple[Key, tuple[Number, ...]]:
+    if asked.function in RFM:
+        return rfm_question(asked.function), FIFTHS
+    if asked.function not in ANSWERED:
+        raise PopulationError(f"{asked.function}() is no question about percentiles")
+    points = QUARTERS if asked.function == "quartile" else (_point(asked),)
+    return (str(asked.args[0]), False), points
+
+
+def _point(asked: Asked) -> Number:
+    point = asked.args[1]
+    if isinstance(point, str):
+        raise PopulationError(f"the rank of percentile() is {point!r}, no number")
+    return point

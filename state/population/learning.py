@@ -1,0 +1,161 @@
+"""The population learner: snapshots in, versions of the cluster model out.
+
+::
+
+    interval     1          2          ...   8                  9
+    snapshots    seed       follow           follow, recheck    follow
+    model        #1         #2               #8                 #9
+                 k-means++  the algorithm    k and scaling      ids matched with the version before, every time
+
+It is fed with one merged `Intake` for each interval. Its sample replaces older snapshots of the same customers; when
+it is large enough, the number of clusters is chosen and centroids are seeded from it; from then on the algorithm of the
+settings follows the population, and every few intervals batch fits tell whether other clusters would be much better.
+
+Deterministic: the same intakes in the same order give the same bytes. What is remembered is bounded by the sample, some
+230 KB with the default settings. Who is erased leaves the sample at once, and the centroids as soon as they are next
+fitted to it: with the algorithm `sample`, in the next interval.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from state.packing import pack, unpack
+from state.population.algorithms import Algorithm, Interval, restored, seeded
+from state.population.choosing import choose, reconsider
+from state.population.cluster_errors import expect_version
+from state.population.cluster_settings import ClusterSettings
+from state.population.intake import Intake
+from state.population.model import ClusterModel
+from state.population.sample import Sample, customer_hash
+from state.population.scaling import Matrix, Scaling, fit_scaling
+from state.population.seeding import Fit, nearest, without_small
+from state.population.version import Learned, make_version
+
+_VERSION: Final = 1
+
+
+class PopulationLearner:
+    """Learns the clusters of a population; one for all customers."""
+
+    def __init__(self, settings: ClusterSettings, packed: bytes | None = None) -> None:
+        """`packed`: what a learner before left; one with other axes leaves its numbers and ids, and no more.
+
+        Raises:
+            ClusterStateError: a newer program wrote `packed`.
+        """
+        self._settings = settings
+        self._sample = Sample(settings.sample_size, len(settings.scaling.axes))
+        self._intervals = 0  # since the last look at the number of clusters
+        self._next_id, self._number, self._newest_ms = 1, 0, -1
+        self._rows_from = 0  # the first version with the same rows in the same scaling as now
+        self._algorithm: Algorithm | None = None
+        self.model: ClusterModel | None = None
+        """The newest version."""
+        if packed is not None:
+            self._restore(packed)
+
+    def learn(self, intake: Intake) -> Learned | None:
+        """Learn from everybody's snapshots of one interval; None as long as there are too few customers."""
+        self._sample.merge(intake.sample)
+        self._newest_ms = max(self._newest_ms, intake.newest_ms)
+        if self._settings.forget_ms:
+            self._sample.forget_before(self._newest_ms - self._settings.forget_ms)
+        if len(self._sample) < self._settings.seed_at:
+            return None
+        raws = self._sample.matrix()
+        if self.model is None or self._algorithm is None:
+            scaling = self._seed(raws)
+        else:
+            scaling = self._follow(self._algorithm, self.model.scaling, raws, intake)
+        return None if self._algorithm is None else self._publish(raws, scaling, self._algorithm.centroids)
+
+    def forget(self, customer_id: str) -> None:
+        """A customer was erased."""
+        self._sample.forget(customer_hash(customer_id))
+
+    def packed(self) -> bytes:
+        """Everything that the learner remembers."""
+        model = None if self.model is None else self.model.packed()
+        algorithm = None if self._algorithm is None else self._algorithm.state()
+        return pack((
+            _VERSION, self._axes(), self._next_id, self._number, self._newest_ms, self._intervals, self._rows_from,
+            self._settings.algorithm, self._sample.packed(), model, algorithm,
+        ))  # fmt: skip
+
+    def _restore(self, packed: bytes) -> None:
+        version, *rest = unpack(packed)
+        expect_version(version, _VERSION, "a learner of clusters")
+        axes, self._next_id, self._number, self._newest_ms, self._intervals, self._rows_from, name, *parts = rest
+        sample, model, state = parts
+        if axes != self._axes():
+            self._intervals = 0
+            return
+        self._sample.merge(Sample.unpacked(sample))
+        if model is None:
+            return
+        self.model = ClusterModel.unpacked(model)
+        settings = self._settings
+        if name == settings.algorithm:
+            self._algorithm = restored(name, state, settings.half_life)
+        elif len(self._sample):
+            points = self.model.scaling.places(self._sample.matrix())
+            fit = nearest(points, np.array(self.model.centroids))
+            self._algorithm = seeded(settings.algorithm, fit, points, settings.half_life)
+
+    def _axes(self) -> bytes:
+        return pack(self._settings.scaling.axes)
+
+    def _seed(self, raws: Matrix) -> Scaling:
+        scaling = fit_scaling(self._settings.scaling, raws)
+        points = scaling.places(raws)
+        fit = choose(self._settings, points).fit
+        self._algorithm = seeded(self._settings.algorithm, fit, points, self._settings.half_life)
+        self._intervals, self._rows_from = 0, self._number + 1
+        return scaling
+
+    def _follow(self, algorithm: Algorithm, scaling: Scaling, raws: Matrix, intake: Intake) -> Scaling:
+        points = scaling.places(raws)
+        partial = intake.partial
+        if partial is not None and partial.model_number < self._rows_from:
+            partial = None
+        fresh = scaling.places(self._sample.among(intake.sample))
+        algorithm.step(Interval(partial, fresh, points))
+        self._intervals += 1
+        if self._intervals >= self._settings.recheck_every:
+            return self._recheck(algorithm.centroids, scaling, raws, points)
+        fit = nearest(points, algorithm.centroids)
+        left = without_small(points, fit, self._settings.least(len(points)))
+        if len(left.centroids) < len(fit.centroids):
+            self._start_anew(left, points)
+        return scaling
+
+    def _recheck(self, centroids: Matrix, scaling: Scaling, raws: Matrix, points: Matrix) -> Scaling:
+        self._intervals = 0
+        fitted = fit_scaling(self._settings.scaling, raws)
+        rescaled = scaling.moved(fitted) > self._settings.rescale_at
+        if rescaled:
+            centroids, points = fitted.places(scaling.raws(centroids)), fitted.places(raws)
+        choice, new = reconsider(self._settings, points, centroids)
+        if new or rescaled:
+            self._start_anew(choice.fit, points)
+        return fitted if rescaled else scaling
+
+    def _start_anew(self, fit: Fit, points: Matrix) -> None:
+        self._algorithm = seeded(self._settings.algorithm, fit, points, self._settings.half_life)
+        self._rows_from = self._number + 1
+
+    def _publish(self, raws: Matrix, scaling: Scaling, centroids: Matrix) -> Learned:
+        self._number += 1
+        learned = make_version(
+            self._settings,
+            raws,
+            scaling,
+            centroids,
+            self.model,
+            number=self._number,
+            next_id=self._next_id,
+            as_of_ms=self._newest_ms,
+        )
+        self.model, self._next_id = learned.model, learned.next_id
+        return learned

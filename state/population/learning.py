@@ -29,7 +29,7 @@ from state.population.intake import Intake
 from state.population.model import ClusterModel
 from state.population.sample import Sample, customer_hash
 from state.population.scaling import Matrix, Scaling, fit_scaling
-from state.population.seeding import Fit, nearest, without_small
+from state.population.seeding import Fit, lloyd, nearest, without_small
 from state.population.version import Learned, make_version
 
 _VERSION: Final = 1
@@ -135,7 +135,9 @@ class PopulationLearner:
         fitted = fit_scaling(self._settings.scaling, raws)
         rescaled = scaling.moved(fitted) > self._settings.rescale_at
         if rescaled:
-            centroids, points = fitted.places(scaling.raws(centroids)), fitted.places(raws)
+            points = fitted.places(raws)
+            # what was clipped is clipped elsewhere now: the carried centroids are not quite the means of their points
+            centroids = lloyd(points, fitted.places(scaling.raws(centroids))).centroids
         choice, new = reconsider(self._settings, points, centroids)
         if new or rescaled:
             self._start_anew(choice.fit, points)

@@ -64,7 +64,7 @@ class Sample:
 
     def merge(self, other: "Sample") -> None:
         """Take in another one."""
-        for hashed, (as_of_ms, raw) in other.items():
+        for hashed, (as_of_ms, raw) in other.by_hash():
             self.add(hashed, as_of_ms, raw)
 
     def forget(self, hashed: int) -> None:
@@ -80,24 +80,24 @@ class Sample:
         if len(kept) < len(self._entries):
             self._entries, self._below = kept, _ALL
 
-    def items(self) -> Iterator[tuple[int, Entry]]:
-        """By hash, smallest first."""
+    def by_hash(self) -> Iterator[tuple[int, Entry]]:
+        """Everybody, smallest hash first."""
         self._prune()
         return iter(sorted(self._entries.items()))
 
     def matrix(self) -> Matrix:
         """(n, axes) places, by hash, smallest first."""
-        return np.array([raw for _, (_, raw) in self.items()], dtype=np.float64).reshape(-1, self.axes)
+        return np.array([raw for _, (_, raw) in self.by_hash()], dtype=np.float64).reshape(-1, self.axes)
 
     def among(self, others: "Sample") -> Matrix:
         """(n, axes) places in this sample of customers who are in the other one, too; by hash."""
         theirs = others._entries
-        raws = [raw for hashed, (_, raw) in self.items() if hashed in theirs]
+        raws = [raw for hashed, (_, raw) in self.by_hash() if hashed in theirs]
         return np.array(raws, dtype=np.float64).reshape(-1, self.axes)
 
     def packed(self) -> bytes:
         """Version, room, axes, then columns: hashes, times, places."""
-        entries = list(self.items())
+        entries = list(self.by_hash())
         hashes = np.array([hashed for hashed, _ in entries], dtype="<u8")
         times_ms = np.array([entry[0] for _, entry in entries], dtype="<i8")
         places = self.matrix().astype("<f8")

@@ -133,7 +133,7 @@ class TestLearning:
         learner, learned = fed(used, 3, customers=300)
         model = learned.model
         members: dict[int, list[float]] = {}
-        for _, (_, raw) in learner._sample.items():
+        for _, (_, raw) in learner._sample.by_hash():
             found = model.assign_point(model.scaling.place(raw))
             members.setdefault(found.cluster_id, []).append(found.distance)
         for cluster in model.clusters:
@@ -197,7 +197,7 @@ class TestBounds:
 
     def test_who_is_erased_is_gone_from_what_is_learnt(self) -> None:
         """The next version is that of a learner to whose sample the customer never came."""
-        used = settings(recheck_every=1)
+        used = settings(recheck_every=1, rescale_at=0.0)
         with_them, without = PopulationLearner(used), PopulationLearner(used)
         found = snapshots(240, 0)
         with_them.learn(gathered(used, None, found))

@@ -30,7 +30,7 @@ class TestSample:
         newest: dict[int, tuple[int, tuple[float]]] = {}
         for hashed, as_of_ms, place in entries:
             newest[hashed] = max(newest.get(hashed, (-1, (0.0,))), (as_of_ms, (float(place),)))
-        assert list(filled(entries).items()) == sorted(newest.items())[:7]
+        assert list(filled(entries).by_hash()) == sorted(newest.items())[:7]
 
     @given(steps, st.randoms(use_true_random=False), st.integers(0, 60))
     @settings(max_examples=200, deadline=None, derandomize=True)
@@ -46,15 +46,15 @@ class TestSample:
     def test_whoever_is_forgotten_is_gone_and_the_next_ones_may_come(self) -> None:
         sample = filled([(hashed, 5, 1) for hashed in range(20)])
         sample.forget(3)
-        assert [hashed for hashed, _ in sample.items()] == [0, 1, 2, 4, 5, 6]
+        assert [hashed for hashed, _ in sample.by_hash()] == [0, 1, 2, 4, 5, 6]
         assert sample.wants(19)
         sample.add(19, 6, (2.0,))
-        assert [hashed for hashed, _ in sample.items()] == [0, 1, 2, 4, 5, 6, 19]
+        assert [hashed for hashed, _ in sample.by_hash()] == [0, 1, 2, 4, 5, 6, 19]
 
     def test_whoever_was_not_seen_for_long_is_gone(self) -> None:
         sample = filled([(1, 10, 0), (2, 20, 0), (3, 30, 0)])
         sample.forget_before(20)
-        assert [hashed for hashed, _ in sample.items()] == [2, 3]
+        assert [hashed for hashed, _ in sample.by_hash()] == [2, 3]
 
     def test_who_is_not_wanted_is_never_in_it(self) -> None:
         """So that nobody else's features need to be read."""

@@ -1,0 +1,82 @@
+"""One score's learner: River's logistic regression on fixed inputs, one example at a time, and its calibration.
+
+Logarithmic loss without weights for the rare class: what is wanted are probabilities, and these it gets right, however
+rare the thing. Ranking (AUC) gains nothing from weights, calibration would lose.
+
+AdaGrad (Duchi, Hazan, Singer, JMLR 2011) takes smaller steps for inputs that have moved much. What it remembers of that
+fades, so that the model goes on learning from a population that changes. River's own intercept moves by plain gradient
+steps of one size: the input `bias` stands in for it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from river import linear_model, optim, utils
+
+from state.population.reliability import Reliability, log_odds
+from state.population.score_inputs import INPUTS
+
+NAMES: Final = tuple(range(len(INPUTS)))
+"""River's names for the inputs."""
+
+
+class LearnerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one score is learnt."""
+
+    learning_rate: float = 0.1
+    l2: float = 0.0
+    """Pull of the weights towards 0, per example."""
+
+
+class ScoreLearner:
+    """Weights, the optimiser's memory, and what the model said of examples just before it learnt them.
+
+    Bound: two numbers for each input, and a histogram.
+    """
+
+    def __init__(self, settings: LearnerSettings, packed: Sequence[Any] | None = None) -> None:
+        """`packed`: what `packed` gave; None: a learner that knows nothing."""
+        self._optimiser = optim.AdaGrad(settings.learning_rate)
+        self._model = linear_model.LogisticRegression(self._optimiser, l2=settings.l2, intercept_lr=0.0)
+        self.seen = 0
+        self.positives = 0
+        self.fresh = Reliability()
+        weights, steps = [0.0] * len(NAMES), [0.0] * len(NAMES)
+        if packed is not None:
+            self.seen, self.positives, weights, steps, fresh = packed
+            self.fresh = Reliability.unpacked(fresh)
+        # River has no way to hand weights back in; every name is there from the start, so that sums are always taken
+        # in the same order
+        self._model._weights = utils.VectorDict(dict(zip(NAMES, weights, strict=True)))
+        self._optimiser.g2.update(zip(NAMES, steps, strict=True))
+        self._optimiser.n_iterations = self.seen
+
+    def packed(self) -> list[Any]:
+        """Everything, as numbers: for a part of something larger."""
+        steps = [self._optimiser.g2[name] for name in NAMES]
+        return [self.seen, self.positives, list(self.weights()), steps, self.fresh.packed()]
+
+    def weights(self) -> tuple[float, ...]:
+        """In the order of INPUTS."""
+        found = self._model.weights
+        return tuple(found[name] for name in NAMES)
+
+    def learn(self, inputs: Sequence[float], positive: bool) -> None:
+        """First say how probable it is, for the calibration; then learn the outcome."""
+        named = dict(zip(NAMES, inputs, strict=True))
+        self.fresh.add(self._model.predict_proba_one(named)[True], positive)
+        self._model.learn_one(named, positive)
+        self.seen += 1
+        self.positives += positive
+
+    def fade(self, factor: float, memory_factor: float) -> None:
+        """Let the calibration's examples count for less, and the optimiser's memory of its steps."""
+        self.fresh.fade(factor)
+        steps = self._optimiser.g2
+        for name in NAMES:
+            steps[name] *= memory_factor
+
+    def odds(self, inputs: Sequence[float]) -> float:
+        """The log odds as of now, not calibrated."""
+        return log_odds(self._model.predict_proba_one(dict(zip(NAMES, inputs, strict=True)))[True])

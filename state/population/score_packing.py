@@ -1,0 +1,40 @@
+"""Packed parts of the scores: a version number first, vectors as 32-bit floats."""
+
+from collections.abc import Iterable
+from struct import Struct
+from typing import Any
+
+from state.packing import unpack
+
+
+def opened(packed: bytes, version: int, what: str) -> list[Any]:
+    """What was packed behind the version number.
+
+    Raises:
+        ValueError: a newer program wrote it.
+    """
+    found, *parts = unpack(packed)
+    if found > version:
+        raise ValueError(f"{what} was written by a newer program (version {found}; this one reads up to {version})")
+    return parts
+
+
+class Vectors:
+    """Vectors of one fixed length to and from bytes, 4 of them for each number."""
+
+    def __init__(self, length: int) -> None:
+        self._struct = Struct(f"<{length}f")
+
+    def packed(self, vector: Iterable[float]) -> bytes:
+        """The nearest 32-bit floats."""
+        return self._struct.pack(*vector)
+
+    def unpacked(self, packed: bytes) -> tuple[float, ...]:
+        """The vector again.
+
+        Raises:
+            ValueError: it has another length.
+        """
+        if len(packed) != self._struct.size:
+            raise ValueError(f"a vector of {len(packed) // 4} numbers, not of {self._struct.size // 4}")
+        return self._struct.unpack(packed)

@@ -15,20 +15,33 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 
-from benchmarks.propensity_data import Histories, Settled, online_retail, settled, simulated
-from benchmarks.propensity_peers import RECENCY, RIVER, SEEN, BaseRate, Batch, Cells, Floats, OfRiver, Peer, Recency, auc
+from benchmarks.propensity_data import Histories, Settled, online_retail, settled, simulated, some_values
+from benchmarks.propensity_peers import (
+    RECENCY,
+    RIVER,
+    SEEN,
+    BaseRate,
+    Batch,
+    Cells,
+    Floats,
+    OfRiver,
+    Peer,
+    Recency,
+    auc,
+)
 from benchmarks.results import Results
 from jobs.simulation import SimulationSettings
 from schemas.settings import DAY_MS
 from state.population.calibration import FITS
 from state.population.labels import TARGETS, Example
 from state.population.reliability import Reliability
-from state.population.score_inputs import vectors
+from state.population.score_inputs import score_inputs, vectors
 from state.population.score_learner import LearnerSettings, ScoreLearner
-from state.population.score_version import Score
+from state.population.score_version import Score, ScoreVersion
 from state.population.scores import ScoreModel, ScoreSettings
 
 RETAIL = Path(__file__).parents[1] / "examples" / "online_retail.csv.xz"
@@ -142,7 +155,7 @@ def main() -> None:
     logs["Online Retail"] = [online_retail(RETAIL)]
     for name, histories in logs.items():
         _judge(results, name, [settled(one, 3 * DAY_MS) for one in histories], options.river)
-    _costs(results, settled(logs["simulated"][0], 3 * DAY_MS))
+    _costs(results, settled(logs["simulated"][0], 3 * DAY_MS), some_values(logs["simulated"][0], 2_000))
     results.finish()
 
 
@@ -171,8 +184,12 @@ def _judge(results: Results, log: str, runs: Sequence[Sequence[Settled]], river:
                 results.add(f"  {name}: Brier", "", *(one[2] for one in values))
 
 
-def _costs(results: Results, made: Sequence[Settled]) -> None:
+def _costs(results: Results, made: Sequence[Settled], values: Sequence[dict[str, Any]]) -> None:
     """CPU time on one core."""
+    began = time.process_time()
+    for one in values:
+        score_inputs(one)
+    results.add("inputs from features", "us", (time.process_time() - began) / len(values) * 1e6)
     rows = [(vectors.unpacked(one.example.inputs), one.example.positive) for one in made[:20_000]]
     learner = ScoreLearner(LearnerSettings())
     began = time.process_time()
@@ -187,7 +204,12 @@ def _costs(results: Results, made: Sequence[Settled]) -> None:
         began = time.process_time()
         for inputs, _ in rows:
             score.probability(inputs)
-        results.add(f"  predict from inputs, {name}", "us", (time.process_time() - began) / len(rows) * 1e6)
+        results.add(f"  a probability from inputs, {name}", "us", (time.process_time() - began) / len(rows) * 1e6)
+        version = ScoreVersion(1, 0, (score, score))
+        began = time.process_time()
+        for one in values:
+            version.predict(one)
+        results.add(f"  both scores from features, {name}", "us", (time.process_time() - began) / len(values) * 1e6)
 
 
 if __name__ == "__main__":

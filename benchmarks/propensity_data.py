@@ -7,7 +7,7 @@ of their own, as long as they were seen within 90 days, and one more whenever an
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from jobs.simulation import SimulationSettings, simulate
@@ -101,3 +101,18 @@ def _follow(subject: str, facts: list[Fact], until_ms: int, every_ms: int) -> It
                 return
         pending = step.pending
         yield from (Settled(now_ms, example) for example in step.examples)
+
+
+def some_values(histories: Histories, count: int) -> list[dict[str, Any]]:
+    """The features of some customers, each as of their newest event."""
+    made: list[dict[str, Any]] = []
+    for facts in list(histories.values())[:count]:
+        fold, store = Fold(Settings()), DictChunkStore()
+        for fact in facts:
+            fold.advance(fact.time_ms)
+            if fact.kind == Kind.ERASE:
+                fold.erase(store)
+            else:
+                fold.apply(fact)
+        made.append(dict(zip(FEATURE_NAMES, read_all(fold, fold.clock_ms), strict=True)))
+    return made

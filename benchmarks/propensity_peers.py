@@ -1,4 +1,4 @@
-"""What the scores are held against: the base rate, cells of recency and frequency, a batch model fitted again and again.
+"""What the scores are held against: the base rate, cells of recency and frequency, a batch model fitted each week.
 
 All of them are told the outcomes at the same moments as the scores, and speak of the same snapshots.
 """

@@ -13,6 +13,7 @@ def opened(packed: bytes, version: int, what: str) -> list[Any]:
     Raises:
         ValueError: a newer program wrote it.
     """
+    parts: list[Any]
     found, *parts = unpack(packed)
     if found > version:
         raise ValueError(f"{what} was written by a newer program (version {found}; this one reads up to {version})")

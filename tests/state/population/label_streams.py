@@ -24,9 +24,12 @@ Asked = tuple[int, int]
 def history(random: Random, days: int, lateness_ms: int = 5 * DAY, erasures: bool = True) -> list[Event]:
     """Views, orders, orders that come twice, refunds before and after the horizon, erasures; some of them late."""
     events: list[Event] = []
+    span = random.choice([days, days // 3, days // 8])  # some stay away afterwards
     for _ in range(random.randrange(1, 40)):
-        time_ms = START + random.randrange(days * DAY)
-        kind = random.choice(["view", "view", "order", "order", "erase" if erasures and random.random() < 0.1 else "view"])
+        time_ms = START + random.randrange(span * DAY)
+        kind = random.choice(
+            ["view", "view", "order", "order", "erase" if erasures and random.random() < 0.1 else "view"]
+        )
         late_ms = random.randrange(lateness_ms) if kind != "erase" and lateness_ms and random.random() < 0.3 else 0
         events.append(Event(time_ms, time_ms + late_ms, kind, len(events)))
         if kind == "order" and random.random() < 0.4:

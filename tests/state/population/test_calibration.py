@@ -59,7 +59,8 @@ class TestFits:
             seen = noisy(seed, 300)
             if seed == 4:
                 seen.positives, seen.negatives = seen.negatives, seen.positives
-            found = [FITS[name](seen).calibrated(x / 10) for x in range(-120, 120)]
+            made = FITS[name](seen)
+            found = [made.calibrated(x / 10) for x in range(-120, 120)]
             assert found == sorted(found)
             assert all(0 <= p <= 1 for p in found)
 

@@ -121,7 +121,9 @@ class TestAgainstTheWholeList:
     def test_without_wake_ups(self, seed: int) -> None:
         """What is answered is true, and what cannot be known is given up and counted."""
         random = Random(seed)
-        plain = [event for event in streams.history(random, 120, lateness_ms=0, erasures=False) if event.kind != "refund"]
+        plain = [
+            event for event in streams.history(random, 120, lateness_ms=0, erasures=False) if event.kind != "refund"
+        ]
         times = snapshot_times(random)
         follower = Follower(plain, random)
         for at_ms in times:

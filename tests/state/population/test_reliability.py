@@ -11,7 +11,7 @@ from state.population.reliability import BINS, GROUPS, LIMIT, PER_UNIT, Reliabil
 Pairs = list[tuple[float, bool]]
 
 
-def stream(seed: int, count: int = 2_000) -> Pairs:
+def stream(seed: int, count: int = 1_000) -> Pairs:
     """What was said and what came true, of several shapes: even, rare, rounded, extreme."""
     random = Random(seed)
     shape = seed % 4
@@ -56,8 +56,8 @@ class TestQuality:
         quality = seen_of(pairs).quality()
         assert quality is not None
         exact = plain_auc(pairs)
-        assert abs(quality.auc - exact) <= quality.auc_error < 0.02 or seed % 4 == 2
         assert abs(quality.auc - exact) <= quality.auc_error
+        assert quality.auc_error < (0.05 if seed % 4 == 2 else 0.02)
         assert isclose(quality.ece, plain_ece(pairs), abs_tol=1e-12)
         assert isclose(quality.brier, sum((said - came) ** 2 for said, came in pairs) / len(pairs))
         assert quality.base_rate == sum(came for _, came in pairs) / len(pairs)
@@ -65,11 +65,10 @@ class TestQuality:
 
     def test_the_error_of_the_auc_is_not_larger_than_it_must_be(self) -> None:
         """All in one bin: nothing is known about their order."""
-        low = seen_of([(0.500, False), (0.501, True)]).quality()
-        high = seen_of([(0.501, False), (0.500, True)]).quality()
-        assert low is not None
-        assert low == high
-        assert (low.auc, low.auc_error) == (0.5, 0.5)
+        for pairs in ([(0.500, False), (0.501, True)], [(0.501, False), (0.500, True)]):
+            quality = seen_of(pairs).quality()
+            assert quality is not None
+            assert abs(quality.auc - plain_auc(pairs)) == quality.auc_error == 0.5
 
     def test_nothing_and_one_class(self) -> None:
         assert Reliability().quality() is None
@@ -113,7 +112,8 @@ class TestHistogram:
         seen.fade(0.5)
         for said, came in bad * 100:
             seen.add(said, came)
-        assert seen.quality() == seen_of(good * 100 + bad * 100).quality() == pytest.approx((400, 0.5, 0.5, 0.25, 0.4, 0.41))
+        assert seen.quality() == pytest.approx(seen_of(good * 100 + bad * 100).quality())
+        assert seen.quality() == pytest.approx((400, 0.5, 0.5, 0.25, 0.4, 0.41))
 
     def test_packing(self) -> None:
         seen = seen_of(stream(1))

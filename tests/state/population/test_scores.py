@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 
 class Population:
-    """Examples whose probability is known: logistic in ACTIVE inputs, log odds normal with mean `offset` and `spread`."""
+    """Examples with a known probability: logistic in ACTIVE inputs, log odds normal around `offset`, by `spread`."""
 
     def __init__(self, seed: int, offset: float = -1.0, spread: float = 1.2) -> None:
         self.random = np.random.default_rng(seed)
@@ -73,12 +73,13 @@ def true_auc(said: Floats, truth: Floats) -> float:
     return float((up * below).sum() / (up.sum() * down.sum() - (up * down).sum()))
 
 
-class TestLearning:
-    @pytest.fixture(scope="class")
-    def learnt(self) -> tuple[Population, ScoreVersion]:
-        population = Population(1)
-        return population, taught(population, 40, 500)[1]
+@pytest.fixture(scope="module")
+def learnt() -> tuple[Population, ScoreVersion]:
+    population = Population(1)
+    return population, taught(population, 40, 300)[1]
 
+
+class TestLearning:
     def test_a_known_model_is_found_again(self, learnt: tuple[Population, ScoreVersion]) -> None:
         """What is lost against the truth, in nats and in AUC, is what so many examples cannot tell.
 
@@ -127,7 +128,7 @@ class TestLearning:
     def test_a_rare_thing_is_said_to_be_rare(self) -> None:
         """Of 1 in 50, without weights for the rare class: the mean of what is said is the base rate."""
         population = Population(2, offset=-4.5)
-        _, version = taught(population, 30, 500)
+        _, version = taught(population, 30, 300)
         score = version.scores[BUYS]
         assert score is not None
         inputs, truth = population.draw(5_000)
@@ -143,11 +144,11 @@ class TestLearning:
         population = Population(3)
         model = ScoreModel(ScoreSettings())
         for day in range(20):
-            model.learn(population.examples(300, day), day * DAY)
+            model.learn(population.examples(100, day), day * DAY)
         population.weights = -population.weights
         inputs, truth = population.draw(3_000)
         for day in range(20, 60):
-            model.learn(population.examples(300, day), day * DAY)
+            model.learn(population.examples(100, day), day * DAY)
         score = model.publish().scores[BUYS]
         assert score is not None
         said = np.array([score.probability(row) for row in inputs.tolist()])
@@ -247,4 +248,3 @@ class TestScoreVersion:
     def test_numbers_go_up(self) -> None:
         model = ScoreModel(ScoreSettings())
         assert [model.publish().number for _ in range(3)] == [1, 2, 3]
-

@@ -44,6 +44,7 @@ from state.population.score_learner import LearnerSettings, ScoreLearner
 from state.population.score_version import Score, ScoreVersion
 from state.population.scores import ScoreModel, ScoreSettings
 
+EVERY_MS = 7 * DAY_MS  # from one snapshot of a customer to the next
 RETAIL = Path(__file__).parents[1] / "examples" / "online_retail.csv.xz"
 
 
@@ -142,8 +143,8 @@ def main() -> None:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(description="Propensity scores.")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--events", type=int, default=200_000)
-    parser.add_argument("--customers", type=int, default=4_000)
+    parser.add_argument("--events", type=int, default=60_000)
+    parser.add_argument("--customers", type=int, default=1_500)
     parser.add_argument("--river", action="store_true")
     options = parser.parse_args()
     results = Results("propensity", "Propensity scores", vars(options))
@@ -154,8 +155,8 @@ def main() -> None:
             logs[name].append(simulated(_with(base, seed, shift_at)))
     logs["Online Retail"] = [online_retail(RETAIL)]
     for name, histories in logs.items():
-        _judge(results, name, [settled(one, 3 * DAY_MS) for one in histories], options.river)
-    _costs(results, settled(logs["simulated"][0], 3 * DAY_MS), some_values(logs["simulated"][0], 2_000))
+        _judge(results, name, [settled(one, EVERY_MS) for one in histories], options.river)
+    _costs(results, settled(logs["simulated"][0], EVERY_MS), some_values(logs["simulated"][0], 2_000))
     results.finish()
 
 

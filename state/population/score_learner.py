@@ -3,9 +3,9 @@
 Logarithmic loss without weights for the rare class: what is wanted are probabilities, and these it gets right, however
 rare the thing. Ranking (AUC) gains nothing from weights, calibration would lose.
 
-AdaGrad (Duchi, Hazan, Singer, JMLR 2011) takes smaller steps for inputs that have moved much. What it remembers of that
-fades, so that the model goes on learning from a population that changes. The intercept is not learnt by steps: it is the
-log odds of the share that came true so far, or the model of a rare thing would move down for weeks, and its
+AdaGrad (Duchi, Hazan, Singer, JMLR 2011) takes smaller steps for inputs that have moved much. What it remembers of
+that fades, so that the model goes on learning from a population that changes. The intercept is not learnt by steps: it
+is the log odds of the share that came true so far, or the model of a rare thing would move down for weeks, and its
 calibration run after it. What is left to learn there is the weight of the input `bias`.
 """
 

@@ -1,6 +1,7 @@
 """Packed parts of the scores: a version number first, vectors as 32-bit floats."""
 
 from collections.abc import Iterable
+from math import isfinite
 from struct import Struct
 from typing import Any
 
@@ -34,8 +35,11 @@ class Vectors:
         """The vector again.
 
         Raises:
-            ValueError: it has another length.
+            ValueError: it has another length, or holds NaN or an infinity: learnt once, they would never leave a model.
         """
         if len(packed) != self._struct.size:
             raise ValueError(f"a vector of {len(packed) // 4} numbers, not of {self._struct.size // 4}")
-        return self._struct.unpack(packed)
+        vector = self._struct.unpack(packed)
+        if not all(map(isfinite, vector)):
+            raise ValueError("a vector with numbers that are not finite")
+        return vector

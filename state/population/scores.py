@@ -11,6 +11,7 @@ of arrival within an interval makes no difference. Versions travel back to whoev
 """
 
 from collections.abc import Iterable
+from math import inf
 from typing import Any, Final, Literal
 
 import msgspec
@@ -40,6 +41,14 @@ class ScoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Before a score has learnt from so many, it says nothing."""
     each_min: int = 20
     """Nor before so many of them came true, and so many did not."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError: a number is not above 0."""
+        for name in ("half_life_ms", "memory_half_life_ms", "examples_min", "each_min"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} of the scores must be at least 1, not {getattr(self, name)}")
+        if not 0 < self.learner.learning_rate < inf:
+            raise ValueError(f"the learning rate of the scores must be above 0, not {self.learner.learning_rate}")
 
 
 class ScoreModel:
@@ -75,13 +84,12 @@ class ScoreModel:
         One that comes twice in an interval counts once. Intervals go forward in time.
 
         Raises:
-            ValueError: an example has other inputs than this program's.
+            ValueError: an example has other inputs than this program's, or what was said is no probability.
         """
         self._fade(now_ms)
         newest: tuple[int, str, int] | None = None
         count = 0
-        # nothing behind these three decides: the same question has but one answer
-        for example in sorted(examples, key=lambda one: one[:3]):
+        for example in sorted(examples, key=_order):
             if example[:3] == newest:
                 continue
             newest = example[:3]
@@ -115,3 +123,8 @@ class ScoreModel:
             return None
         calibration = FITS[settings.calibration](learner.fresh)
         return Score(learner.weights(), calibration, learner.seen, said.quality())
+
+
+def _order(example: Example) -> tuple[object, ...]:
+    """By time, customer and question; the rest only so that the order is one whatever comes."""
+    return (*example[:5], -1.0 if example.said is None else example.said)

@@ -1,6 +1,6 @@
 """The scores' model: restored, in any order, and on populations whose truth is known."""
 
-from math import pi, sqrt
+from math import inf, nan, pi, sqrt
 from random import Random
 
 import numpy as np
@@ -178,6 +178,29 @@ class TestDeterminism:
         assert one.learn(examples, DAY) == two.learn(shuffled, DAY) == 300
         assert one.packed() == two.packed()
         assert one.learn([], DAY) == 0
+
+    def test_what_would_spoil_a_model_is_refused(self) -> None:
+        """Numbers that are not finite, vectors of other programs, what is no probability."""
+        model, (good,) = ScoreModel(ScoreSettings()), Population(5).examples(1, 0)
+        model.learn([], 0)
+        before = model.packed()
+        width = len(INPUTS)
+        for bad, why in [
+            (good._replace(inputs=vectors.packed([nan] * width)), "not finite"),
+            (good._replace(inputs=vectors.packed([inf] * width)), "not finite"),
+            (good._replace(inputs=b"1234"), "a vector of 1 numbers"),
+            (good._replace(said=nan), "no probability"),
+        ]:
+            with pytest.raises(ValueError, match=why):
+                model.learn([bad], 0)
+        assert model.packed() == before
+
+    @pytest.mark.parametrize("name", ["half_life_ms", "memory_half_life_ms", "examples_min", "each_min"])
+    def test_settings_that_cannot_be(self, name: str) -> None:
+        with pytest.raises(ValueError, match=name):
+            ScoreSettings(**{name: 0})
+        with pytest.raises(ValueError, match="learning rate"):
+            ScoreSettings(learner=LearnerSettings(learning_rate=0.0))
 
     def test_a_newer_state_is_refused(self) -> None:
         with pytest.raises(ValueError, match="newer program"):

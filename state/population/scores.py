@@ -94,9 +94,10 @@ class ScoreModel:
                 continue
             newest = example[:3]
             count += 1
+            inputs = vectors.unpacked(example.inputs)
             if example.said is not None:
                 self._said[example.target].add(example.said, example.positive)
-            self._learners[example.target].learn(vectors.unpacked(example.inputs), example.positive)
+            self._learners[example.target].learn(inputs, example.positive)
         return count
 
     def _fade(self, now_ms: int) -> None:

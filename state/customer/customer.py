@@ -46,10 +46,10 @@ class Customer:
     """State and behaviour of one customer. Nothing here knows its id, or an engine."""
 
     __slots__ = (
-        "after", "base", "before", "calendar", "coming", "correcting", "duplicates", "epoch", "epochs", "evaluated_ms",
-        "flip_ms", "fold", "ghosts", "gone", "journal", "late", "lived_ms", "looked_up", "membership", "newest",
-        "parts", "pending", "program", "publication", "published", "redo_from_ms", "revision", "saved_members",
-        "saved_published", "switch_ms", "timer_ms", "turns", "undo",
+        "after", "base", "before", "calendar", "coming", "correcting", "duplicates", "epoch", "epochs",
+        "evaluated_ms", "flip_ms", "fold", "ghosts", "gone", "happened", "journal", "late", "lived_ms", "looked_up",
+        "membership", "newest", "parts", "parts_told", "pending", "program", "publication", "published",
+        "redo_from_ms", "revision", "saved_members", "saved_published", "switch_ms", "timer_ms", "turns", "undo",
     )  # fmt: skip
 
     def __init__(self, calendar: Calendar) -> None:
@@ -86,6 +86,8 @@ class Customer:
         self.before: Values = ()
         self.after: Values = program.nothing
         self.parts = 0  # truths of `rules.remainder.parts`, bit by bit, if the program watches them
+        self.parts_told = 0
+        self.happened: Cause = ("time", None)  # what the last evaluation was for
 
     # -- events ---------------------------------------------------------------------------------------------------
 
@@ -289,6 +291,7 @@ class Customer:
         `gone`: changes out of segments that the rules no longer have, with names instead of bits.
         """
         fold, membership = self.fold, self.membership
+        self.happened = cause
         if now_ms != self.evaluated_ms:
             self.evaluated_ms = now_ms
             self.undo = None
@@ -552,6 +555,7 @@ class Customer:
         customer.revision, customer.duplicates, customer.late = revision, duplicates, late
         customer.before = customer.after = customer.program.read(customer.fold, customer.fold.clock_ms)
         customer._watch()
+        customer.parts_told = customer.parts  # nobody is saved before that is said
         return customer
 
     def _apply_again(self, facts: Sequence[Fact], standing: Standing | None) -> None:
@@ -569,6 +573,7 @@ class Customer:
         if facts and self.epochs[self.epoch].number != UNKNOWN:
             self._evaluate(fold.clock_ms, RULES)
             self.before = self.after
+            self.parts_told = self.parts
         if standing is not None:
             if standing.clock_ms > fold.clock_ms:
                 fold.advance(standing.clock_ms)

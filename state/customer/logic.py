@@ -52,9 +52,10 @@ class CustomerLogic:
     ) -> None:
         """`as_of_ms`: the end of a bounded run, beyond which time does not pass; None for a live job.
 
-        `watching`: whether `Customer.parts` is kept, for rules that ask about the population.
+        `watching`: for rules that ask about the population: standings are given out, not profiles and memberships.
         """
         self.settings = settings
+        self._watching = watching
         self.book = Book(settings, rules, watching=watching)
         self.calendar = self.book.calendar
         self.similar = similar
@@ -206,7 +207,7 @@ class CustomerLogic:
         if turns:
             self.tally.turned(turns)
             said += outputs.change_records(key, customer, turns)
-            if self._live:
+            if self._live and not self._watching:
                 said.append(outputs.memberships(key, customer))
         publication, now_ms = customer.publication, customer.fold.clock_ms
         # a bounded run tells the items once, at its end: what they are told is a function of the ledgers alone, so the
@@ -218,12 +219,13 @@ class CustomerLogic:
             self._live
             and (
                 turns
+                or customer.parts != customer.parts_told
                 or publication.profile_shown is (customer.fold.denied or customer.fold.last_seen_ms is None)
                 or (urgent and publication.profile_ms < now_ms)
                 or now_ms - publication.profile_ms >= self.settings.profile_interval_ms
             )
         ):
-            write = outputs.profile(key, customer, turns, closing=closing)
+            write = (outputs.standing if self._watching else outputs.profile)(key, customer, turns, closing=closing)
             if write is not None:
                 self.tally.profiles += 1
                 said.append(write)

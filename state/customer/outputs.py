@@ -12,11 +12,13 @@ from state.customer.corrections import Turn
 from state.customer.customer import Customer
 from state.customer.features import features
 from state.customer.publication import bought_ledger, viewed_ledger
+from state.population.standing import Standing
 from state.rules.ruleset import RuleSet
 from state.similar.changes import messages
 from state.similar.settings import BOUGHT_WITH, VIEWED_WITH, Relation, SimilarSettings
 
 _encode = msgspec.json.Encoder().encode
+_pack = msgspec.msgpack.Encoder().encode
 _ITEM = Channel.ITEM  # reading a member of an enumeration takes as long as a function call
 _REVISION_BITS = 21  # a version is (as of, revision): 42 bits of milliseconds, 2 million revisions within one of them
 
@@ -92,6 +94,31 @@ def profile(key: str, customer: Customer, turns: Sequence[Turn], *, closing: boo
     else:
         write = profile_write(key, version(customer), fold.clock_ms, body)
     return (Channel.REDIS, key, write)
+
+
+def standing(key: str, customer: Customer, turns: Sequence[Turn], *, closing: bool = False) -> Output | None:
+    """What `profile` would write, for those who know the population and write it in its place."""
+    fold, publication = customer.fold, customer.publication
+    publication.profile_ms = fold.clock_ms
+    customer.parts_told = customer.parts
+    shown = not (fold.denied or fold.last_seen_ms is None)
+    if not (shown or publication.profile_shown or turns or (closing and customer.revision)):
+        return None
+    publication.profile_shown = shown
+    since = dict(customer.membership.since()) if shown else {}
+    said = Standing(
+        as_of_ms=fold.clock_ms,
+        version=version(customer),
+        rules=customer.program.rules.version,
+        shown=shown,
+        turned=bool(turns),
+        parts=customer.parts,
+        cause=customer.happened,  # type: ignore[arg-type]
+        features=_pack(features(fold)) if shown else b"",
+        since=since,
+        others=[name for name in _segments(customer, turns) if name not in since],
+    )
+    return (Channel.STANDING, key, said.packed())
 
 
 def _segments(customer: Customer, turns: Sequence[Turn]) -> list[str]:

@@ -15,16 +15,23 @@ All are absent until there is something published; a comparison with what is abs
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
-from state.population.percentiles import FIFTHS, QUARTERS, RFM, rfm_question, rfm_score
-from state.population.publishing import Published
+from state.population.percentiles import FIFTHS, QUARTERS, RFM, Percentiles, rfm_question, rfm_score
 from state.population.refusal import PopulationError
 from state.population.scales import Number
 from state.rules.tree import Asked
 
 Key: TypeAlias = tuple[str, bool]
 """A feature, and whether of positive values only."""
+
+
+class Published(Protocol):
+    """Who knows what is in force."""
+
+    def in_force(self, feature: str, *, positive: bool) -> Percentiles | None: ...
+
+
 ANSWERED: Final = ("percentile", "quartile", *RFM)
 """The functions that percentiles can answer; `cluster` is not among them."""
 
@@ -37,6 +44,15 @@ def questions(asked: Iterable[Asked]) -> dict[Key, tuple[Number, ...]]:
             key, wanted = _wanted(one)
             points.setdefault(key, set()).update(wanted)
     return {key: tuple(sorted(points[key])) for key in sorted(points)}
+
+
+def key_of(asked: Asked) -> Key:
+    """Which percentiles a question is about.
+
+    Raises:
+        PopulationError: it is about none.
+    """
+    return _wanted(asked)[0]
 
 
 def answer(asked: Asked, published: Published, values: Mapping[str, Number | None], at_ms: int) -> Number | None:

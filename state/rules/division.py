@@ -40,6 +40,10 @@ class Remainder:
     parts: tuple[tree.Condition, ...] = field(repr=False)
     """What a customer's own facts settle, each once; they may refer to segments that do not wait."""
     min_stay_ms: tuple[int, ...]
+    features_of: tuple[tuple[str, ...], ...] = field(repr=False)
+    """For each of `names` the features that it depends on, through segment() too, in the registry's order."""
+    asks_of: tuple[tuple[int, ...], ...] = field(repr=False)
+    """For each of `names` the indices into `asks` that it depends on, through segment() too."""
     compiled: Compiled = field(repr=False)
 
     @property
@@ -88,6 +92,7 @@ def remainder_of(version: str, ordered: Sequence[Segment], waiting: Iterable[str
     asks = tuple(dict.fromkeys(node for node in nodes if isinstance(node, tree.Asked)))
     reads = tuple(name for name in FEATURES if name in used)
     stays = {segment.name: segment.minimum_stay_ms for segment in ordered}
+    below = _nodes_by_segment(ordered)
     return Remainder(
         version=version,
         names=tuple(names),
@@ -95,8 +100,24 @@ def remainder_of(version: str, ordered: Sequence[Segment], waiting: Iterable[str
         asks=asks,
         parts=tuple(cutter.parts),
         min_stay_ms=tuple(stays[name] for name in names),
+        features_of=tuple(_features_among(below[name]) for name in names),
+        asks_of=tuple(tuple(at for at, asked in enumerate(asks) if asked in below[name]) for name in names),
         compiled=compile_rules(rules, reads, asks, len(cutter.parts)),
     )
+
+
+def _nodes_by_segment(ordered: Iterable[Segment]) -> dict[str, set[tree.Node]]:
+    """All that the conditions of a segment are made of, and those of the segments it refers to."""
+    nodes: dict[str, set[tree.Node]] = {}
+    for segment in ordered:
+        own = {node for condition in segment.conditions for node in tree.walk(condition)}
+        nodes[segment.name] = own.union(*(nodes[name] for name in segment.refers_to))
+    return nodes
+
+
+def _features_among(nodes: Iterable[tree.Node]) -> tuple[str, ...]:
+    used = {spec.name for node in nodes for spec in tree.features_of(node)}
+    return tuple(name for name in FEATURES if name in used)
 
 
 class _Cutter:

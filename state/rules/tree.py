@@ -51,6 +51,13 @@ class Asked:
     function: str
     args: tuple[str | int | float, ...]
 
+    @property
+    def text(self) -> str:
+        """As a rule has it."""
+        if self.function == "cluster":
+            return f'cluster("{self.args[0]}")'
+        return f"{self.function}({', '.join(map(str, self.args))})" if self.args else self.function
+
 
 @dataclass(frozen=True, slots=True)
 class Compare:

@@ -11,3 +11,5 @@ if "oracle" not in sys.modules:
     assert spec.loader is not None
     sys.modules["oracle"] = module = module_from_spec(spec)
     spec.loader.exec_module(module)
+
+sys.path.append(str(Path(__file__).parents[1] / "rules"))  # the naive reading of rules

@@ -1,0 +1,217 @@
+"""The assign operator's logic: own facts and the population in, segment changes, memberships and profiles out.
+
+::
+
+    standing of a customer ─────────┐
+                                    ├─> evaluate ─> changes, memberships, profile
+    view of the population ─> wake ─┘
+
+A standing is seen with the view that is in force as it comes; a new view wakes every customer. Nothing is corrected
+backwards: what others did is not remembered, so a late event changes these memberships from now on. (Segments that need
+no population are corrected, see state/customer.)
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final, Literal, Protocol
+
+import msgspec
+
+from schemas.changes import LEFT, Cause, CauseKind, SegmentChange, change_id
+from schemas.writes import TOMBSTONE_TTL_MS, profile_tombstone, profile_write
+from state.channels import Channel, Output
+from state.population.assigned import Assigned, Census, Turned
+from state.population.standing import Standing
+from state.population.view import PopulationView
+from state.rules.division import Remainder
+from state.rules.membership import Gone
+
+Step = tuple[int | None, Iterable[Output]]
+Happened = tuple[CauseKind, str | None]
+_MODEL: Final[Happened] = ("model", None)
+_TIME: Final[Happened] = ("time", None)
+_DIGITS: Final = 4
+"""Of probabilities in a profile."""
+_encode = msgspec.json.Encoder().encode
+
+
+class ValueStore(Protocol):
+    """One packed value of the current customer."""
+
+    def load(self) -> bytes | None: ...
+    def save(self, packed: bytes) -> None: ...
+    def clear(self) -> None: ...
+
+
+class AssignLogic:
+    """Shared by all customers of a subtask: the view in force, and the rules that customers live under."""
+
+    def __init__(self, rules: Remainder) -> None:
+        """`rules`: of the submission."""
+        self._newest = rules
+        self._rules: dict[str, Remainder] = {rules.version: rules}
+        self._view: PopulationView | None = None
+        self._censuses: dict[str, Census | None] = {}
+
+    def learn_rules(self, rules: Remainder) -> None:
+        """Rules under which customers may live from now on. Every customer has to be woken then."""
+        self._newest = self._rules[rules.version] = rules
+        self._censuses.clear()
+
+    def on_view(self, packed: bytes) -> bool:
+        """Whether the view is a newer one: then every customer has to be woken."""
+        view = PopulationView.unpacked(packed)
+        if self._view is not None and view.number <= self._view.number:
+            return False
+        self._view = view
+        self._censuses.clear()
+        return True
+
+    def on_standing(self, key: str, payload: bytes, watermark_ms: int, store: ValueStore) -> Step:
+        """What a customer's own facts say."""
+        standing = Standing.unpacked(payload)
+        assigned = self._assigned(store)
+        known = set(_segments(assigned))
+        turned = assigned.evaluate(standing, self._census(standing.rules), max(standing.as_of_ms, 0))
+        outputs = self._changes(key, assigned, turned, standing.cause)
+        if standing.turned or outputs:
+            outputs.append(_memberships(key, assigned, standing))
+        outputs.append(_profile(key, assigned, standing, self._view, known))
+        if not standing.shown:  # what is left says how old a write is, for as long as the tombstone does
+            assigned.standing = standing._replace(features=b"", since={}, others=[])
+            store.save(assigned.packed())
+            return assigned.told_ms + TOMBSTONE_TTL_MS, outputs
+        store.save(assigned.packed())
+        return _wake_ms(assigned, watermark_ms), outputs
+
+    def on_timer(self, key: str, time_ms: int, watermark_ms: int, store: ValueStore) -> Step:
+        """There is another view or there are other rules, or a minimum stay is over."""
+        packed = store.load()
+        if packed is None:
+            return None, ()
+        assigned = self._unpacked(packed)
+        standing = assigned.standing
+        if standing is None or not standing.shown:
+            gone_ms = assigned.told_ms + TOMBSTONE_TTL_MS
+            if time_ms < gone_ms:
+                return gone_ms, ()
+            store.clear()
+            return None, ()
+        known, before = set(_segments(assigned)), (assigned.cluster_id, assigned.rfm)
+        census = self._census(standing.rules)
+        cause = _MODEL if census is not None and census.view.number != assigned.view else _TIME
+        turned = assigned.evaluate(standing, census, time_ms)
+        outputs = self._changes(key, assigned, turned, cause)
+        if outputs:
+            outputs.append(_memberships(key, assigned, standing))
+        if outputs or before != (assigned.cluster_id, assigned.rfm):
+            outputs.append(_profile(key, assigned, standing, self._view, known))
+        store.save(assigned.packed())
+        return _wake_ms(assigned, watermark_ms), outputs
+
+    def _assigned(self, store: ValueStore) -> Assigned:
+        packed = store.load()
+        return Assigned(self._newest) if packed is None else self._unpacked(packed)
+
+    def _unpacked(self, packed: bytes) -> Assigned:
+        return Assigned.unpacked(packed, self._rules.get, self._newest)
+
+    def _census(self, version: str) -> Census | None:
+        """The view with its answers to the rules of a version; None while either is unknown, or an answer is."""
+        if version not in self._censuses:
+            rules, view = self._rules.get(version), self._view
+            answers = None if rules is None or view is None else view.answers(rules.asks)
+            found = None
+            if rules is not None and view is not None and answers is not None:
+                found = Census(view, rules, answers)
+            self._censuses[version] = found
+        return self._censuses[version]
+
+    def _changes(self, key: str, assigned: Assigned, turned: Turned, cause: Happened) -> list[Output]:
+        """One JSON record for each change."""
+        rules, standing = assigned.membership.rules, assigned.standing
+        version = rules.version
+        records = [_left(key, gone, turned.at_ms, version) for gone in turned.gone]
+        for bit, entered, at_ms, since_ms in turned.changes:
+            change: Literal["entered", "left"] = "entered" if entered else "left"
+            segment = rules.names[bit]
+            records.append(
+                SegmentChange(
+                    change_id=change_id(key, segment, change, at_ms, version, "", cause[1] or cause[0]),
+                    customer_id=key,
+                    segment=segment,
+                    change=change,
+                    at_ms=at_ms,
+                    since_ms=since_ms,
+                    cause=Cause(*cause),
+                    rule_version=version,
+                    why=why(self._rules[version], bit, turned, standing) if turned.after and standing else {},
+                )
+            )
+        return [(Channel.SEGMENT_CHANGE, key, _encode(record)) for record in records]
+
+
+def _left(key: str, gone: Gone, at_ms: int, version: str) -> SegmentChange:
+    """A membership that the rules do not know any more."""
+    return SegmentChange(
+        change_id=change_id(key, gone.name, LEFT, at_ms, version, "", "rules"),
+        customer_id=key,
+        segment=gone.name,
+        change=LEFT,
+        at_ms=at_ms,
+        since_ms=gone.since_ms,
+        cause=Cause("rules"),
+        rule_version=version,
+        why={},
+    )
+
+
+def why(rules: Remainder, bit: int, turned: Turned, standing: Standing) -> dict[str, tuple[Any, Any]]:
+    """What the rule read, before and after: features, and what it asked the population."""
+    before = {} if turned.standing is None or not turned.standing.shown else turned.standing.values()
+    after = standing.values()
+    read = {name: (before.get(name), after.get(name)) for name in rules.features_of[bit]}
+    for number in rules.asks_of[bit]:
+        at = len(rules.reads) + number
+        read[rules.asks[number].text] = (turned.before[at] if turned.before else None, turned.after[at])
+    return read
+
+
+def _segments(assigned: Assigned) -> list[str]:
+    """All segments that ask about the population in which readers may have been shown the customer."""
+    return list(assigned.membership.rules.names)
+
+
+def _since(assigned: Assigned, standing: Standing) -> dict[str, int]:
+    return {**standing.since, **dict(assigned.membership.since())} if standing.shown else {}
+
+
+def _memberships(key: str, assigned: Assigned, standing: Standing) -> Output:
+    """All that the customer is in now; empty: in nothing."""
+    since = _since(assigned, standing)
+    record = {"customer_id": key, "as_of_ms": assigned.told_ms, "segments": since}
+    return (Channel.MEMBERSHIPS, key, _encode(record) if since else b"")
+
+
+def _profile(key: str, assigned: Assigned, standing: Standing, view: PopulationView | None, known: set[str]) -> Output:
+    """The write that brings Redis up to date. `known`: segments of rules before, which may be others."""
+    since, version = _since(assigned, standing), assigned.next_version()
+    names = dict.fromkeys((*standing.others, *standing.since, *assigned.membership.rules.names, *sorted(known)))
+    if not standing.shown:
+        return (Channel.REDIS, key, profile_tombstone(key, version, standing.as_of_ms, names))
+    body: dict[str, Any] = {
+        "customer_id": key,
+        "features": {**standing.values(), **assigned.rfm},
+        "segments": since,
+    }
+    if assigned.probabilities and view is not None and view.clusters is not None:
+        name = view.clusters.cluster(assigned.cluster_id).name
+        shares = {str(one): round(share, _DIGITS) for one, share in assigned.probabilities.items()}
+        body["cluster"] = {"id": assigned.cluster_id, "name": name, "probabilities": shares}
+    others = [name for name in names if name not in since]
+    return (Channel.REDIS, key, profile_write(key, version, standing.as_of_ms, body, since, others))
+
+
+def _wake_ms(assigned: Assigned, watermark_ms: int) -> int | None:
+    """When the next minimum stay is over that somebody waits for."""
+    forced_ms = assigned.membership.next_forced_ms()
+    return None if forced_ms is None else max(forced_ms, watermark_ms + 1)

@@ -1,0 +1,130 @@
+"""One customer beside the population: the segments that ask about it, and the cluster."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from state.packing import pack, unpack
+from state.population.refusal import PopulationError
+from state.population.standing import Standing
+from state.population.view import Answer, PopulationView, Seen
+from state.rules.division import Remainder
+from state.rules.membership import Change, Gone, Membership
+
+VERSION: Final = 1
+NO_CLUSTER: Final = -1
+NO_VIEW: Final = -1
+
+
+class Census(NamedTuple):
+    """What all customers have in common: a view of the population, with the rules' questions answered by it."""
+
+    view: PopulationView
+    rules: Remainder
+    answers: tuple[Answer, ...]
+
+
+class Turned(NamedTuple):
+    """What an evaluation changed."""
+
+    at_ms: int
+    changes: Sequence[Change]
+    gone: Sequence[Gone]
+    """Memberships in segments that the rules no longer have."""
+    standing: Standing | None
+    """What was said before."""
+    before: Sequence[object]
+    """What the rules read at the evaluation before, if it was by the same rules."""
+    after: Sequence[object]
+
+
+class Assigned:
+    """State: the last standing, the memberships, the cluster; two kilobytes packed with all features, mostly less."""
+
+    __slots__ = ("cluster_id", "membership", "probabilities", "rfm", "row", "standing", "told_ms", "version", "view")
+
+    def __init__(self, rules: Remainder) -> None:
+        self.membership = Membership(rules)
+        self.standing: Standing | None = None
+        self.cluster_id = NO_CLUSTER
+        self.probabilities: dict[int, float] = {}  # as of the last evaluation; not kept
+        self.rfm: dict[str, int] = {}
+        self.row: Sequence[object] = ()  # what the rules read at the last evaluation
+        self.view = NO_VIEW
+        """Number of the view of that."""
+        self.version = -1
+        """Of the last write to Redis: no other version of this customer is higher."""
+        self.told_ms = -1
+        """Event time up to which memberships are said: nothing is ever said of a time before that."""
+
+    def evaluate(self, standing: Standing, census: Census | None, now_ms: int) -> Turned:
+        """See the customer as of `now_ms`; without a census, who is shown stays in what they are in.
+
+        The standing's rules must be those of the census.
+        """
+        said, self.standing = self.standing, standing
+        self.told_ms = now_ms = max(now_ms, self.told_ms)
+        gone: Sequence[Gone] = ()
+        before = self.row
+        if census is not None and self.membership.rules is not census.rules:
+            gone = self.membership.migrate(census.rules)
+            before = ()
+        if not standing.shown:
+            self.cluster_id, self.probabilities, self.rfm, self.row = NO_CLUSTER, {}, {}, ()
+            return Turned(now_ms, self.membership.end_all(now_ms), gone, said, before, ())
+        if census is None:
+            return Turned(now_ms, (), (), said, (), ())
+        self.row = row = self._row(census, standing)
+        self.view = census.view.number
+        return Turned(now_ms, self.membership.evaluate(row, now_ms), gone, said, before, row)
+
+    def _row(self, census: Census, standing: Standing) -> tuple[object, ...]:
+        view, rules, answers = census
+        values = standing.values()
+        cluster = None
+        if view.clusters is not None:
+            current = None if self.cluster_id == NO_CLUSTER else self.cluster_id
+            assignment = view.clusters.assign(values, current)
+            self.cluster_id, self.probabilities = assignment.cluster_id, assignment.probabilities
+            cluster = view.clusters.cluster(assignment.cluster_id).name
+        seen = Seen(values, standing.as_of_ms, cluster)
+        self.rfm = view.rfm(seen)
+        parts = [bool(standing.parts >> number & 1) for number in range(len(rules.parts))]
+        return (*(values.get(name) for name in rules.reads), *(answer(seen) for answer in answers), *parts)
+
+    def next_version(self) -> int:
+        """The version of the next write: that of the standing, but always more than the last one's."""
+        self.version = max(self.version + 1, -1 if self.standing is None else self.standing.version)
+        return self.version
+
+    def packed(self) -> bytes:
+        """Versioned bytes."""
+        standing = b"" if self.standing is None else self.standing.packed()
+        members = self.membership.to_packed()
+        seen = self.cluster_id, self.rfm, self.row, self.view
+        return pack([VERSION, standing, members, *seen, self.version, self.told_ms])
+
+    @classmethod
+    def unpacked(cls, packed: bytes, rules: Callable[[str], Remainder | None], newest: Remainder) -> "Assigned":
+        """The customer again; probabilities come with the next evaluation.
+
+        Args:
+            packed: what `packed` gave.
+            rules: the rules of a version, None if nobody has them any more.
+            newest: those that stand in for them: memberships that they do not have are lost without a word.
+
+        Raises:
+            PopulationError: the bytes are of a newer program's.
+        """
+        parts: list[Any] = unpack(packed)
+        if parts[0] != VERSION:
+            raise PopulationError(
+                f"a customer beside the population of version {parts[0]}; this program reads {VERSION}"
+            )
+        _, standing, members, cluster_id, rfm, row, view, version, told_ms = parts
+        known = rules(Membership.packed_version(members)) or newest
+        assigned = cls(known)
+        assigned.membership, _ = Membership.from_packed(known, members)
+        assigned.standing = Standing.unpacked(standing) if standing else None
+        assigned.cluster_id, assigned.rfm, assigned.row, assigned.view = cluster_id, rfm, tuple(row), view
+        assigned.version, assigned.told_ms = version, told_ms
+        return assigned

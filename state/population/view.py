@@ -1,0 +1,79 @@
+"""The population as all customers are shown it: one version of thresholds and clusters, and its answers to rules."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from state.packing import pack
+from state.population.model import ClusterModel
+from state.population.percentiles import RFM, Percentiles
+from state.population.questions import Key, answer, key_of
+from state.population.refusal import unpack_versioned
+from state.rules import tree
+
+VERSION: Final = 1
+Values = Mapping[str, Any]
+
+
+class Seen(NamedTuple):
+    """One customer as seen by a view."""
+
+    values: Values
+    """Features by name, as of `as_of_ms`; absent ones are not there."""
+    as_of_ms: int
+    cluster: str | None
+    """Name of the cluster, if there are clusters."""
+
+
+Answer = Callable[[Seen], object]
+
+
+class PopulationView:
+    """What is in force of the population. Bound: one `Percentiles` for each question, one `ClusterModel`."""
+
+    __slots__ = ("at_ms", "clusters", "number", "percentiles")
+
+    def __init__(
+        self, number: int, at_ms: int, percentiles: Mapping[Key, Percentiles], clusters: ClusterModel | None
+    ) -> None:
+        """`number` rises with every view; `at_ms`: event time from which on it is in force."""
+        self.number, self.at_ms = number, at_ms
+        self.percentiles, self.clusters = dict(percentiles), clusters
+
+    def packed(self) -> bytes:
+        """Versioned bytes."""
+        rows = [(*key, one.packed()) for key, one in sorted(self.percentiles.items())]
+        return pack([VERSION, self.number, self.at_ms, rows, self.clusters.packed() if self.clusters else None])
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> "PopulationView":
+        """The view again.
+
+        Raises:
+            PopulationError: the bytes are none of a view, or of a newer program's.
+            ClusterStateError: the clusters in it are.
+        """
+        number, at_ms, rows, clusters = unpack_versioned(packed, VERSION, "a view of the population")
+        percentiles = {(feature, positive): Percentiles.unpacked(one) for feature, positive, one in rows}
+        return cls(number, at_ms, percentiles, None if clusters is None else ClusterModel.unpacked(clusters))
+
+    def answers(self, asks: Sequence[tree.Asked]) -> tuple[Answer, ...] | None:
+        """A function for each question of some rules; None if one of them cannot be answered yet."""
+        found = [self._answer(asked) for asked in asks]
+        known = tuple(answer for answer in found if answer is not None)
+        return known if len(known) == len(found) else None
+
+    def in_force(self, feature: str, *, positive: bool) -> Percentiles | None:
+        """The percentiles of a feature, if they are known."""
+        return self.percentiles.get((feature, positive))
+
+    def rfm(self, seen: Seen) -> dict[str, int]:
+        """The scores that are known."""
+        found = {name: answer(tree.Asked(name, ()), self, seen.values, seen.as_of_ms) for name in RFM}
+        return {name: int(score) for name, score in found.items() if score is not None}
+
+    def _answer(self, asked: tree.Asked) -> Answer | None:
+        if asked.function == "cluster":
+            return None if self.clusters is None else lambda seen: seen.cluster == asked.args[0]
+        if key_of(asked) not in self.percentiles:
+            return None
+        return lambda seen: answer(asked, self, seen.values, seen.as_of_ms)

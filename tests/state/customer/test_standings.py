@@ -1,0 +1,162 @@
+"""Standings of customers, and what is made of them where the population is known, or is not known yet."""
+
+import json
+from collections.abc import Iterable
+from random import Random
+from typing import Any
+
+import pytest
+from customer_runs import NOW_MS, PATIENT, SIMILAR, key_and_time
+from nasty_streams import SPICES, nasty_stream
+from test_watched_parts import ASKING, TICK
+from whole_runs import Redis
+
+from schemas.settings import DAY_MS, HOUR_MS
+from state.channels import Channel, Output
+from state.customer.logic import CustomerLogic
+from state.local import DictStore, LocalRun
+from state.population.assign import AssignLogic
+from state.population.percentiles import Percentiles
+from state.population.questions import key_of
+from state.population.scales import scale_of
+from state.population.standing import Standing
+from state.population.view import PopulationView
+
+
+class Job:
+    """Customers, and behind them, if they say standings, those who know the population."""
+
+    def __init__(self, cached: int, assign: AssignLogic | None = None) -> None:
+        watching = assign is not None
+        logic = CustomerLogic(
+            PATIENT, ASKING, SIMILAR, cached_customers=cached, now_ms=lambda: NOW_MS, watching=watching
+        )
+        self.local, self.assign = LocalRun(logic, 5_000), assign
+        self.stores: dict[str, DictStore] = {}
+        self.redis = Redis()
+        self.memberships: dict[str, Any] = {}
+        self.changes: list[tuple[str, Any]] = []
+        self.parts: dict[str, int] = {}
+        self.take(self.local.start())
+
+    def feed(self, line: bytes) -> None:
+        known = key_and_time(line)
+        assert known is not None
+        self.take(self.local.feed(*known, b"file:1\x1f" + line))
+
+    def publish(self) -> None:
+        """Have everything written as of now."""
+        self.take(self.local.control(b'control:0:1\x1f{"control_id": "now", "kind": "publish"}'))
+        self.take(self.local.feed("", self.local.watermark_ms + HOUR_MS, b"nobody\x1f{}"))
+
+    def view(self, view: PopulationView) -> None:
+        assert self.assign is not None
+        self.assign.on_view(view.packed())
+        for key, store in self.stores.items():
+            self.take(self.assign.on_timer(key, view.at_ms, view.at_ms, store)[1])
+
+    def take(self, outputs: Iterable[Output]) -> None:
+        for channel, key, payload in outputs:
+            if channel == Channel.REDIS:
+                self.redis.apply(payload)
+            elif channel == Channel.MEMBERSHIPS:
+                self.memberships[key] = json.loads(payload)["segments"] if payload else {}
+            elif channel == Channel.SEGMENT_CHANGE:
+                self.changes.append((key, json.loads(payload)))
+            elif channel == Channel.STANDING:
+                assert self.assign is not None
+                self.parts[key] = Standing.unpacked(payload).parts
+                store = self.stores.setdefault(key, DictStore())
+                self.take(self.assign.on_standing(key, payload, self.local.watermark_ms, store)[1])
+
+    def shown(self) -> dict[str, Any]:
+        found = self.redis.left()
+        return {"profiles": found["profiles"], "members": found["members"], "memberships": self.memberships}
+
+
+def said(job: Job) -> list[tuple[str, Any]]:
+    """All changes; without the values before, which are those of the last look, and parts are a reason to look."""
+    return [(key, {name: value for name, value in change.items() if name != "why"}) for key, change in job.changes]
+
+
+def stream(random: Random, spice: str) -> list[bytes]:
+    """Odd events, and then time that goes on with somebody else's."""
+    lines = nasty_stream(random, 40, SPICES[spice])
+    last_ms = max(known[1] for line in lines if (known := key_and_time(line)))
+    ahead = sorted({random.choice((HOUR_MS, DAY_MS)) * random.randint(0, 40) for _ in range(15)})
+    return [*lines, *(TICK % (ahead_ms, last_ms + ahead_ms) for ahead_ms in ahead)]
+
+
+class TestWithoutAView:
+    """Profiles, sorted sets, memberships and changes are those of a job that knows no standings."""
+
+    @pytest.mark.parametrize("cached", [0, 1_000])
+    @pytest.mark.parametrize("spice", SPICES)
+    def test_the_same_is_shown(self, spice: str, cached: int) -> None:
+        """After every event; only the versions differ."""
+        for seed in range(3):
+            plain, asking = Job(cached), Job(cached, AssignLogic(ASKING.remainder))
+            for line in stream(Random(f"{spice} {seed}"), spice):
+                plain.feed(line)
+                asking.feed(line)
+                mine, theirs = asking.shown(), plain.shown()
+                assert mine["members"] == theirs["members"]
+                assert mine["memberships"] == theirs["memberships"]
+                assert mine["profiles"].keys() == theirs["profiles"].keys()
+            assert said(asking) == said(plain)
+            for job in (plain, asking):  # a part that turns is a reason to write a profile: so they come at other times
+                job.publish()
+            assert asking.shown() == plain.shown()
+
+
+class TestParts:
+    """What is known where the population is."""
+
+    @pytest.mark.parametrize("cached", [0, 1_000])
+    @pytest.mark.parametrize("spice", SPICES)
+    def test_every_turn_of_a_part_is_said(self, spice: str, cached: int) -> None:
+        """Whenever nothing is under way, the last standing has the parts that the customer has."""
+        seen = set()
+        for seed in range(3):
+            job = Job(cached, AssignLogic(ASKING.remainder))
+            for line in stream(Random(f"{spice} {seed}"), spice):
+                job.feed(line)
+                for key, store in job.local.stores.items():
+                    customer = job.local.logic._customer(key, store, comes=False)
+                    if not customer.pending:
+                        assert job.parts.get(key, 0) == customer.parts
+                        seen.add(customer.parts)
+        assert len(seen) > 1
+
+
+class TestWithAView:
+    """Segments that ask about the population come to the others, and go with them."""
+
+    def test_both_in_one_place(self) -> None:
+        """The sorted sets, the profile and the compacted memberships have both kinds."""
+        job = Job(1_000, AssignLogic(ASKING.remainder))
+        least = {
+            (feature, positive): Percentiles(
+                feature=feature, count=5, buckets=(scale_of(feature).bucket(0, 0),) * 99, positive=positive
+            )
+            for feature, positive in map(key_of, ASKING.remainder.asks)
+        }
+        view = PopulationView(1, 1, least, None)
+        job.view(view)
+        for line in stream(Random(3), "busy"):
+            job.feed(line)
+        shown = job.shown()
+        kinds = {name for since in shown["memberships"].values() for name in since}
+        assert kinds & set(ASKING.names)
+        assert kinds & set(ASKING.remainder.names)
+        for key, since in shown["memberships"].items():
+            profile = shown["profiles"].get(key, {"segments": {}})
+            assert profile["segments"] == since
+            assert {name for name, members in shown["members"].items() if key in members} == set(since)
+        members: dict[tuple[str, str], int] = {}
+        for key, change in job.changes:
+            if change["change"] == "entered":
+                members[key, change["segment"]] = change["since_ms"]
+            else:
+                members.pop((key, change["segment"]), None)
+        assert members == {(key, name): at for key, since in shown["memberships"].items() for name, at in since.items()}

@@ -1,0 +1,362 @@
+"""Population segments as a stream of standings and views goes by, against the rules read naively at every step."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import msgpack
+import pytest
+from naive_rules import NaiveRules, NaiveSegment
+
+from schemas.writes import WriteKind
+from state.channels import Channel, Output
+from state.local import DictStore
+from state.packing import pack
+from state.population.assign import AssignLogic
+from state.population.percentiles import RFM, Percentiles, percentiles_of, rfm_question, rfm_score
+from state.population.questions import key_of
+from state.population.refusal import PopulationError
+from state.population.scales import scale_of
+from state.population.sketch import QuantileSketch
+from state.population.standing import Standing
+from state.population.view import PopulationView
+from state.rules.features import FEATURES
+from state.rules.ruleset import RuleSet, parse_rules
+from state.rules.watched import watched_of
+
+DAY_MS = 86_400_000
+START_MS = 1_750_000_000_000
+SEGMENTS = [
+    NaiveSegment("active", "views_7d >= 2", None, 0),
+    NaiveSegment("big", "revenue_total_cents > percentile(revenue_total_cents, 75)",
+                 "revenue_total_cents < percentile(revenue_total_cents, 50)", 3 * DAY_MS),
+    NaiveSegment("keen", "quartile(engagement) == 4 and cart_open", None, 0),
+    NaiveSegment("best", "rfm_recency >= 4 and rfm_monetary >= 3 and segment('active')",
+                 "rfm_monetary <= 2 or absent(recency_ms)", DAY_MS),
+    NaiveSegment("vip", "segment('big') and (segment('active') or orders_30d >= 2)", None, 0),
+    NaiveSegment("plain", "not (rfm_frequency >= 3)", None, 0),
+]  # fmt: skip
+FEWER = [SEGMENTS[0], SEGMENTS[2], NaiveSegment("big", "quartile(revenue_total_cents) >= 3", None, 0)]
+USED = ("views_7d", "orders_30d", "orders_total", "revenue_total_cents", "engagement", "recency_ms", "cart_open")
+
+
+def rules_of(segments: Iterable[NaiveSegment]) -> RuleSet:
+    lines = []
+    for one in segments:
+        lines.append(f"[segments.{one.name}]\ndescription = 'd'\nenter = '''{one.enter}'''")
+        lines += [f"leave = '''{one.leave}'''"] * (one.leave is not None)
+        lines += [f'minimum_stay = "{one.stay_ms}ms"'] * (one.stay_ms > 0)
+    return parse_rules("\n".join(lines))
+
+
+RULES, OTHERS = rules_of(SEGMENTS), rules_of(FEWER)
+
+
+@dataclass
+class Person:
+    """What the test knows of a customer."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    as_of_ms: int = -1
+    told_ms: int = -1
+    members: dict[str, int] = field(default_factory=dict)
+    """By the naive reading: all segments, and since when."""
+    rules: tuple[RuleSet, list[NaiveSegment]] = (RULES, SEGMENTS)
+    shown: bool = False
+    revision: int = 0
+
+    @property
+    def version(self) -> int:
+        """As a customer's own facts have it: time first."""
+        return (self.as_of_ms << 21) + self.revision
+
+
+class Shop:
+    """The logic and its oracle side by side."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.logic = AssignLogic(RULES.remainder)
+        self.stores: dict[str, DictStore] = {}
+        self.people: dict[str, Person] = {}
+        self.percentiles: dict[tuple[str, bool], Percentiles] = {}
+        self.number = 0
+        self.now_ms = START_MS
+        self.told: dict[str, dict[str, int]] = {}
+        """What a subscriber to the changes has, of the segments that ask."""
+        self.memberships: dict[str, dict[str, int]] = {}
+        self.profiles: dict[str, tuple[int, dict[str, Any], dict[str, int]]] = {}
+        self.causes: set[str] = set()
+
+    # -- what happens -------------------------------------------------------------------------------------------------
+
+    def standing(self, key: str) -> None:
+        """New facts of a customer, now and then older than what was said before."""
+        person, random = self.people.setdefault(key, Person()), self.random
+        person.values = self.draw()
+        person.as_of_ms = max(person.as_of_ms, self.now_ms - random.choice((0, 0, 0, 5_000)))
+        person.revision += random.choice((1, 1, 2))
+        if person.shown and random.random() < 0.05:
+            self.hide(key, person)
+            return
+        person.shown = True
+        self.say(key, person, ("event", f"e{person.version}"))
+
+    def say(self, key: str, person: Person, cause: Any) -> None:
+        rules, _ = person.rules
+        watched = watched_of(rules)
+        row = tuple(person.values.get(name) for name in watched.reads)
+        mask = rules.step(row[: len(rules.reads)], 0, -1)
+        parts = watched.truths(row, mask) >> len(rules.names)
+        since = dict.fromkeys(rules.names_in(mask), person.as_of_ms)
+        others = [name for name in rules.names if name not in since]
+        features = msgpack.packb({name: value for name, value in person.values.items() if value is not None})
+        standing = Standing(
+            person.as_of_ms, person.version, rules.version, True, True, parts, cause, features, since, others
+        )
+        self.take(*self.logic.on_standing(key, standing.packed(), self.now_ms, self.store(key)))
+        self.judge(person, max(person.as_of_ms, person.told_ms))
+        self.check(key, person, since)
+
+    def hide(self, key: str, person: Person) -> None:
+        """Consent withdrawn, or erased: out of everything at once."""
+        rules, _ = person.rules
+        standing = Standing(
+            person.as_of_ms,
+            person.version,
+            rules.version,
+            False,
+            True,
+            0,
+            ("consent", None),
+            b"",
+            {},
+            list(rules.names),
+        )
+        self.take(*self.logic.on_standing(key, standing.packed(), self.now_ms, self.store(key)))
+        person.shown, person.members = False, {}
+        person.told_ms = max(person.as_of_ms, person.told_ms)
+        assert self.told.get(key, {}) == {}
+        assert self.memberships.get(key, {}) == {}
+        assert self.profiles[key][1] == {"as_of_ms": person.as_of_ms}
+        assert self.profiles[key][2] == {}
+
+    def view(self) -> None:
+        """The population as it is now."""
+        shown = [person for person in self.people.values() if person.shown]
+        asked = {key_of(asked) for rules in (RULES, OTHERS) for asked in rules.remainder.asks}
+        self.number += 1
+        for feature, positive in sorted(asked):
+            sketch = QuantileSketch(scale_of(feature))
+            for person in shown:
+                if person.values.get(feature) is not None:
+                    sketch.add(person.values[feature], at_ms=person.as_of_ms)
+            found = percentiles_of(feature, sketch, positive=positive)
+            if found is not None:
+                self.percentiles[feature, positive] = found
+        packed = PopulationView(self.number, self.now_ms, self.percentiles, None).packed()
+        assert self.logic.on_view(packed)
+        assert not self.logic.on_view(packed)
+        self.wake_all()
+
+    def wake_all(self) -> None:
+        self.now_ms += 1
+        for key, person in self.people.items():
+            self.take(*self.logic.on_timer(key, self.now_ms, self.now_ms, self.store(key)))
+            if person.shown:
+                self.judge(person, self.now_ms)
+                self.check(key, person, None)
+
+    def other_rules(self) -> None:
+        """A customer takes them up where its own facts are."""
+        self.logic.learn_rules(OTHERS.remainder)
+        for key, person in self.people.items():
+            person.rules = (OTHERS, FEWER)
+            if person.shown:
+                person.as_of_ms, person.revision = self.now_ms, person.revision + 1
+                person.members = {name: at for name, at in person.members.items() if name in ("active", "keen", "big")}
+                self.say(key, person, ("rules", None))
+
+    # -- the oracle ---------------------------------------------------------------------------------------------------
+
+    def judge(self, person: Person, now_ms: int) -> None:
+        """One step of all rules, by the words of the documentation."""
+        rules, segments = person.rules
+        person.told_ms = now_ms
+        answers = self.answers(person, rules)
+        if answers is None:
+            return
+        held = {
+            one.name for one in segments
+            if one.stay_ms and one.name in person.members and now_ms - person.members[one.name] < one.stay_ms
+        }  # fmt: skip
+        after, _ = NaiveRules(segments).step({**person.values, **answers}, set(person.members), held)
+        person.members = {name: person.members.get(name, now_ms) for name in after}
+
+    def answers(self, person: Person, rules: RuleSet) -> dict[str, Any] | None:
+        found: dict[str, Any] = {}
+        for asked in rules.remainder.asks:
+            percentiles = self.percentiles.get(key_of(asked))
+            if percentiles is None:
+                return None
+            value = person.values.get(percentiles.feature)
+            if asked.function == "percentile":
+                found[asked.text] = percentiles.percentile(asked.args[1], person.as_of_ms)
+            elif asked.function == "quartile":
+                found[asked.text] = percentiles.quartile(value, person.as_of_ms)
+            else:
+                found[asked.text] = rfm_score(asked.function, percentiles, value, person.as_of_ms)
+        return found
+
+    def check(self, key: str, person: Person, own: dict[str, int] | None) -> None:
+        rules, _ = person.rules
+        asking = set(rules.remainder.names)
+        expected = {name: at_ms for name, at_ms in person.members.items() if name in asking}
+        assert self.told.get(key, {}) == expected
+        _, profile, members = self.profiles[key]
+        assert {name: at for name, at in profile["segments"].items() if name in asking} == expected
+        assert members == profile["segments"]
+        assert {name: at for name, at in self.memberships.get(key, {}).items() if name in asking} == expected
+        if own is not None:
+            assert {name: at for name, at in members.items() if name not in asking} == own
+            assert profile["as_of_ms"] == person.as_of_ms
+            questions = {name: self.percentiles.get(rfm_question(name)) for name in RFM}
+            scores = {
+                name: rfm_score(name, one, person.values.get(RFM[name]), person.as_of_ms)
+                for name, one in questions.items()
+                if one is not None and self.answers(person, rules) is not None
+            }
+            assert {name: score for name, score in profile["features"].items() if name in RFM} == scores
+
+    # -- around -------------------------------------------------------------------------------------------------------
+
+    def draw(self) -> dict[str, Any]:
+        random = self.random
+        values = {
+            "views_7d": random.randint(0, 4),
+            "orders_30d": random.randint(0, 3),
+            "orders_total": random.randint(0, 6),
+            "revenue_total_cents": random.choice((0, 0, 500, 2_000, 2_100, 9_999, 70_000)),
+            "engagement": random.choice((0.0, 0.3, 1.5, 4.0, 11.0)),
+            "cart_open": random.random() < 0.5,
+            "recency_ms": random.choice((None, 0, DAY_MS, 20 * DAY_MS, 90 * DAY_MS)),
+        }
+        assert set(values) == set(USED) <= set(FEATURES)
+        return values
+
+    def store(self, key: str) -> DictStore:
+        return self.stores.setdefault(key, DictStore())
+
+    def take(self, wake_ms: int | None, outputs: Iterable[Output]) -> None:
+        assert wake_ms is None or wake_ms > self.now_ms
+        for channel, key, payload in outputs:
+            if channel == Channel.SEGMENT_CHANGE:
+                self.changed(key, json.loads(payload))
+            elif channel == Channel.MEMBERSHIPS:
+                self.memberships[key] = json.loads(payload)["segments"] if payload else {}
+            else:
+                self.written(payload)
+
+    def changed(self, key: str, change: dict[str, Any]) -> None:
+        members = self.told.setdefault(key, {})
+        if change["change"] == "entered":
+            assert change["segment"] not in members
+            members[change["segment"]] = change["at_ms"]
+        else:
+            assert members.pop(change["segment"]) == change["since_ms"]
+        assert change["since_ms"] <= change["at_ms"]
+        self.causes.add(change["cause"]["kind"])
+
+    def written(self, payload: bytes) -> None:
+        kind, name, packed, *rest = msgpack.unpackb(payload, raw=True)
+        value = msgpack.unpackb(packed)
+        version = value.pop("version")
+        key = name.decode()
+        before = self.profiles.get(key, (-1, {}, {}))
+        assert version > before[0]
+        members = dict(before[2])
+        if kind == WriteKind.PROFILE:
+            since, others = rest
+            members |= {since[at].decode(): since[at + 1] for at in range(0, len(since), 2)}
+        else:
+            (others,) = rest
+        members = {one: at for one, at in members.items() if one.encode() not in others}
+        self.profiles[key] = (version, value, members)
+
+
+class TestAgainstNaiveReading:
+    """After every step changes, memberships and profiles say what the rules say, read from the documentation."""
+
+    @pytest.mark.parametrize("seed", range(25))
+    def test_random_shops(self, seed: int) -> None:
+        """Facts, views, pauses, withdrawn consent, and in the end other rules; all through packed state."""
+        shop = Shop(seed)
+        keys = [f"c{number}" for number in range(6)]
+        for step in range(80):
+            shop.now_ms += shop.random.choice((1, 1_000, DAY_MS // 4, DAY_MS))
+            if step > 10 and shop.random.random() < 0.15:
+                shop.view()
+            elif shop.random.random() < 0.1:
+                shop.wake_all()
+            else:
+                shop.standing(shop.random.choice(keys))
+            if step == 60:
+                shop.other_rules()
+        assert {"event", "model"} <= shop.causes
+
+    def test_causes(self) -> None:
+        """Whatever is said says why: an event, another view, time (a minimum stay), other rules, withdrawn consent."""
+        causes: set[str] = set()
+        for seed in range(25, 45):
+            shop = Shop(seed)
+            for step in range(60):
+                shop.now_ms += shop.random.choice((1_000, DAY_MS // 2))
+                choice = shop.random.random()
+                if step in (8, 30) or choice < 0.05:
+                    shop.view()
+                elif choice < 0.4:
+                    shop.wake_all()
+                else:
+                    shop.standing(shop.random.choice("ab"))
+            shop.other_rules()
+            causes |= shop.causes
+        assert causes == {"event", "model", "time", "rules", "consent"}
+
+
+class TestWaiting:
+    """While the population is not known, nothing is said of it."""
+
+    def test_before_the_first_view(self) -> None:
+        """Profiles are written as they would be without a population."""
+        shop = Shop(1)
+        shop.people["a"] = Person()
+        shop.standing("a")
+        assert shop.told == {}
+        assert "rfm_monetary" not in shop.profiles["a"][1]["features"]
+        assert set(shop.profiles["a"][1]["segments"]) <= {"active"}
+
+    def test_who_is_hidden_leaves_nothing(self) -> None:
+        """A day after consent was withdrawn the state is empty."""
+        shop = Shop(2)
+        person = shop.people["a"] = Person()
+        shop.standing("a")
+        person.revision += 1
+        shop.hide("a", person)
+        kept = shop.store("a").packed
+        assert kept is not None
+        assert b"engagement" not in kept
+        shop.now_ms += DAY_MS
+        shop.take(*shop.logic.on_timer("a", shop.now_ms, shop.now_ms, shop.store("a")))
+        assert shop.store("a").packed is None
+
+
+class TestPacked:
+    """Versions of state and messages."""
+
+    @pytest.mark.parametrize("read", [Standing.unpacked, PopulationView.unpacked])
+    def test_newer_bytes_are_refused(self, read: Any) -> None:
+        """With a word about it."""
+        with pytest.raises(PopulationError, match="version 99"):
+            read(pack([99, "a", 1, 2, 3]))

@@ -38,8 +38,9 @@ class DriftSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     detector: Literal["adwin", "page-hinkley"] = "adwin"
     """What watches the distances. A saved state of the other one is not read: it starts anew."""
-    delta: float = 0.002
-    """ADWIN: the greatest probability of a false alarm at one look, once in 32 values."""
+    delta: float = 1e-4
+    """ADWIN: the greatest probability of a false alarm at one look, once in 32 values, if these do not depend on each
+    other. Those of the same customers day after day do, and alarm more often (benchmarks/drift_alarms.py)."""
     threshold: float = 50.0
     """Page-Hinkley: how far its sum may stray."""
     typical_distance: float = 1.0

@@ -82,7 +82,7 @@ class QuantileSketch:
         """
         if other.scale.number != self.scale.number:
             raise PopulationError("sketches on different scales cannot be merged")
-        for bucket, count in list(other._counts.items()):
+        for bucket, count in other._counts.items():
             self.change(bucket, count)
 
     def count(self, bucket: int) -> int:

@@ -70,6 +70,9 @@ class TestPercentiles:
 
     def test_points_may_be_fractions(self) -> None:
         assert published("orders_total", list(range(1, 501)), (0.2, 99.8)).percentile(99.8) == 499
+        assert (
+            published("orders_total", list(range(1, 1_001)), (0.1,)).percentile(0.1) == 1
+        )  # 0.1 as a float is above it
 
     def test_a_point_that_is_not_there(self) -> None:
         with pytest.raises(PopulationError, match=r"percentile 81 of orders_total is not known: there are \(80,\)"):

@@ -61,7 +61,8 @@ def main() -> None:
     parser.add_argument("--shuffles", type=int, default=20)
     parser.add_argument("--peer", default=".bench-venv/bin/python")
     options = parser.parse_args()
-    results = Results("population", "Online clusters beside batch clustering", vars(options))
+    told = {name: value for name, value in vars(options).items() if name != "peer"}
+    results = Results("population", "Online clusters beside batch clustering", told)
     size = {"events": options.events, "customers": options.customers}
     still = simulated(seed=1, **size)
     for population in (still, simulated(seed=2, shift_at=0.5, **size), online_retail()):

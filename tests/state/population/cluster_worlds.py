@@ -9,8 +9,11 @@ import numpy as np
 from state.population.axes import Axis
 from state.population.cluster_settings import ClusterSettings
 from state.population.intake import Intake
+from state.population.learning import PopulationLearner
 from state.population.model import ClusterModel
+from state.population.quality import adjusted_rand
 from state.population.scaling import Matrix, ScalingSettings
+from state.population.version import Learned
 
 START_MS = 1_700_000_000_000
 DAY_MS = 86_400_000
@@ -59,3 +62,18 @@ def cloud(centres: list[list[float]], each: int, deviation: float, seed: int = 1
     random = Random(seed)
     points = [[random.gauss(value, deviation) for value in centre] for _ in range(each) for centre in centres]
     return np.array(points), list(range(len(centres))) * each
+
+
+def fed(used: ClusterSettings, intervals: int, customers: int = 240, **world: Any) -> tuple[PopulationLearner, Learned]:
+    learner = PopulationLearner(used)
+    learned = None
+    for interval in range(intervals):
+        learned = learner.learn(gathered(used, learner.model, snapshots(customers, interval, **world)))
+    assert learned is not None
+    return learner, learned
+
+
+def likeness(model: ClusterModel, found: list[tuple[str, int, dict[str, Any]]], kinds: int = len(CENTRES)) -> float:
+    """Adjusted Rand index against the truth."""
+    truth = [kind_of(int(customer_id[1:]), kinds) for customer_id, _, _ in found]
+    return adjusted_rand(truth, [model.assign(values).cluster_id for _, _, values in found])

@@ -126,15 +126,12 @@ def peers_of(target: int, river: bool, settings: Sequence[tuple[str, ScoreSettin
 
 def variants() -> list[tuple[str, ScoreSettings]]:
     """The scores as they are by default first, and with one thing changed."""
-    slow = LearnerSettings(learning_rate=0.05)
+    usual = ScoreSettings()
+    others = [name for name in FITS if name != usual.calibration]
     return [
-        ("scores", ScoreSettings()),
-        *(
-            (f"scores, {name}", ScoreSettings(calibration=name))  # type: ignore[arg-type]
-            for name in FITS
-            if name != ScoreSettings().calibration
-        ),
-        ("scores, half the learning rate", ScoreSettings(learner=slow)),
+        (f"scores, {usual.calibration}", usual),
+        *((f"scores, {name}", ScoreSettings(calibration=name)) for name in others),  # type: ignore[arg-type]
+        ("scores, half the learning rate", ScoreSettings(learner=LearnerSettings(learning_rate=0.05))),
         ("scores, memory never fades", ScoreSettings(memory_half_life_ms=10**15)),
     ]
 
@@ -172,17 +169,19 @@ def _judge(results: Results, log: str, runs: Sequence[Sequence[Settled]], river:
         counts = []
         for run in runs:
             made = [one for one in run if one.example.target == target]
-            found = prequential(made, peers_of(target, river, variants()), "scores")
+            chosen = variants()
+            leader = chosen[0][0]
+            found = prequential(made, peers_of(target, river, chosen), leader)
             for name, (said, came) in found.items():
                 figures[name].append((auc(said, came), ece(said, came), brier(said, came)))
-            counts.append((len(found["scores"][1]), fmean(found["scores"][1].tolist())))
+            counts.append((len(found[leader][1]), fmean(found[leader][1].tolist())))
         results.add(f"{log}, {target_name}: examples judged", "", *(count for count, _ in counts))
-        results.add(f"{log}, {target_name}: base rate", "", *(rate for _, rate in counts))
+        results.add(f"{log}, {target_name}: base rate", "%", *(100 * rate for _, rate in counts))
         for name, values in figures.items():
-            results.add(f"  {name}: AUC", "", *(one[0] for one in values))
+            results.add(f"  {name}: AUC", "%", *(100 * one[0] for one in values))
             if name != "rank by recency":
-                results.add(f"  {name}: ECE", "", *(one[1] for one in values))
-                results.add(f"  {name}: Brier", "", *(one[2] for one in values))
+                results.add(f"  {name}: ECE", "%", *(100 * one[1] for one in values))
+                results.add(f"  {name}: Brier", "%", *(100 * one[2] for one in values))
 
 
 def _costs(results: Results, made: Sequence[Settled], values: Sequence[dict[str, Any]]) -> None:

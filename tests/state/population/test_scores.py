@@ -154,6 +154,20 @@ class TestLearning:
         said = np.array([score.probability(row) for row in inputs.tolist()])
         assert true_auc(truth, truth) - true_auc(said, truth) < 0.03
 
+    def test_a_memory_that_has_faded_lets_it_move_more(self) -> None:
+        """Of two that know the same, the one that remembers a hundredth of its steps learns an example faster."""
+        learner = ScoreLearner(LearnerSettings())
+        *known, example = Population(11).examples(300, 0)
+        for heard in known:
+            learner.learn(vectors.unpacked(heard.inputs), heard.positive)
+        faded = ScoreLearner(LearnerSettings(), learner.packed())
+        faded.fade(1.0, 0.01)
+        inputs = vectors.unpacked(example.inputs)
+        before = learner.odds(inputs)
+        for one in (learner, faded):
+            one.learn(inputs, example.positive)
+        assert abs(faded.odds(inputs) - before) > 2 * abs(learner.odds(inputs) - before)
+
 
 class TestDeterminism:
     def test_a_restored_model_goes_on_the_same(self) -> None:

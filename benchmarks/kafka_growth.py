@@ -3,13 +3,15 @@
     python -m benchmarks.kafka_growth [--customers 10000 100000 1000000] [--parallelism 1]
 
 On a cluster of this machine, with state in RocksDB and incremental checkpoints, as in `flink-conf/config.yaml`. The log
-is the simulated shop's with so many customers. The rate is that from the first event to the last. Then the job is
+is made of the simulated shop's (see `log`). The rate is that from the first event to the last. Then the job is
 cancelled and submitted anew from its last checkpoint; *restored* is the time until an event that waited for it is in
 Redis, *submit* included, which starts a Java.
 """
 
 import argparse
 import time
+from collections.abc import Iterable
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,6 +19,7 @@ from typing import Any
 from benchmarks.alone import alone
 from benchmarks.kafka_peers import PARTITIONS, PLAN
 from benchmarks.kafka_segmill import grown, live_spec, make_topics, submitted
+from benchmarks.lapse import renamed
 from benchmarks.results import Results
 from benchmarks.topic import fill
 from benchmarks.workload import Records
@@ -29,8 +32,10 @@ from schemas.decode import Decoder
 from schemas.keys import Keys
 from schemas.settings import Settings
 
-EVENTS = {10_000: 300_000, 100_000: 500_000, 1_000_000: 1_500_000}
+EVENTS = {10_000: 300_000, 100_000: 500_000, 1_000_000: 2_000_000}
 """Of so many customers; others have five each."""
+BASE_EVENTS = 500_000
+"""Of the log whose customers serve as patterns."""
 HOT_CUSTOMERS = 10_000
 HOT_SHARE = 0.1
 SETTINGS = {
@@ -61,10 +66,35 @@ def main() -> None:
 
 
 def log(customers: int, events: int, hot_share: float) -> Records:
-    """The default mix of so many customers."""
+    """So many customers who come, each of them `events // customers` times; with `hot_share`, the shop's own mix.
+
+    Most of those whom the simulated shop knows never come while a log lasts, and those who do are of all kinds. So here
+    each has the first events of one who has enough of them, and that one serves again and again, under other names.
+    Products are the same for all: a larger shop has no larger catalogue here.
+    """
+    if hot_share:
+        return _decoded(simulate(SimulationSettings(events=events, customers=customers, hot_share=hot_share)))
+    each = events // customers
+    begun: dict[str, Records] = {}
+    for record in _decoded(simulate(SimulationSettings(events=BASE_EVENTS))):
+        theirs = begun.setdefault(record[0], [])
+        if len(theirs) < each:
+            theirs.append(record)
+    full = [theirs for theirs in begun.values() if len(theirs) == each]
+    made: Records = []
+    for number in range(customers):
+        turn, which = divmod(number, len(full))
+        ending = b"~%d" % turn
+        for subject, time_ms, payload in full[which]:
+            made.append((subject + ending.decode(), time_ms, renamed(payload, ending)))
+    made.sort(key=itemgetter(1))
+    return made
+
+
+def _decoded(lines: Iterable[bytes]) -> Records:
     decode = Decoder(Settings()).decode
     made: Records = []
-    for line in simulate(SimulationSettings(events=events, customers=customers, hot_share=hot_share)):
+    for line in lines:
         subject, fact = decode(line)
         made.append((subject, fact.time_ms, b"\x1f" + line))
     return made

@@ -118,5 +118,9 @@ def _shop(events: int) -> Iterator[tuple[str, int, bytes]]:
 
 
 def _sent(at_ms: int, subject: str, body: bytes, ending: bytes) -> Sent:
-    """All that must be one customer's alone is: the names of events, sessions, orders and requests, too."""
-    return at_ms, subject.encode() + ending, _ID.sub(rb"\1" + ending + b'"', body)
+    return at_ms, subject.encode() + ending, renamed(body, ending)
+
+
+def renamed(body: bytes, ending: bytes) -> bytes:
+    """An event as another customer's: the names of events, sessions, orders and requests have the ending, too."""
+    return _ID.sub(rb"\1" + ending + b'"', body)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from state.packing import pack, unpack
-from state.population.axes import read_point
+from state.population.axes import RawPoint, read_point
 from state.population.cluster_errors import ClusterStateError, expect_version
 from state.population.cluster_settings import ClusterSettings
 from state.population.model import ClusterModel
@@ -39,17 +39,23 @@ class Intake:
 
     def add(self, customer_id: str, as_of_ms: int, values: Mapping[str, Any]) -> None:
         """Take in a customer's snapshot of this interval."""
-        self.snapshots += 1
-        self.newest_ms = max(self.newest_ms, as_of_ms)
+        if self.partial is None and not self.sample.wants(customer_hash(customer_id)):
+            self._count(as_of_ms)
+        else:
+            self.add_point(customer_id, as_of_ms, read_point(self._axes, values))
+
+    def add_point(self, customer_id: str, as_of_ms: int, raw: RawPoint) -> None:
+        """The same of a snapshot whose place on the axes was read before."""
+        self._count(as_of_ms)
         hashed = customer_hash(customer_id)
-        sampled = self.sample.wants(hashed)
-        if not sampled and self.partial is None:
-            return
-        raw = read_point(self._axes, values)
-        if sampled:
+        if self.sample.wants(hashed):
             self.sample.add(hashed, as_of_ms, raw)
         if self.partial is not None and self._scaling is not None:
             self.partial.add(self._scaling.place(raw), self._centroids)
+
+    def _count(self, as_of_ms: int) -> None:
+        self.snapshots += 1
+        self.newest_ms = max(self.newest_ms, as_of_ms)
 
     def merge(self, other: "Intake") -> None:
         """Take in what another place gathered in the same interval.

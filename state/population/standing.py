@@ -40,7 +40,7 @@ class Standing(NamedTuple):
 
     def values(self) -> dict[str, Any]:
         """The features by name."""
-        return _decode(self.features)
+        return values_of(self.features)
 
     def packed(self) -> bytes:
         """Versioned bytes."""
@@ -55,3 +55,8 @@ class Standing(NamedTuple):
         """
         as_of_ms, version, rules, shown, turned, parts, cause, *rest = unpack_versioned(packed, VERSION, "a standing")
         return cls(as_of_ms, version, rules, shown, turned, parts, (cause[0], cause[1]), *rest)
+
+
+def values_of(features: bytes) -> dict[str, Any]:
+    """Features by name, of what a standing has of them."""
+    return _decode(features)

@@ -1,0 +1,174 @@
+"""What a customer tells the population, and when: at most once in an interval, and at last what is true.
+
+::
+
+    interval   |---- 1 ----|---- 2 ----|---- 3 ----|
+    standings    s1  s2  s3                  s4
+    told         s1         s3               s4         s3 at the end of interval 1: nothing newer came
+
+What a customer adds to the counts of all is remembered here, beside what waits for its outcome, so that every message
+is a difference: to the counts of values, and in examples that time has answered. So messages may be added up in any
+order, and an erasure takes out what was put in.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+from state.packing import pack
+from state.population.axes import Axis, RawPoint, read_point
+from state.population.contributions import contribute
+from state.population.labels import NOTHING, Pending, Step, pass_time, take
+from state.population.refusal import unpack_versioned
+from state.population.standing import Standing, values_of
+
+VERSION: Final = 1
+NEVER: Final = -1
+
+
+class Message(NamedTuple):
+    """What one customer tells. Some 300 bytes, packed, and 200 for each example."""
+
+    customer_id: str
+    as_of_ms: int
+    deltas: bytes
+    """Packed `Deltas`; empty: none."""
+    gone: bool
+    """The customer is not to be counted any more (erased, consent withdrawn)."""
+    point: RawPoint | None
+    """The place on the axes of the clusters, if it is told."""
+    examples: tuple[bytes, ...]
+    """Packed `Example`s."""
+    given_up: int
+    """Answers that nobody can give."""
+
+    def packed(self) -> bytes:
+        return pack([VERSION, *self])
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> "Message":
+        """The message again.
+
+        Raises:
+            PopulationError: the bytes are none of a message, or of a newer program's.
+        """
+        customer_id, as_of_ms, deltas, gone, point, examples, given_up = unpack_versioned(packed, VERSION, "a message")
+        place = None if point is None else tuple(point)
+        return cls(customer_id, as_of_ms, deltas, gone, place, tuple(examples), given_up)
+
+
+class SnapshotSettings(NamedTuple):
+    """What is told, and how often."""
+
+    features: Sequence[str]
+    """Those whose values are counted."""
+    axes: tuple[Axis, ...]
+    interval_ms: int
+    settled_ms: int
+    """So much later than it was true, at most, a standing comes (the interval of profiles)."""
+
+
+class ValueStore(Protocol):
+    """One packed value of the current customer."""
+
+    def load(self) -> bytes | None: ...
+    def save(self, packed: bytes) -> None: ...
+    def clear(self) -> None: ...
+
+
+class _State(NamedTuple):
+    """Of one customer. Bound: the contribution, `labels.WAITING_MAX` examples, and one standing's features."""
+
+    contribution: bytes | None = None
+    pending: Pending = NOTHING
+    told_ms: int = NEVER
+    """As of when something was told last."""
+    waiting_ms: int = NEVER
+    waiting: bytes = b""
+    """A standing that was not told because its interval had been spoken of."""
+
+    def packed(self) -> bytes:
+        return pack([VERSION, self.contribution, self.pending.packed(), self.told_ms, self.waiting_ms, self.waiting])
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> "_State":
+        contribution, pending, *rest = unpack_versioned(packed, VERSION, "a customer's snapshots")
+        return cls(contribution, Pending.unpacked(pending), *rest)
+
+
+class SnapshotLogic:
+    """Turns standings into messages; one instance serves all customers of a subtask."""
+
+    def __init__(self, settings: SnapshotSettings) -> None:
+        self._settings = settings
+
+    def on_standing(
+        self, key: str, standing: Standing, watermark_ms: int, store: ValueStore
+    ) -> tuple[int | None, Message | None]:
+        """What to tell now, and when to come again."""
+        state = self._state(store)
+        if not standing.shown:
+            deltas, _ = contribute(state.contribution, None, standing.as_of_ms, self._settings.features)
+            store.clear()
+            told = state.contribution is not None
+            return None, Message(key, standing.as_of_ms, deltas.packed(), True, None, (), 0) if told else None
+        if self._interval(standing.as_of_ms) <= self._interval(state.told_ms):
+            state = state._replace(waiting_ms=standing.as_of_ms, waiting=standing.features)
+            store.save(state.packed())
+            return self._wake_ms(state, watermark_ms), None
+        message, state = self._tell(key, state, standing.as_of_ms, standing.values())
+        store.save(state.packed())
+        return self._wake_ms(state, watermark_ms), message
+
+    def on_timer(
+        self, key: str, time_ms: int, watermark_ms: int, store: ValueStore
+    ) -> tuple[int | None, Message | None]:
+        """An interval is over, or an answer is due."""
+        packed = store.load()
+        if packed is None:
+            return None, None
+        state, message = _State.unpacked(packed), None
+        if state.waiting and time_ms >= self._end_ms(state.told_ms):
+            values = values_of(state.waiting)
+            message, state = self._tell(key, state._replace(waiting=b""), state.waiting_ms, values)
+        due_ms = state.pending.next_due_ms()
+        if (
+            message is None
+            and not state.waiting
+            and due_ms is not None
+            and due_ms + self._settings.settled_ms < time_ms
+        ):
+            step = pass_time(state.pending, key, time_ms - self._settings.settled_ms)
+            state = state._replace(pending=step.pending)
+            if step.examples or step.given_up:
+                message = Message(key, time_ms, b"", False, None, _packed(step), step.given_up)
+        store.save(state.packed())
+        return self._wake_ms(state, watermark_ms), message
+
+    def _tell(self, key: str, state: _State, as_of_ms: int, values: Mapping[str, Any]) -> tuple[Message, _State]:
+        settings = self._settings
+        deltas, contribution = contribute(state.contribution, values, as_of_ms, settings.features)
+        step = take(state.pending, key, as_of_ms, values)
+        packed = deltas.packed() if deltas else b""
+        point = read_point(settings.axes, values)
+        message = Message(key, as_of_ms, packed, False, point, _packed(step), step.given_up)
+        return message, _State(contribution, step.pending, as_of_ms)
+
+    def _wake_ms(self, state: _State, watermark_ms: int) -> int | None:
+        due_ms = state.pending.next_due_ms()
+        times = [] if due_ms is None else [due_ms + self._settings.settled_ms + 1]
+        times += [self._end_ms(state.told_ms)] * bool(state.waiting)
+        return max(min(times), watermark_ms + 1) if times else None
+
+    def _interval(self, at_ms: int) -> int:
+        return at_ms // self._settings.interval_ms
+
+    def _end_ms(self, at_ms: int) -> int:
+        return (self._interval(at_ms) + 1) * self._settings.interval_ms
+
+    def _state(self, store: ValueStore) -> _State:
+        packed = store.load()
+        return _State() if packed is None else _State.unpacked(packed)
+
+
+def _packed(step: Step) -> tuple[bytes, ...]:
+    return tuple(example.packed() for example in step.examples)

@@ -71,7 +71,8 @@ class AssignLogic:
         standing = Standing.unpacked(payload)
         assigned = self._assigned(store)
         known = set(_segments(assigned))
-        turned = assigned.evaluate(standing, self._census(standing.rules), max(standing.as_of_ms, 0))
+        census = self._census(standing.rules)
+        turned = assigned.evaluate(standing, self._view, census, max(standing.as_of_ms, 0))
         outputs = self._changes(key, assigned, turned, standing.cause)
         if standing.turned or outputs:
             outputs.append(_memberships(key, assigned, standing))
@@ -98,8 +99,8 @@ class AssignLogic:
             return None, ()
         known, before = set(_segments(assigned)), (assigned.cluster_id, assigned.rfm)
         census = self._census(standing.rules)
-        cause = _MODEL if census is not None and census.view.number != assigned.view else _TIME
-        turned = assigned.evaluate(standing, census, time_ms)
+        cause = _MODEL if self._view is not None and self._view.number != assigned.view else _TIME
+        turned = assigned.evaluate(standing, self._view, census, time_ms)
         outputs = self._changes(key, assigned, turned, cause)
         if outputs:
             outputs.append(_memberships(key, assigned, standing))
@@ -122,7 +123,7 @@ class AssignLogic:
             answers = None if rules is None or view is None else view.answers(rules.asks)
             found = None
             if rules is not None and view is not None and answers is not None:
-                found = Census(view, rules, answers)
+                found = Census(rules, answers)
             self._censuses[version] = found
         return self._censuses[version]
 
@@ -207,6 +208,8 @@ def _profile(key: str, assigned: Assigned, standing: Standing, view: PopulationV
         name = view.clusters.cluster(assigned.cluster_id).name
         shares = {str(one): round(share, _DIGITS) for one, share in assigned.probabilities.items()}
         body["cluster"] = {"id": assigned.cluster_id, "name": name, "probabilities": shares}
+    if assigned.scores:
+        body["scores"] = {name: round(share, _DIGITS) for name, share in assigned.scores.items()}
     others = [name for name in names if name not in since]
     return (Channel.REDIS, key, profile_write(key, version, standing.as_of_ms, body, since, others))
 

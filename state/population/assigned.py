@@ -16,9 +16,8 @@ NO_VIEW: Final = -1
 
 
 class Census(NamedTuple):
-    """What all customers have in common: a view of the population, with the rules' questions answered by it."""
+    """Rules, with their questions answered by the view in force."""
 
-    view: PopulationView
     rules: Remainder
     answers: tuple[Answer, ...]
 
@@ -40,7 +39,18 @@ class Turned(NamedTuple):
 class Assigned:
     """State: the last standing, the memberships, the cluster; two kilobytes packed with all features, mostly less."""
 
-    __slots__ = ("cluster_id", "membership", "probabilities", "rfm", "row", "standing", "told_ms", "version", "view")
+    __slots__ = (
+        "cluster_id",
+        "membership",
+        "probabilities",
+        "rfm",
+        "row",
+        "scores",
+        "standing",
+        "told_ms",
+        "version",
+        "view",
+    )
 
     def __init__(self, rules: Remainder) -> None:
         self.membership = Membership(rules)
@@ -48,6 +58,7 @@ class Assigned:
         self.cluster_id = NO_CLUSTER
         self.probabilities: dict[int, float] = {}  # as of the last evaluation; not kept
         self.rfm: dict[str, int] = {}
+        self.scores: dict[str, float] = {}  # as probabilities
         self.row: Sequence[object] = ()  # what the rules read at the last evaluation
         self.view = NO_VIEW
         """Number of the view of that."""
@@ -56,10 +67,10 @@ class Assigned:
         self.told_ms = -1
         """Event time up to which memberships are said: nothing is ever said of a time before that."""
 
-    def evaluate(self, standing: Standing, census: Census | None, now_ms: int) -> Turned:
+    def evaluate(self, standing: Standing, view: PopulationView | None, census: Census | None, now_ms: int) -> Turned:
         """See the customer as of `now_ms`; without a census, who is shown stays in what they are in.
 
-        The standing's rules must be those of the census.
+        The standing's rules must be those of the census, and the view the census's, if there is one.
         """
         said, self.standing = self.standing, standing
         self.told_ms = now_ms = max(now_ms, self.told_ms)
@@ -69,16 +80,21 @@ class Assigned:
             gone = self.membership.migrate(census.rules)
             before = ()
         if not standing.shown:
-            self.cluster_id, self.probabilities, self.rfm, self.row = NO_CLUSTER, {}, {}, ()
+            self.cluster_id, self.probabilities, self.rfm, self.scores, self.row = NO_CLUSTER, {}, {}, {}, ()
             return Turned(now_ms, self.membership.end_all(now_ms), gone, said, before, ())
+        if view is None:
+            return Turned(now_ms, (), (), said, (), ())
+        self.view = view.number
+        seen = self._see(view, standing)
         if census is None:
             return Turned(now_ms, (), (), said, (), ())
-        self.row = row = self._row(census, standing)
-        self.view = census.view.number
+        parts = [bool(standing.parts >> number & 1) for number in range(len(census.rules.parts))]
+        reads = (seen.values.get(name) for name in census.rules.reads)
+        self.row = row = (*reads, *(answer(seen) for answer in census.answers), *parts)
         return Turned(now_ms, self.membership.evaluate(row, now_ms), gone, said, before, row)
 
-    def _row(self, census: Census, standing: Standing) -> tuple[object, ...]:
-        view, rules, answers = census
+    def _see(self, view: PopulationView, standing: Standing) -> Seen:
+        """Cluster and scores."""
         values = standing.values()
         cluster = None
         if view.clusters is not None:
@@ -86,10 +102,11 @@ class Assigned:
             assignment = view.clusters.assign(values, current)
             self.cluster_id, self.probabilities = assignment.cluster_id, assignment.probabilities
             cluster = view.clusters.cluster(assignment.cluster_id).name
+        said = {} if view.scores is None else view.scores.predict(values)
+        self.scores = {name: share for name, share in said.items() if share is not None}
         seen = Seen(values, standing.as_of_ms, cluster)
         self.rfm = view.rfm(seen)
-        parts = [bool(standing.parts >> number & 1) for number in range(len(rules.parts))]
-        return (*(values.get(name) for name in rules.reads), *(answer(seen) for answer in answers), *parts)
+        return seen
 
     def next_version(self) -> int:
         """The version of the next write: that of the standing, but always more than the last one's."""

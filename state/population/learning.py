@@ -74,6 +74,10 @@ class PopulationLearner:
         """A customer was erased."""
         self._sample.forget(customer_hash(customer_id))
 
+    def look_again(self) -> None:
+        """The population is not what it was: with the next interval clusters and scaling are looked at again."""
+        self._intervals = self._settings.recheck_every - 1
+
     def packed(self) -> bytes:
         """Everything that the learner remembers."""
         model = None if self.model is None else self.model.packed()

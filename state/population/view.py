@@ -8,6 +8,7 @@ from state.population.model import ClusterModel
 from state.population.percentiles import RFM, Percentiles
 from state.population.questions import Key, answer, key_of
 from state.population.refusal import unpack_versioned
+from state.population.score_version import ScoreVersion
 from state.rules import tree
 
 VERSION: Final = 1
@@ -28,21 +29,27 @@ Answer = Callable[[Seen], object]
 
 
 class PopulationView:
-    """What is in force of the population. Bound: one `Percentiles` for each question, one `ClusterModel`."""
+    """What is in force of the population. Bound: one `Percentiles` for each question, one model of each kind."""
 
-    __slots__ = ("at_ms", "clusters", "number", "percentiles")
+    __slots__ = ("at_ms", "clusters", "number", "percentiles", "scores")
 
     def __init__(
-        self, number: int, at_ms: int, percentiles: Mapping[Key, Percentiles], clusters: ClusterModel | None
+        self,
+        number: int,
+        at_ms: int,
+        percentiles: Mapping[Key, Percentiles],
+        clusters: ClusterModel | None = None,
+        scores: ScoreVersion | None = None,
     ) -> None:
         """`number` rises with every view; `at_ms`: event time from which on it is in force."""
         self.number, self.at_ms = number, at_ms
-        self.percentiles, self.clusters = dict(percentiles), clusters
+        self.percentiles, self.clusters, self.scores = dict(percentiles), clusters, scores
 
     def packed(self) -> bytes:
         """Versioned bytes."""
         rows = [(*key, one.packed()) for key, one in sorted(self.percentiles.items())]
-        return pack([VERSION, self.number, self.at_ms, rows, self.clusters.packed() if self.clusters else None])
+        models = (None if model is None else model.packed() for model in (self.clusters, self.scores))
+        return pack([VERSION, self.number, self.at_ms, rows, *models])
 
     @classmethod
     def unpacked(cls, packed: bytes) -> "PopulationView":
@@ -51,10 +58,17 @@ class PopulationView:
         Raises:
             PopulationError: the bytes are none of a view, or of a newer program's.
             ClusterStateError: the clusters in it are.
+            ValueError: the scores in it are.
         """
-        number, at_ms, rows, clusters = unpack_versioned(packed, VERSION, "a view of the population")
+        number, at_ms, rows, clusters, scores = unpack_versioned(packed, VERSION, "a view of the population")
         percentiles = {(feature, positive): Percentiles.unpacked(one) for feature, positive, one in rows}
-        return cls(number, at_ms, percentiles, None if clusters is None else ClusterModel.unpacked(clusters))
+        return cls(
+            number,
+            at_ms,
+            percentiles,
+            None if clusters is None else ClusterModel.unpacked(clusters),
+            None if scores is None else ScoreVersion.unpacked(scores),
+        )
 
     def answers(self, asks: Sequence[tree.Asked]) -> tuple[Answer, ...] | None:
         """A function for each question of some rules; None if one of them cannot be answered yet."""

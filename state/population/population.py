@@ -1,0 +1,207 @@
+"""The population operator's logic: what customers tell in an interval in, versions of what is known of all of them out.
+
+::
+
+    gathered ─> counts of values ─> percentiles, published when they have moved
+             ─> sample ──────────> distances to the model ─> drift? ─> clusters learn ─> a model, with ids that stay
+             ─> examples ────────> scores learn
+
+Every interval the models learn; customers are shown a new view seldom, as each view wakes every one of them: when
+thresholds are published, clusters come or go or have moved, or scores are first there, and else after `view_every_ms`.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import dist
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from schemas.settings import DAY_MS
+from state.packing import pack
+from state.population.cluster_settings import ClusterSettings
+from state.population.contributions import FeatureSketches
+from state.population.divergence import Bins
+from state.population.drift import Alarm, DriftAlarm, DriftSettings
+from state.population.gather import Gathered
+from state.population.intake import Intake
+from state.population.labels import Example
+from state.population.learning import PopulationLearner
+from state.population.model import ClusterModel
+from state.population.percentiles import percentiles_of
+from state.population.publishing import Published, PublishSettings
+from state.population.questions import Key
+from state.population.refusal import unpack_versioned
+from state.population.scales import Number
+from state.population.score_history import ScoreHistory
+from state.population.scores import ScoreModel, ScoreSettings
+from state.population.view import PopulationView
+
+VERSION: Final = 1
+
+
+class PopulationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the population is learned and shown.
+
+    Raises:
+        ValueError: a setting is out of its range; the message names it.
+    """
+
+    clusters: ClusterSettings = ClusterSettings()
+    percentiles: PublishSettings = PublishSettings()
+    scores: ScoreSettings = ScoreSettings()
+    drift: DriftSettings = DriftSettings()
+    moved_by: float = 0.1
+    """A centroid that has moved by more than this since it was last shown, in scales, is shown anew."""
+    view_every_ms: int = DAY_MS
+    """Whatever has been learned is shown after so long."""
+
+    def __post_init__(self) -> None:
+        for name in ("moved_by", "view_every_ms"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} = {getattr(self, name)}: must not be negative")
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is to be said of the population: a record of the `models` topic."""
+
+    at_ms: int
+    kind: str
+    """born, died, split, merged: of a cluster; drift: an alarm; view: a new view is in force."""
+    cluster_id: int | None = None
+    other_id: int | None = None
+    features: dict[str, float] | None = None
+    """Of a drift of features: those that moved, with their PSI."""
+    view: int | None = None
+
+
+class Interval(NamedTuple):
+    """What an interval has brought."""
+
+    view: PopulationView | None
+    events: list[Event]
+
+
+class PopulationLogic:
+    """One for all customers. Bound: the sketches', the sample's and the models'; see there."""
+
+    def __init__(
+        self,
+        settings: PopulationSettings,
+        questions: Mapping[Key, Sequence[Number]],
+        packed: bytes | None = None,
+    ) -> None:
+        """
+        Args:
+            settings: of all parts.
+            questions: the percentiles that rules ask about, and their points (`questions.questions`).
+            packed: what one before left.
+
+        Raises:
+            ValueError: `packed` cannot be read, or was written by a newer program.
+        """
+        self._settings, self._questions = settings, questions
+        parts: list[Any] = [None] * 7
+        self._bins: list[Bins] = []
+        self._shown: PopulationView | None = None
+        if packed is not None:
+            *parts, bins, shown = unpack_versioned(packed, VERSION, "the population")
+            self._bins = [Bins.unpacked(one) for one in bins]
+            self._shown = None if shown is None else PopulationView.unpacked(shown)
+        sketches, published, learner, scores, history, drift, number = parts
+        self._number: int = number or 0
+        self._sketches = FeatureSketches() if sketches is None else FeatureSketches.unpacked(sketches)
+        self._published = Published(settings.percentiles, published)
+        self._learner = PopulationLearner(settings.clusters, learner)
+        self._scores = ScoreModel(settings.scores, scores)
+        self._history = ScoreHistory(history)
+        self._drift = DriftAlarm(settings.drift, drift)
+
+    def packed(self) -> bytes:
+        """Everything that is remembered."""
+        parts = self._sketches, self._published, self._learner, self._scores, self._history, self._drift
+        shown = None if self._shown is None else self._shown.packed()
+        bins = [one.packed() for one in self._bins]
+        return pack([VERSION, *(part.packed() for part in parts), self._number, bins, shown])
+
+    def on_interval(self, gathered: Gathered, at_ms: int) -> Interval:
+        """Learn from an interval that ended at `at_ms`; intervals go forward."""
+        events: list[Event] = []
+        self._sketches.apply(gathered.deltas)
+        for customer_id in gathered.gone:
+            self._learner.forget(customer_id)
+        if (alarm := self._drifted(gathered.intake, at_ms)) is not None:
+            events.append(Event(at_ms, "drift", features=alarm.features or None))
+            self._learner.look_again()
+        learned = self._learner.learn(gathered.intake)
+        if learned is not None:
+            events += [Event(at_ms, one.kind, one.cluster_id, one.other_id) for one in learned.events]
+            if alarm is not None or learned.events or not self._bins:
+                self._start_watching(at_ms)
+        self._scores.learn(self._history.recalled(map(Example.unpacked, gathered.examples)), at_ms)
+        view = self._view(self._ask(at_ms), changed=bool(events), at_ms=at_ms)
+        if view is not None:
+            events.append(Event(at_ms, "view", view=view.number))
+        return Interval(view, events)
+
+    def _drifted(self, intake: Intake, at_ms: int) -> Alarm | None:
+        """Whether those who came in this interval, or everybody, are others than the model was made of."""
+        model = self._learner.model
+        if model is None:
+            return None
+        distances = {}
+        for hashed, (_, raw) in intake.sample.by_hash():
+            point = model.scaling.place(raw)
+            distances[f"{hashed:016x}"] = min(dist(point, cluster.centroid) for cluster in model.clusters)
+        alarm = self._drift.on_distances(distances, at_ms)
+        sketches = {one.feature: self._sketches.sketch(one.feature) for one in self._bins}
+        return alarm or (self._drift.on_distributions(self._bins, sketches, at_ms) if self._bins else None)
+
+    def _start_watching(self, at_ms: int) -> None:
+        """There are other clusters: what comes is held against what is so now."""
+        self._drift.on_model()
+        features = sorted({feature for feature, positive in self._questions if not positive})
+        found = (Bins.of(feature, self._sketches.sketch(feature), at_ms) for feature in features)
+        self._bins = [one for one in found if one is not None]
+
+    def _ask(self, at_ms: int) -> bool:
+        """Publish the thresholds that have moved; whether there are any."""
+        any_new = False
+        for (feature, positive), points in self._questions.items():
+            sketch = self._sketches.sketch(feature)
+            fresh = percentiles_of(feature, sketch, points, positive=positive)
+            any_new |= self._published.consider(fresh, sketch, at_ms) is not None
+        return any_new
+
+    def _view(self, thresholds: bool, *, changed: bool, at_ms: int) -> PopulationView | None:
+        """The next view, if it is time for one."""
+        shown, model = self._shown, self._learner.model
+        scores = self._scores.publish()
+        known = any(score is not None for score in scores.scores)
+        if not (thresholds or model is not None or known):
+            return None
+        due = (
+            shown is None
+            or thresholds
+            or changed
+            or _moved(shown.clusters, model) > self._settings.moved_by
+            or (known and shown.scores is None)
+            or at_ms - shown.at_ms >= self._settings.view_every_ms
+        )
+        if not due:
+            return None
+        self._number += 1
+        found = {key: self._published.in_force(key[0], positive=key[1]) for key in self._questions}
+        percentiles = {key: one for key, one in found.items() if one is not None}
+        self._shown = PopulationView(self._number, at_ms, percentiles, model, scores if known else None)
+        if known:
+            self._history.add(scores, at_ms)
+        return self._shown
+
+
+def _moved(old: ClusterModel | None, new: ClusterModel | None) -> float:
+    """How far the clusters have moved since they were shown, in scales; infinite if they are others."""
+    if old is None or new is None:
+        return 0.0 if old is new else float("inf")
+    if old.scaling != new.scaling or old.ids != new.ids:
+        return float("inf")
+    return max(dist(one.centroid, other.centroid) for one, other in zip(old.clusters, new.clusters, strict=True))

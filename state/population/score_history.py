@@ -1,0 +1,54 @@
+"""Versions of the scores that were in force: what they said of a customer is known when the outcome is.
+
+So a score is judged by what it said before anybody could know (prequential: Dawid, "The prequential approach", 1984),
+and customers have to carry no predictions around.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from state.packing import pack
+from state.population.labels import HORIZONS_MS, Example
+from state.population.score_inputs import vectors
+from state.population.score_packing import opened
+from state.population.score_version import ScoreVersion
+
+VERSION: Final = 1
+VERSIONS_MAX: Final = 256
+
+
+class ScoreHistory:
+    """Bound: VERSIONS_MAX versions of some 700 bytes; those that no example can ask for are let go."""
+
+    def __init__(self, packed: bytes | None = None) -> None:
+        """`packed`: what one before left.
+
+        Raises:
+            ValueError: a newer program wrote it.
+        """
+        self._versions: list[tuple[int, ScoreVersion]] = []
+        if packed is not None:
+            (rows,) = opened(packed, VERSION, "the history of the scores")
+            self._versions = [(from_ms, ScoreVersion.unpacked(one)) for from_ms, one in rows]
+
+    def packed(self) -> bytes:
+        """Versioned bytes."""
+        return pack([VERSION, [(from_ms, one.packed()) for from_ms, one in self._versions]])
+
+    def add(self, version: ScoreVersion, from_ms: int) -> None:
+        """From `from_ms` on this version is in force; times go forward."""
+        self._versions.append((from_ms, version))
+        oldest_ms = from_ms - max(HORIZONS_MS)
+        while len(self._versions) > 1 and (self._versions[1][0] <= oldest_ms or len(self._versions) > VERSIONS_MAX):
+            del self._versions[0]
+
+    def recalled(self, examples: Iterable[Example]) -> list[Example]:
+        """The examples with what was said of them; None where no version was in force, or it said nothing."""
+        return [example._replace(said=self._said(example)) for example in examples]
+
+    def _said(self, example: Example) -> float | None:
+        for from_ms, version in reversed(self._versions):
+            if from_ms <= example.as_of_ms:
+                score = version.scores[example.target]
+                return None if score is None else score.probability(vectors.unpacked(example.inputs))
+        return None

@@ -1,0 +1,233 @@
+"""The population as a whole: from messages of customers to views and events."""
+
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import pytest
+from cluster_worlds import AXES, CENTRES, SETTINGS, kind_of, values
+from msgspec.structs import replace
+
+from schemas.settings import DAY_MS, HOUR_MS
+from state.packing import pack
+from state.population.axes import read_point
+from state.population.contributions import contribute
+from state.population.gather import Gathered, gathered
+from state.population.labels import BUYS, LAPSES, Example
+from state.population.population import Interval, PopulationLogic, PopulationSettings
+from state.population.publishing import PublishSettings
+from state.population.questions import questions
+from state.population.refusal import PopulationError
+from state.population.score_history import VERSIONS_MAX, ScoreHistory
+from state.population.score_inputs import score_inputs, vectors
+from state.population.score_version import ScoreVersion
+from state.population.scores import ScoreModel, ScoreSettings
+from state.population.snapshots import Message
+from state.rules.tree import Asked
+
+START_MS = 1_750_000_000_000
+USED = PopulationSettings(
+    clusters=SETTINGS,
+    moved_by=0.25,  # in scales: what sixty customers of a cluster move by chance is less
+    scores=ScoreSettings(examples_min=60, each_min=5),
+    percentiles=PublishSettings(tolerance=0.2, rank_tolerance=0.1),  # all are others in each interval, and they are few
+)
+ASKED = (Asked("percentile", ("views_30d", 80)), Asked("quartile", ("orders_30d",)))
+QUESTIONS = questions(ASKED)
+COUNTED = ("orders_30d", "sessions_30d", "views_30d")
+CUSTOMERS = 240
+
+
+class World:
+    """Customers of known kinds who all speak once in each interval."""
+
+    def __init__(self, seed: int = 1, told_after_ms: int = 7 * DAY_MS) -> None:
+        self.random, self.told_after_ms = Random(seed), told_after_ms
+        self.contributions: dict[str, bytes | None] = {}
+        self.now: dict[str, dict[str, Any]] = {}
+
+    def interval(
+        self, number: int, centres: tuple[tuple[int, ...], ...] = CENTRES, gone: frozenset[str] = frozenset()
+    ) -> Gathered:
+        messages = []
+        for at in range(CUSTOMERS):
+            name = f"c{at}"
+            as_of_ms = START_MS + number * HOUR_MS + self.random.randrange(HOUR_MS)
+            if name in gone:
+                features = None
+                self.now.pop(name, None)
+            else:
+                features = self.now[name] = values(centres[kind_of(at, len(centres))], self.random)
+            old = self.contributions.get(name)
+            deltas, self.contributions[name] = contribute(old, features, as_of_ms, COUNTED)
+            point = None if features is None else read_point(AXES, features)
+            if features is not None or old is not None:
+                examples = () if features is None else self.examples(name, as_of_ms, features)
+                messages.append(Message(name, as_of_ms, deltas.packed(), features is None, point, examples, 0))
+        return gathered(SETTINGS, messages)
+
+    def examples(self, name: str, as_of_ms: int, features: dict[str, Any]) -> tuple[bytes, ...]:
+        """Of a while ago, as if nothing had changed since: who views much, buys."""
+        inputs = vectors.packed(score_inputs(features))
+        bought = features["views_30d"] > 50
+        return (Example(as_of_ms - self.told_after_ms, name, BUYS, bought, inputs, None).packed(),)
+
+
+def lived(
+    logic: PopulationLogic, world: World, numbers: range, centres: tuple[tuple[int, ...], ...] = CENTRES
+) -> Iterator[Interval]:
+    for number in numbers:
+        yield logic.on_interval(world.interval(number, centres), START_MS + (number + 1) * HOUR_MS)
+
+
+def new_logic(packed: bytes | None = None, used: PopulationSettings = USED) -> PopulationLogic:
+    return PopulationLogic(used, QUESTIONS, packed)
+
+
+class TestViews:
+    """What all customers are shown, and how often."""
+
+    def test_the_first_one_has_it_all(self) -> None:
+        """Thresholds as a sorted list has them, to their precision; a cluster for each kind; scores soon."""
+        logic, world = new_logic(), World()
+        (interval,) = lived(logic, world, range(1))
+        view = interval.view
+        assert view is not None
+        views = sorted(one["views_30d"] for one in world.now.values())
+        exact = views[-(-80 * CUSTOMERS // 100) - 1]
+        threshold = view.percentiles["views_30d", False].percentile(80)
+        assert exact <= threshold <= exact * (1 + 1 / 256)
+        assert view.clusters is not None
+        assert len(view.clusters.clusters) == len(CENTRES)
+        assert view.scores is not None
+        assert [one.kind for one in interval.events] == ["born"] * len(CENTRES) + ["view"]
+
+    def test_seldom_when_nothing_changes(self) -> None:
+        """In four days of hours at most two a day, and nobody is born or dies."""
+        logic, world = new_logic(), World()
+        found = list(lived(logic, world, range(96)))
+        assert all(interval.events == [] or interval.view is not None for interval in found[1:])
+        kinds = [one.kind for interval in found[1:] for one in interval.events]
+        assert set(kinds) <= {"view"}
+        assert 3 <= len(kinds) <= 8
+        numbers = [interval.view.number for interval in found if interval.view is not None]
+        assert numbers == list(range(1, len(numbers) + 1))
+
+    def test_who_is_gone_is_counted_no_more(self) -> None:
+        """Neither in thresholds nor in the sample of the clusters."""
+        logic, world = new_logic(), World()
+        list(lived(logic, world, range(2)))
+        gone = frozenset(f"c{at}" for at in range(CUSTOMERS) if kind_of(at) == 1)
+        logic.on_interval(world.interval(2, gone=gone), START_MS + 3 * HOUR_MS)
+        day = logic.on_interval(gathered(SETTINGS, []), START_MS + 3 * HOUR_MS + 2 * DAY_MS)
+        assert day.view is not None
+        assert day.view.percentiles["views_30d", False].count == CUSTOMERS - len(gone)
+        assert day.view.clusters is not None
+        assert sum(one.size for one in day.view.clusters.clusters) == CUSTOMERS - len(gone)
+
+
+class TestDrift:
+    """Others than before."""
+
+    def test_found_and_learned(self) -> None:
+        """Two kinds change: an alarm within two days, none before, and it is what finds the new clusters."""
+        patient = replace(USED, clusters=replace(SETTINGS, recheck_every=1_000_000))
+        logic, world = new_logic(used=patient), World()
+        before = list(lived(logic, world, range(48)))
+        assert not [one for interval in before for one in interval.events if one.kind == "drift"]
+        others = (CENTRES[0], CENTRES[1], (3, 200, 2), (900, 300, 3), (900, 2, 400))
+        after = list(lived(logic, world, range(48, 96), others))
+        assert [one for interval in after for one in interval.events if one.kind == "drift"]
+        model = [interval.view.clusters for interval in after if interval.view is not None][-1]
+        assert model is not None
+        found = {model.assign(values(centre, Random(at))).cluster_id for at, centre in enumerate(others)}
+        assert len(found) == len(others) == len(model.clusters)
+
+
+class TestScores:
+    """Judged by what was said before the outcome was known."""
+
+    def test_quality_is_of_versions_in_force(self) -> None:
+        """None while all examples are of before the first version; then what is easy to foretell is foretold."""
+        for told_after_ms, judged in ((7 * DAY_MS, False), (2 * HOUR_MS, True)):
+            logic, world = new_logic(), World(told_after_ms=told_after_ms)
+            views = [one.view for one in lived(logic, world, range(60)) if one.view is not None]
+            scores = views[-1].scores
+            assert scores is not None
+            buys, lapses = scores.scores
+            assert lapses is None
+            assert buys is not None
+            assert (buys.quality is not None) == judged
+            if buys.quality is not None:
+                assert buys.quality.auc > 0.95
+
+
+class TestState:
+    """What is remembered."""
+
+    def test_a_restart_changes_nothing(self) -> None:
+        """Read again after each interval it goes on to the same bytes and says the same."""
+        steady, restarted, worlds = new_logic(), new_logic(), (World(), World())
+        for number in range(30):
+            (mine,), (theirs,) = (
+                list(lived(logic, world, range(number, number + 1)))
+                for logic, world in zip((steady, restarted), worlds, strict=True)
+            )
+            assert mine.events == theirs.events
+            assert (mine.view and mine.view.packed()) == (theirs.view and theirs.view.packed())
+            assert restarted.packed() == steady.packed()
+            restarted = new_logic(restarted.packed())
+            assert restarted.packed() == steady.packed()
+
+    def test_newer_bytes_are_refused(self) -> None:
+        """With a word about it."""
+        with pytest.raises(PopulationError, match="version 99"):
+            new_logic(pack([99]))
+
+
+class TestHistory:
+    """What was said of an example is what the version in force at its time says."""
+
+    def version(self, seed: int) -> ScoreVersion:
+        random, model = Random(seed), ScoreModel(ScoreSettings(examples_min=20, each_min=5))
+        inputs = [score_inputs({"views_30d": random.randint(0, 9), "orders_total": 1}) for _ in range(80)]
+        learnt = [
+            Example(at, f"c{at}", at % 2, random.random() < 0.4, vectors.packed(one), None)
+            for at, one in enumerate(inputs)
+        ]
+        model.learn(learnt, seed)
+        return model.publish()
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_versions_in_force(self, seed: int) -> None:
+        """Nothing before the first one; the newest one at or before the time of the example after that."""
+        random, history = Random(seed), ScoreHistory()
+        versions = [(at * 10 * HOUR_MS, self.version(seed * 100 + at)) for at in range(12)]
+        for from_ms, version in versions:
+            history.add(version, from_ms)
+            history = ScoreHistory(history.packed())
+        inputs = score_inputs({"views_30d": 3, "orders_total": 1})
+        for _ in range(50):
+            at_ms = random.choice((-1, 0, *(from_ms + random.randint(-1, 1) for from_ms, _ in versions)))
+            asked = Example(at_ms, "c", random.choice((BUYS, LAPSES)), True, vectors.packed(inputs), None)
+            (told,) = history.recalled([asked])
+            known = [version for from_ms, version in versions if from_ms <= at_ms]
+            if not known:
+                assert told.said is None
+                continue
+            score = known[-1].scores[asked.target]
+            kept = vectors.unpacked(asked.inputs)
+            assert told.said == (None if score is None else score.probability(kept))
+
+    def test_bounded(self) -> None:
+        """By number, and by the longest time that an example waits."""
+        version = self.version(1)
+        history = ScoreHistory()
+        for at in range(2 * VERSIONS_MAX):
+            history.add(version, at)
+        many = len(history.packed())
+        history.add(version, 2 * VERSIONS_MAX)
+        assert len(history.packed()) <= many + 16
+        history.add(version, 100 * DAY_MS)
+        history.add(version, 200 * DAY_MS)
+        assert len(history.packed()) < many / 50

@@ -18,6 +18,9 @@ ORDER = (
     "quantile_sketches", "drift_alarms", "population", "propensity",
 )  # fmt: skip
 
+MOST_ROWS = 64
+"""Of a benchmark; who wants to know more reads its file."""
+
 
 def main() -> None:
     """Replace what is between the marks.
@@ -30,22 +33,24 @@ def main() -> None:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"{PAGE} needs the two marks {BEGIN.strip()} and {END.strip()}")
-    documents = [json.loads(path.read_text(encoding="utf-8")) for path in _files()]
-    PAGE.write_text(before + begin + "".join(map(_section, documents)) + end + after, encoding="utf-8")
+    sections = (_section(json.loads(path.read_text(encoding="utf-8")), path.name) for path in _files())
+    PAGE.write_text(before + begin + "".join(sections) + end + after, encoding="utf-8")
 
 
 def _files() -> list[Path]:
     return [path for name in ORDER if (path := FOLDER / f"{name}.json").exists()]
 
 
-def _section(document: dict[str, Any]) -> str:
+def _section(document: dict[str, Any], file: str) -> str:
     rows = [Row(**row) for row in document["rows"]]
     lines = [
         f"\n### {document['title']}\n",
         "| " + " | ".join(HEADER) + " |",
         "| --- | ---: | ---: | ---: | --- | ---: |",
     ]
-    lines += ["| " + " | ".join(_indented(row.cells())) + " |" for row in rows]
+    lines += ["| " + " | ".join(_indented(row.cells())) + " |" for row in rows[:MOST_ROWS]]
+    if len(rows) > MOST_ROWS:
+        lines += ["", f"{len(rows) - MOST_ROWS} more rows are in [{file}](results/{file})."]
     lines += ["", *document["notes"], *([""] if document["notes"] else []), _machine(document), ""]
     return "\n".join(lines)
 

@@ -24,8 +24,7 @@ import numpy as np
 
 from benchmarks.population_data import Population, Snapshot, online_retail, simulated
 from benchmarks.results import Results
-from state.population.algorithms import AlgorithmName
-from state.population.cluster_settings import ClusterSettings
+from state.population.cluster_settings import AlgorithmName, ClusterSettings
 from state.population.intake import Intake
 from state.population.learning import PopulationLearner
 from state.population.model import ClusterModel

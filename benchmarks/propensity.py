@@ -40,9 +40,10 @@ from state.population.calibration import FITS
 from state.population.labels import TARGETS, Example
 from state.population.reliability import Reliability
 from state.population.score_inputs import score_inputs, vectors
-from state.population.score_learner import LearnerSettings, ScoreLearner
+from state.population.score_learner import ScoreLearner
+from state.population.score_settings import LearnerSettings, ScoreSettings
 from state.population.score_version import Score, ScoreVersion
-from state.population.scores import ScoreModel, ScoreSettings
+from state.population.scores import ScoreModel
 
 EVERY_MS = 7 * DAY_MS  # from one snapshot of a customer to the next
 RETAIL = Path(__file__).parents[1] / "examples" / "online_retail.csv.xz"

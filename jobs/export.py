@@ -29,6 +29,7 @@ def _profiles(store: Store) -> Iterator[dict[str, Any]]:
             "as_of_ms": profile["as_of_ms"],
             "features": profile["features"],
             "segments": sorted(profile["segments"]),
+            **{name: profile[name] for name in ("cluster", "scores") if name in profile},
         }
 
 

@@ -7,8 +7,16 @@
                  +-> ITEM -> PUBLISH -> REDIS
                        +-> REDIS
 
-A live job has a second source, control records, which reach every subtask of CUSTOMER through CONTROL; and an operator
-PUBLISHED behind all that write to Redis, which says there what was written as of a moment that was asked for.
+With a population::
+
+    CUSTOMER -> GATHER -> POPULATION -> REDIS, model records
+        |                     | views, broadcast
+        +-> ASSIGN <----------+
+              +-> REDIS, segment changes, memberships
+
+A live job has a second source, control records, which reach every subtask of CUSTOMER, POPULATION and ASSIGN through
+CONTROL; and an operator PUBLISHED behind all that write to Redis, which says there what was written as of a moment that
+was asked for.
 """
 
 from collections.abc import Callable
@@ -21,12 +29,24 @@ from pyflink.datastream import DataStream, KeyedStream, OutputTag
 from pyflink.java_gateway import get_gateway
 from pyflink.table import Schema, StreamTableEnvironment
 
+from operators.assign import STATE as ASSIGN_STATE
+from operators.assign import AssignOperator
 from operators.bytes_state import bytes_by_string
 from operators.controlled import STATE as CONTROL_STATE
 from operators.controlled import ControlFactory, ControlledCustomerOperator, ControlOperator
 from operators.customer import CustomerBinding, CustomerOperator
+from operators.gather import GatherOperator
 from operators.item import ItemOperator
-from operators.logic import CustomerFactory, ItemFactory, PublishFactory
+from operators.logic import (
+    AssignFactory,
+    CustomerFactory,
+    GatherFactory,
+    ItemFactory,
+    MergerFactory,
+    PublishFactory,
+    SnapshotFactory,
+)
+from operators.population import PopulationOperator
 from operators.publish import PublishOperator
 from operators.published import PublishedOperator
 from operators.redis_connection import RedisTarget
@@ -35,16 +55,22 @@ from operators.tags import (
     CHANGE_RECORDS,
     COUNTS,
     MEMBERSHIP_RECORDS,
+    MODEL_RECORDS,
+    MODELS,
     NOTHING,
     REDIS,
     REJECTED,
     REJECTED_RECORDS,
     SEGMENT_CHANGES,
     SIMILAR_RECORDS,
+    SNAPSHOTS,
+    STANDINGS,
     TOTALS,
 )
 from operators.types import BYTES, KEYED_BYTES
 
+_OF_ASSIGN = (SEGMENT_CHANGES, CHANGE_RECORDS, MEMBERSHIP_RECORDS)
+"""Tags that ASSIGN has in common with CUSTOMER."""
 MAX_PARALLELISM = 128
 """Fixed for ever: state is divided into so many groups of keys."""
 
@@ -52,6 +78,16 @@ Source = Callable[[StreamTableEnvironment], DataStream]
 """Gives a stream of (subject, payload) with event times and watermarks; payload: place, 0x1F, raw bytes."""
 Sink = Callable[[DataStream, str], None]
 """Takes a stream and a uid, and brings what is in it somewhere: JSON lines, or (key, JSON) records of a live job."""
+
+
+@dataclass(frozen=True, slots=True)
+class PopulationLogics:
+    """What the operators of the population bind. The customers' logic must give out standings with them."""
+
+    snapshots: SnapshotFactory
+    gather: GatherFactory
+    merger: MergerFactory
+    assign: AssignFactory
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +99,7 @@ class Logics:
     publish: PublishFactory | None = None
     control: ControlFactory | None = None
     """Needed with a control source."""
+    population: PopulationLogics | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +114,8 @@ class Outlets:
     """Records of a live job."""
     similar: Sink | None = None
     """Records of a live job."""
+    models: Sink | None = None
+    """Of a population: lines of a run that ends, records of a live job."""
     redis: RedisTarget | None = None
 
 
@@ -108,13 +147,19 @@ class Graph:
         records: DataStream | None = None
         if control is not None and logics.control is not None:
             records = self._control(control, logics.control)
-        customers = self._customers(source, logics.customer, records)
+        customers = self._customers(source, logics, records)
+        assigned: DataStream | None = None
+        written = [self.to_redis(side_output(customers, REDIS), "customer")]
+        if logics.population is not None:
+            models, assigned = self._population(customers, logics.population, records)
+            written += [self.to_redis(side_output(models, REDIS), "population"), self.to_redis(assigned, "assign")]
         for tag, sink in self._side_outputs():
             outputs = side_output(customers, tag)
             if tag is REJECTED_RECORDS and records is not None:
                 outputs = outputs.union(side_output(records, tag))
+            if assigned is not None and tag in _OF_ASSIGN:
+                outputs = outputs.union(side_output(assigned, tag))
             (sink or discard)(outputs, tag.tag_id)
-        written = [self.to_redis(side_output(customers, REDIS), "customer")]
         if logics.item is None or logics.publish is None:
             discard(customers, "items")
         else:
@@ -142,9 +187,10 @@ class Graph:
         records = keyed(source(self._tables)).process(ControlOperator(factory), output_type=KEYED_BYTES)
         return records.name("control").uid("control").set_parallelism(1)
 
-    def _customers(self, source: Source, factory: CustomerFactory, control: DataStream | None) -> DataStream:
-        options = self._options
-        binding = CustomerBinding(options.bounded, self._keys, options.progress_dir)
+    def _customers(self, source: Source, logics: Logics, control: DataStream | None) -> DataStream:
+        options, factory = self._options, logics.customer
+        snapshots = None if logics.population is None else logics.population.snapshots
+        binding = CustomerBinding(options.bounded, self._keys, options.progress_dir, snapshots)
         events = keyed(source(self._tables))
         if control is None:
             customers = events.process(CustomerOperator(factory, binding), output_type=KEYED_BYTES)
@@ -153,6 +199,27 @@ class Graph:
             operator = ControlledCustomerOperator(factory, binding)
             customers = events.connect(records).process(operator, output_type=KEYED_BYTES)
         return customers.name("customer").uid("customer")
+
+    def _population(
+        self, customers: DataStream, logics: PopulationLogics, control: DataStream | None
+    ) -> tuple[DataStream, DataStream]:
+        """What POPULATION and ASSIGN give out."""
+        options = self._options
+        snapshots = keyed(side_output(customers, SNAPSHOTS), in_place=True)
+        gathered = snapshots.process(GatherOperator(logics.gather), output_type=KEYED_BYTES)
+        gathered.name("gather").uid("gather")
+        parcels = gathered if control is None else gathered.union(control)
+        merger = PopulationOperator(logics.merger, bounded=options.bounded)
+        in_place = options.one_subtask and control is None
+        models = keyed(parcels, in_place=in_place).process(merger, output_type=KEYED_BYTES)
+        models.name("population").uid("population").set_parallelism(1)
+        tag = MODELS if options.bounded else MODEL_RECORDS
+        (self._outlets.models or discard)(side_output(models, tag), tag.tag_id)
+        told = (models if control is None else models.union(control)).broadcast(bytes_by_string(ASSIGN_STATE))
+        standings = keyed(side_output(customers, STANDINGS), in_place=True)
+        operator = AssignOperator(logics.assign, bounded=options.bounded, keys=self._keys)
+        assigned = standings.connect(told).process(operator, output_type=KEYED_BYTES)
+        return models, assigned.name("assign").uid("assign")
 
     def _items(self, customers: DataStream, factory: ItemFactory) -> DataStream:
         options = self._options

@@ -9,7 +9,8 @@ from typing import BinaryIO
 from jobs.runtime.valkey import SNAPSHOT
 
 SEGMENT_CHANGES, REJECTED, SUMMARY = "segment-changes.jsonl", "rejected.jsonl", "summary.json"
-NAMES = (SEGMENT_CHANGES, REJECTED, SNAPSHOT, SUMMARY)
+MODELS = "models.jsonl"
+NAMES = (SEGMENT_CHANGES, REJECTED, MODELS, SNAPSHOT, SUMMARY)
 _PART = ".part"
 
 

@@ -14,7 +14,7 @@ import msgspec
 from jobs.currency import currency_of
 from jobs.file_results import joined
 from jobs.intake import Intake, fill_spool
-from jobs.outputs import REJECTED, SEGMENT_CHANGES, SUMMARY, OutputFolder, output_folder
+from jobs.outputs import MODELS, REJECTED, SEGMENT_CHANGES, SUMMARY, OutputFolder, output_folder
 from jobs.runtime.flink import JobResult, JobSpec, prepare, run_job
 from jobs.runtime.gateway import Gateway
 from jobs.runtime.valkey import SNAPSHOT, EmbeddedValkey
@@ -105,7 +105,7 @@ def run(plan: RunPlan, folder: Path, progress: Progress) -> Summary:
         if valkey is not None:
             valkey.save(out.part(SNAPSHOT))
         summary = _summary(plan, settings, intake, as_of_ms)
-        _collect(summary, result, out, plan.rules)
+        _collect(summary, result, out, _segments(plan), with_models=_with_population(plan))
         summary.wall_s = round(time.monotonic() - began, 3)
         summary.check()  # before anything of the run before is replaced
         text = json.dumps(summary.as_dict(), indent=2, ensure_ascii=False) + "\n"
@@ -181,19 +181,40 @@ def _write_meta(target: RedisTarget, plan: RunPlan, settings: Settings, as_of_ms
     RedisConnection(target).send([meta_write(as_of_ms, fields)])
 
 
-def _collect(summary: Summary, result: JobResult, out: OutputFolder, rules: RuleSet) -> None:
+def _segments(plan: RunPlan) -> tuple[str, ...]:
+    """Those that run, in the file's order."""
+    waiting = {} if _with_population(plan) else dict(plan.rules.waiting)
+    return tuple(one.name for one in plan.rules.segments if one.name not in waiting)
+
+
+def _with_population(plan: RunPlan) -> bool:
+    from state.population.settings import population_settings  # needs NumPy
+
+    return population_settings(plan.settings).enabled
+
+
+def _collect(
+    summary: Summary, result: JobResult, out: OutputFolder, segments: tuple[str, ...], *, with_models: bool
+) -> None:
     """Everything that the job left in its folder."""
     summary.add_counts(joined(result.counts))
     summary.add_rejected(out.write(REJECTED, joined(result.rejected)))
     summary.members, summary.segment_changes = _members(
-        out.write(SEGMENT_CHANGES, joined(result.segment_changes)), rules
+        out.write(SEGMENT_CHANGES, joined(result.segment_changes)), segments
     )
+    if with_models:
+        summary.views = _views(out.write(MODELS, joined(result.models)))
     summary.events_per_s = round(result.processed / result.wall_s, 1) if result.wall_s else 0.0
 
 
-def _members(changes: Iterable[bytes], rules: RuleSet) -> tuple[dict[str, int], int]:
+def _views(events: Iterable[bytes]) -> int:
+    """How often something new was said of the population."""
+    return sum(msgspec.json.decode(line)["kind"] == "view" for line in events)
+
+
+def _members(changes: Iterable[bytes], segments: tuple[str, ...]) -> tuple[dict[str, int], int]:
     """How many customers each segment has in the end, the changes replayed as any subscriber would; and the changes."""
-    members: dict[str, set[str]] = {name: set() for name in rules.names}
+    members: dict[str, set[str]] = {name: set() for name in segments}
     decode = msgspec.json.Decoder(SegmentChange).decode
     count = 0
     for line in changes:
@@ -213,5 +234,5 @@ def _summary(plan: RunPlan, settings: Settings, intake: Intake, as_of_ms: int) -
         as_of_ms=as_of_ms,
         currency=settings.currency,
         rule_version=plan.rules.version,
-        waiting=dict(plan.rules.waiting),
+        waiting={} if _with_population(plan) else dict(plan.rules.waiting),
     )

@@ -36,6 +36,10 @@ class Store:
         """An item's neighbours, or None."""
         return unpack_versioned(self.client.get(self.keys.similar(relation, item_id)))
 
+    def model(self, name: str) -> dict[str, Any] | None:
+        """What was learned of all customers together, under one name (state/population/telling.py), or None."""
+        return unpack_versioned(self.client.get(self.keys.model(name)))
+
     def members(self, segment: str) -> list[tuple[str, int]]:
         """A segment's members and since when, by id."""
         found = self.client.zrange(self.keys.segment(segment), 0, -1, withscores=True)

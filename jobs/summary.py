@@ -27,6 +27,8 @@ class Summary:
     """Those of whom at least one event was applied."""
     segment_changes: int = 0
     refunds_without_order: int = 0
+    views: int = 0
+    """Versions of what was known of the population."""
     as_of_ms: int | None = None
     currency: str = ""
     rule_version: str = ""

@@ -86,6 +86,11 @@ class Topics:
         return self._topic("similar-items", "relation|item", _COMPACTED)
 
     @property
+    def models(self) -> Topic:
+        """What is new of the population: versions, clusters that come and go, drift."""
+        return self._topic("models", "kind of event", _KEPT)
+
+    @property
     def control(self) -> Topic:
         """Rules and settings for running jobs; one partition, so that there is one order."""
         return self._topic("control", "rules, settings", _KEPT, 1)
@@ -99,6 +104,7 @@ class Topics:
             self.segment_memberships,
             self.events_rejected,
             self.similar_items,
+            self.models,
             self.control,
         )
 

@@ -8,6 +8,7 @@ from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
+from operators.broadcast_view import BroadcastView
 from operators.bytes_state import as_they_are, bytes_by_string, writable
 from operators.customer import CustomerBinding, Customers
 from operators.every_key import every_key, watermark_ms
@@ -123,53 +124,8 @@ class ControlledCustomerOperator(Shipped, Customers, KeyedBroadcastProcessFuncti
 
     def _woken(self, step: Step) -> Iterable[Any]:
         wake_ms, outputs = step
+        if self._snapshots is not None:
+            self._snapshots.follow(self._logic.asks())
         if wake_ms is not None:
             self._every_key(wake_ms)
         return self._emitted(outputs)
-
-
-class BroadcastView:
-    """Broadcast state that can be changed at any time.
-
-    Flink hands out a writable view with a control record only. What is put before that is kept, and written then; the
-    same would be put again after a restart.
-    """
-
-    def __init__(self) -> None:
-        self._unwritten: dict[str, bytes | None] = {}
-        self._state: Any = None
-        self._writable = False
-
-    def read_from(self, state: Any) -> None:
-        """Use a view that can be read."""
-        self._state = state
-
-    def write_to(self, state: Any) -> None:
-        """Use a view that can be written."""
-        self._state, self._writable = state, True
-        for key, packed in self._unwritten.items():
-            self._set(key, packed)
-        self._unwritten.clear()
-
-    def get(self, key: str) -> bytes | None:
-        """A value, or None."""
-        if key in self._unwritten:
-            return self._unwritten[key]
-        packed: bytes | None = self._state.get(key)
-        return packed
-
-    def put(self, key: str, packed: bytes) -> None:
-        """Keep a value."""
-        self._set(key, packed)
-
-    def remove(self, key: str) -> None:
-        """Forget a value."""
-        self._set(key, None)
-
-    def _set(self, key: str, packed: bytes | None) -> None:
-        if not self._writable:
-            self._unwritten[key] = packed
-        elif packed is None:
-            self._state.remove(key)
-        else:
-            self._state.put(key, packed)

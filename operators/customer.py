@@ -9,12 +9,13 @@ from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from operators.garbage import collect_seldom
-from operators.logic import Channel, CustomerFactory, Output
+from operators.logic import Channel, CustomerFactory, Output, SnapshotFactory
 from operators.metrics import CustomerMetrics
 from operators.own_key import own_key
 from operators.progress import Progress
 from operators.shipping import Shipped
 from operators.short_way import take_short_way
+from operators.snapshots import Snapshots
 from operators.stores import FlinkKeyedStore
 from operators.tags import (
     CHANGE_RECORDS,
@@ -24,6 +25,7 @@ from operators.tags import (
     REJECTED,
     REJECTED_RECORDS,
     SEGMENT_CHANGES,
+    STANDINGS,
 )
 from operators.types import END_OF_TIME_MS
 
@@ -38,6 +40,8 @@ class CustomerBinding:
     """One of each group of keys, in the order of groups: between them they lead to every subtask of any operator."""
     progress_dir: Path | None = None
     """Where the number of processed events is shown, for a launcher on the same machine."""
+    snapshots: SnapshotFactory | None = None
+    """With a population: what is told of the standings that the logic gives out."""
 
 
 class Customers:
@@ -55,6 +59,10 @@ class Customers:
         self._on_event, self._on_timer = logic.on_event, logic.on_timer
         self._store = FlinkKeyedStore(runtime_context, "customer")
         self._bounded, self._own_key = binding.bounded, own_key(runtime_context, binding.keys)
+        self._snapshots: Snapshots | None = None
+        if binding.snapshots is not None:
+            self._snapshots = Snapshots(binding.snapshots, runtime_context, self._own_key)
+            self._snapshots.follow(logic.asks())
         self._progress = Progress(binding.progress_dir)
         self._metrics = CustomerMetrics(runtime_context, logic.tally)
         self._with_last_timer: set[str] = set()
@@ -71,16 +79,18 @@ class Customers:
             timers.register_event_time_timer(END_OF_TIME_MS)
         self._progress.step()
         self._metrics.processed(ctx)
-        return self._emitted(outputs) if outputs else ()
+        return self._emitted(outputs, timers) if outputs else ()
 
     def timer_of(self, key: str, timestamp: int, ctx: Any) -> Any:
         """Time has passed for one key."""
         timers = ctx.timer_service()
+        told = () if self._snapshots is None else self._snapshots.timer(key, timestamp, timers)
         wake_ms, outputs = self._on_timer(key, timestamp, timers.current_watermark(), self._store)
         self._metrics.passed()
         if wake_ms is not None:
             timers.register_event_time_timer(wake_ms)
-        return self._emitted(outputs) if outputs else ()
+        closing = timestamp == END_OF_TIME_MS
+        return (*told, *self._emitted(outputs, timers, closing=closing)) if outputs else told
 
     def close(self) -> None:
         """Show the last count."""
@@ -88,12 +98,16 @@ class Customers:
             self._progress.close()
             self._metrics.show()
 
-    def _emitted(self, outputs: Any) -> Iterator[Any]:
+    def _emitted(self, outputs: Any, timers: Any = None, *, closing: bool = False) -> Iterator[Any]:
         output: Output
         for output in outputs:
             channel, key, payload = output
             if channel == Channel.ITEM:
                 yield Row(key, payload)
+            elif channel == Channel.STANDING:
+                yield STANDINGS, Row(key, payload)
+                if self._snapshots is not None:
+                    yield from self._snapshots.standing(key, payload, timers, closing=closing)
             elif channel == Channel.REDIS:
                 yield REDIS, Row(self._own_key, payload)
             elif channel == Channel.ANNOUNCEMENT:

@@ -4,19 +4,26 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from state.channels import Channel, Output
-from state.tally import CustomerTally
+from state.population.snapshots import Message
+from state.population.standing import Standing
+from state.rules.tree import Asked
+from state.tally import AssignTally, CustomerTally, MergerTally
 
 __all__ = [
+    "AssignFactory",
     "Channel",
     "CustomerFactory",
     "CustomerLogic",
+    "GatherFactory",
     "ItemFactory",
     "ItemLogic",
     "KeyedStore",
+    "MergerFactory",
     "Output",
     "PendingStore",
     "PublishFactory",
     "PublishLogic",
+    "SnapshotFactory",
     "Step",
     "Totals",
     "ValueStore",
@@ -44,6 +51,7 @@ class CustomerLogic(Protocol):
 
     def on_event(self, key: str, payload: bytes, watermark_ms: int, store: KeyedStore) -> Step: ...
     def on_timer(self, key: str, time_ms: int, watermark_ms: int, store: KeyedStore) -> Step: ...
+    def asks(self) -> Iterable[Asked]: ...
 
 
 class PendingStore(Protocol):
@@ -92,7 +100,59 @@ class PublishLogic(Protocol):
     def on_end(self, key: str, totals: Totals, store: ValueStore) -> Iterable[Output]: ...
 
 
+class SnapshotLogic(Protocol):
+    """Beside a customer's logic: what is told of its standings."""
+
+    def count(self, features: Iterable[str]) -> None: ...
+    def on_standing(
+        self, key: str, standing: Standing, watermark_ms: int, store: ValueStore, *, closing: bool = False
+    ) -> tuple[int | None, Message | None]: ...
+    def on_timer(
+        self, key: str, time_ms: int, watermark_ms: int, store: ValueStore
+    ) -> tuple[int | None, Message | None]: ...
+
+
+class MessageStore(Protocol):
+    """Messages that wait, in order of arrival."""
+
+    def pending(self) -> list[bytes]: ...
+    def append(self, message: bytes) -> None: ...
+    def drop_pending(self) -> None: ...
+
+
+class GatherLogic(Protocol):
+    """Puts together what comes in an interval."""
+
+    def on_message(self, message: bytes, watermark_ms: int, store: MessageStore) -> int: ...
+    def on_time(self, time_ms: int, store: MessageStore) -> bytes | None: ...
+
+
+class MergerLogic(Protocol):
+    """Learns; outputs go to VIEW, MODEL and REDIS."""
+
+    tally: MergerTally
+
+    def on_parcel(self, payload: bytes, watermark_ms: int, store: PendingStore) -> int: ...
+    def on_control(self, raw: bytes, store: PendingStore) -> None: ...
+    def on_time(self, time_ms: int, store: PendingStore) -> Iterable[Output]: ...
+
+
+class AssignLogic(Protocol):
+    """Sees customers with what was broadcast; `on_start` and `on_broadcast` say whether every key is to be woken."""
+
+    tally: AssignTally
+
+    def on_start(self, kept: Totals) -> bool: ...
+    def on_broadcast(self, payload: bytes, kept: Totals) -> bool: ...
+    def on_standing(self, key: str, payload: bytes, watermark_ms: int, store: ValueStore) -> Step: ...
+    def on_timer(self, key: str, time_ms: int, watermark_ms: int, store: ValueStore) -> Step: ...
+
+
 CustomerFactory = Callable[[], CustomerLogic]
 """Makes the logic in the operator: a module-level function, or a functools.partial of one with picklable settings."""
 ItemFactory = Callable[[], ItemLogic]
 PublishFactory = Callable[[], PublishLogic]
+SnapshotFactory = Callable[[], SnapshotLogic]
+GatherFactory = Callable[[], GatherLogic]
+MergerFactory = Callable[[], MergerLogic]
+AssignFactory = Callable[[], AssignLogic]

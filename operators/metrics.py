@@ -10,10 +10,10 @@ quantiles come of them by `histogram_quantile`. docs/metrics.md has every name.
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from state.tally import ControlTally, CustomerTally
+from state.tally import AssignTally, ControlTally, CustomerTally, MergerTally
 
 GROUP = "segmill"
 Total = tuple[tuple[str, ...], int]
@@ -80,6 +80,20 @@ class Exporter:
         return group.counter(path[-1])
 
 
+class NowAndThen:
+    """Brings counters up to date every fifth of a second while anything is done."""
+
+    def __init__(self, show: Callable[[], None]) -> None:
+        self._show, self._due_s = show, 0.0
+
+    def __call__(self) -> None:
+        """Something was done."""
+        now_s = time.monotonic()
+        if now_s >= self._due_s:
+            self._due_s = now_s + _EVERY_S
+            self._show()
+
+
 class ControlMetrics:
     """What the CONTROL operator shows; records come seldom, so each is shown at once."""
 
@@ -102,7 +116,7 @@ class CustomerMetrics:
         self._delay = Distribution("event_to_change_ms", DURATIONS_MS)
         self._history = 0
         self._at_once = tally.at_once
-        self._due_s = 0.0
+        self._now_and_then = NowAndThen(self.show)
         self.show()
 
     def processed(self, ctx: Any) -> None:
@@ -112,11 +126,8 @@ class CustomerMetrics:
         self.passed()
 
     def passed(self) -> None:
-        """Something was done; counters are brought up to date every fifth of a second while anything is."""
-        now_s = time.monotonic()
-        if now_s >= self._due_s:
-            self._due_s = now_s + _EVERY_S
-            self.show()
+        """Something was done."""
+        self._now_and_then()
 
     def show(self) -> None:
         """Bring the counters up to date."""
@@ -137,11 +148,46 @@ class CustomerMetrics:
             yield ("outcome", outcome, "events"), getattr(tally, outcome)
         yield ("outcome", "rejected", "events"), sum(tally.rejected.values())
         yield from _rejected(tally.rejected)
-        for (segment, entered), count in tally.changes.items():
-            yield ("segment", segment, "change", "entered" if entered else "left", "changes"), count
+        yield from _changes(tally.changes)
         yield ("profile_writes",), tally.profiles
         yield from self._delay.totals()
         yield ("changes_of_history",), self._history
+
+
+class PopulationMetrics:
+    """What the POPULATION operator shows; its intervals are long, so each is shown at once."""
+
+    def __init__(self, runtime_context: Any, tally: MergerTally) -> None:
+        """`tally`: what the logic counts with."""
+        self._tally, self._exporter = tally, Exporter(runtime_context)
+        self.show()
+
+    def show(self) -> None:
+        """Bring the counters up to date."""
+        self._exporter.show(self._totals())
+
+    def _totals(self) -> Iterator[Total]:
+        yield ("population_intervals",), self._tally.intervals
+        for kind, count in self._tally.events.items():
+            yield ("kind", kind, "population_events"), count
+
+
+class AssignMetrics:
+    """What the ASSIGN operator shows."""
+
+    def __init__(self, runtime_context: Any, tally: AssignTally) -> None:
+        """`tally`: what the logic counts with."""
+        self._tally, self._exporter = tally, Exporter(runtime_context)
+        self.passed = NowAndThen(self.show)
+        self.show()
+
+    def show(self) -> None:
+        """Bring the counters up to date."""
+        self._exporter.show(self._totals())
+
+    def _totals(self) -> Iterator[Total]:
+        yield from _changes(self._tally.changes)
+        yield ("population_views",), self._tally.views
 
 
 class WriterMetrics:
@@ -175,6 +221,11 @@ class WriterMetrics:
         yield ("redis_waits",), self._waits
         yield from self._durations.totals()
         yield from self._sizes.totals()
+
+
+def _changes(by_segment: Mapping[tuple[str, bool], int]) -> Iterator[Total]:
+    for (segment, entered), count in by_segment.items():
+        yield ("segment", segment, "change", "entered" if entered else "left", "changes"), count
 
 
 def _rejected(by_reason: Mapping[str, int]) -> Iterator[Total]:

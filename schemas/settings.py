@@ -3,6 +3,7 @@
 import tomllib
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -48,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Two purchases of a customer at most this far apart go together."""
     redis_prefix: str = "segmill:"
     """Stands before every Redis key."""
+    population: dict[str, Any] = {}
+    """What is learned of all customers together: state/population/settings.py says what may stand here."""
 
 
 _AT_LEAST = {

@@ -32,9 +32,10 @@ class WriteKind(IntEnum):
     POPULAR = 3
     META = 4
     PUBLISHED = 5
+    MODEL = 6
 
 
-_PROFILE, _TOMBSTONE, _SIMILAR, _POPULAR, _META, _PUBLISHED = (int(kind) for kind in WriteKind)
+_PROFILE, _TOMBSTONE, _SIMILAR, _POPULAR, _META, _PUBLISHED, _MODEL = (int(kind) for kind in WriteKind)
 
 
 def profile_write(
@@ -91,3 +92,8 @@ def meta_write(as_of_ms: int, fields: Mapping[str, str]) -> bytes:
 def published_write(control_id: str, as_of_ms: int) -> bytes:
     """That all writes as of a moment, asked for under this name, have been made."""
     return _encode((_PUBLISHED, control_id, as_of_ms))
+
+
+def model_write(name: str, version: int, as_of_ms: int, body: dict[str, Any]) -> bytes:
+    """What was learned of all customers together, under one name."""
+    return _encode((_MODEL, name, pack_versioned(version, as_of_ms, body)))

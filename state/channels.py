@@ -29,7 +29,11 @@ class Channel(IntEnum):
     """A JSON line of an item's list, empty: withdrawn; key: `relation|item`. Live jobs only."""
     CONTROL = 9
     """A control record that can take effect, for all customers to know."""
-    STANDING = 11
-    """What a customer's own facts say, for those who know the population (state/population/standing.py)."""
     ANNOUNCEMENT = 10
     """That all items have to publish at a moment (state/publications.py): for every subtask of their operators."""
+    STANDING = 11
+    """What a customer's own facts say, for those who know the population (state/population/standing.py)."""
+    VIEW = 12
+    """A new view of the population (state/population/view.py), for all customers to know."""
+    MODEL = 13
+    """A JSON record of what is new of the population; key: its kind."""

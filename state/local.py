@@ -61,7 +61,7 @@ class LocalRun:
             store = self.stores[key] = DictStore()
         wake_ms, outputs = self.logic.on_event(key, payload, self.watermark_ms, store)
         if wake_ms is not None:
-            self._register(wake_ms, key)
+            self.register(wake_ms, key)
         if time_ms is not None and time_ms - self._out_of_orderness_ms > self.watermark_ms:
             before_ms, self.watermark_ms = self.watermark_ms, time_ms - self._out_of_orderness_ms
             if before_ms < 0 and self._has_control:
@@ -102,7 +102,7 @@ class LocalRun:
 
     def _wake_all(self, time_ms: int | None) -> None:
         for key in self.stores if time_ms is not None else ():
-            self._register(time_ms or 0, key)
+            self.register(time_ms or 0, key)
 
     def close(self) -> Iterator[Output]:
         """The end of the input: every timer that is left, then, in a bounded run, the last one of every key."""
@@ -113,7 +113,8 @@ class LocalRun:
         for key in self.stores:
             yield from self.logic.on_timer(key, NEVER_MS, self.watermark_ms, self.stores[key])[1]
 
-    def _register(self, time_ms: int, key: str) -> None:
+    def register(self, time_ms: int, key: str) -> None:
+        """An event-time timer of a key."""
         timer = (time_ms, key)
         if timer not in self._registered:
             self._registered.add(timer)
@@ -127,5 +128,5 @@ class LocalRun:
             wake_ms, outputs = self.logic.on_timer(key, time_ms, self.watermark_ms, self.stores[key])
             said += outputs
             if wake_ms is not None:
-                self._register(wake_ms, key)
+                self.register(wake_ms, key)
         return said

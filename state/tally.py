@@ -59,3 +59,35 @@ class CustomerTally:
             changes[way] = changes.get(way, 0) + 1
             if turn.cause[0] in _AT_ONCE:
                 self.at_once += 1
+
+
+class AssignTally:
+    """What was said of segments that ask about the population."""
+
+    __slots__ = ("changes", "views")
+
+    def __init__(self, segments: Iterable[str] = ()) -> None:
+        """`segments`: those that are shown before anybody has turned."""
+        self.changes: dict[tuple[str, bool], int] = {(name, way): 0 for name in segments for way in (True, False)}
+        """By (segment, whether entered)."""
+        self.views = 0
+        """Views of the population that came into force."""
+
+    def turned(self, segment: str, *, entered: bool) -> None:
+        """This change is said now."""
+        way = (segment, entered)
+        self.changes[way] = self.changes.get(way, 0) + 1
+
+
+class MergerTally:
+    """What was learned of the population, by kind of event."""
+
+    __slots__ = ("events", "intervals")
+
+    def __init__(self) -> None:
+        self.events: dict[str, int] = dict.fromkeys(("view", "drift", "born", "died", "split", "merged"), 0)
+        self.intervals = 0
+
+    def happened(self, kind: str) -> None:
+        """One more of them."""
+        self.events[kind] = self.events.get(kind, 0) + 1

@@ -9,7 +9,7 @@ import click
 
 from jobs.commands.flink_options import LengthParam
 from jobs.commands.kafka_options import kafka_options, prefix_option
-from jobs.commands.options import redis_option, settings_from, settings_options, with_password
+from jobs.commands.options import population_option, redis_option, settings_from, settings_options, with_password
 from jobs.kafka_client import kafka_target
 from jobs.live.settings import CHECKPOINT_EVERY_MS, NAME, QUIET_AFTER_MS, LiveSpec
 from jobs.topics import Topics
@@ -43,6 +43,7 @@ def job_options(command: F) -> F:
                          default=f"{QUIET_AFTER_MS // 1000}s", show_default=True,
                          help="A partition silent for so long holds nobody back; if all are, time goes on by the "
                          "clock."),
+            population_option,
             settings_options,
         ]
     ):  # fmt: skip
@@ -65,13 +66,14 @@ def live_spec(
     currency: str | None,
     rates: tuple[tuple[str, Decimal], ...],
     lateness_days: float | None,
+    population: bool | None,
 ) -> LiveSpec:
     """What the options say.
 
     Raises:
         click.ClickException, RuleError, KafkaProblem, RedisFailure: one of them cannot be used.
     """
-    settings, _ = settings_from(settings_file, currency, rates, lateness_days)
+    settings, _ = settings_from(settings_file, currency, rates, lateness_days, population)
     rules = load_rules(rules_file)
     return LiveSpec(
         kafka=kafka_target(bootstrap, kafka_config),

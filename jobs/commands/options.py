@@ -118,11 +118,22 @@ def settings_options(command: F) -> F:
     return command
 
 
+def population_option(command: F) -> F:
+    """--population, which wins over the settings file."""
+    return click.option(
+        "--population/--no-population",
+        default=None,
+        help="Whether to learn percentiles, clusters and scores of all customers, and to run the segments that ask "
+        "about them (docs/population.md). Default: as the settings say.",
+    )(command)
+
+
 def settings_from(
     settings_file: Path | None,
     currency: str | None,
     rates: tuple[tuple[str, Decimal], ...],
     lateness_days: float | None,
+    population: bool | None = None,
 ) -> tuple[Settings, bool]:
     """The settings that the options ask for, and whether they name a currency.
 
@@ -135,10 +146,15 @@ def settings_from(
     if lateness_days is not None:
         changes["allowed_lateness_ms"] = round(lateness_days * DAY_MS)
     try:
+        from state.population.settings import population_settings  # needs NumPy, which most commands do without
+
         settings = load_settings(settings_file)
         if rates:
             changes["rates"] = {**settings.rates, **dict(rates)}
+        if population is not None:
+            changes["population"] = {**settings.population, "enabled": population}
         settings = msgspec.structs.replace(settings, **changes)
+        population_settings(settings)  # so that faults in its table are told now
         return settings, currency is not None or (settings_file is not None and names_currency(settings_file))
     except SettingsError as error:
         raise click.ClickException(str(error)) from error

@@ -9,7 +9,16 @@ from typing import Any
 import click
 
 from jobs.commands.console import grid, plain, progress, say, show, show_table, warn
-from jobs.commands.options import FORMATS, TimeParam, iso, redis_option, settings_from, settings_options, with_password
+from jobs.commands.options import (
+    FORMATS,
+    TimeParam,
+    iso,
+    population_option,
+    redis_option,
+    settings_from,
+    settings_options,
+    with_password,
+)
 from jobs.examples import ONLINE_RETAIL
 from jobs.run import EmptyLogError, Progress, RunPlan, run
 from jobs.runtime.workspace import workspace
@@ -80,6 +89,7 @@ class _Shown(Progress):
     "listens beyond loopback.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@population_option
 @settings_options
 def run_command(
     events: tuple[Path, ...],
@@ -94,6 +104,7 @@ def run_command(
     currency: str | None,
     rates: tuple[tuple[str, Decimal], ...],
     lateness_days: float | None,
+    population: bool | None,
 ) -> None:
     """Replay EVENTS (files or folders; .gz, .xz, .zst and Parquet too) and leave profiles, segments and similar items.
 
@@ -103,8 +114,9 @@ def run_command(
       segmill run                                   the shipped data set
       segmill run events.jsonl.gz --out result      your own log
       segmill run logs/ --rules my.toml --as-of 2026-03-01T00:00:00Z
+      segmill run --population                      with clusters, percentiles and scores
     """
-    settings, currency_given = settings_from(settings_file, currency, rates, lateness_days)
+    settings, currency_given = settings_from(settings_file, currency, rates, lateness_days, population)
     rules = load_rules(rules_file)
     log = open_log(events or (ONLINE_RETAIL,), log_format)
     if not events:

@@ -85,6 +85,12 @@ def show_customer(customer_id: str, left_in: Path | None, redis_url: str | None,
     show("\n[bold]segments[/]" if segments else "\nin no segment")
     for name, since_ms in segments:
         show(f"  {plain(name)} [dim]since {iso(since_ms)}[/]")
+    if "cluster" in profile:
+        cluster = profile["cluster"]
+        sure = cluster["probabilities"][str(cluster["id"])]
+        show(f"\n[bold]cluster {cluster['id']}[/]  {plain(cluster['name'])} [dim](probability {sure:.2f})[/]")
+    for name, share in sorted(profile.get("scores", {}).items()):
+        show(f"{plain(name)} {share:.1%}")
 
 
 def _windows(features: dict[str, Any], exponent: int) -> Table:

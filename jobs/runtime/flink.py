@@ -45,6 +45,7 @@ class JobResult:
     segment_changes: Path
     rejected: Path
     counts: Path
+    models: Path
     processed: int
     """Events that went through the customer operator."""
     started_s: float
@@ -65,7 +66,9 @@ def run_job(gateway: Gateway, spec: JobSpec, on_progress: Callable[[int], None] 
     gateway.connect()
     if spec.mode == "process":
         keep_to_loopback(gateway)
-    folders = {name: spec.folder / name for name in ("segment-changes", "rejected", "counts", "progress", "tmp")}
+    folders = {
+        name: spec.folder / name for name in ("segment-changes", "rejected", "counts", "models", "progress", "tmp")
+    }
     for folder in folders.values():
         folder.mkdir(mode=0o700, parents=True)
     environment = _environment(spec, folders)
@@ -75,6 +78,7 @@ def run_job(gateway: Gateway, spec: JobSpec, on_progress: Callable[[int], None] 
         folders["segment-changes"],
         folders["rejected"],
         folders["counts"],
+        folders["models"],
         watch.processed,
         watch.started_s,
         watch.elapsed_s,
@@ -110,6 +114,7 @@ def _environment(spec: JobSpec, folders: dict[str, Path]) -> Any:
         segment_changes=lines_to_folder(folders["segment-changes"]),
         rejected=lines_to_folder(folders["rejected"]),
         counts=lines_to_folder(folders["counts"]),
+        models=lines_to_folder(folders["models"]),
         redis=spec.redis,
     )
     options = GraphOptions(

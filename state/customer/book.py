@@ -91,6 +91,10 @@ class Book:
             programs[version] = Program.of(self.base, rules, watching=self._watching)
         self.calendar.restore(*([Reign(number, at, programs[name]) for number, at, name in rows] for rows in kept))
 
+    def known_rules(self) -> set[RuleSet]:
+        """All that are in force for somebody, or will be."""
+        return {one.program.rules for one in (*self.calendar.reigns, *self.calendar.past)}
+
     def take(self, control: Control, view: View, watermark_ms: int) -> int | None:
         """Enter a record that was checked; the time at which all customers have something to do, if they have."""
         if control.control_id in self._ids:

@@ -16,8 +16,9 @@ from state.chunks import ChunkStore
 from state.customer import outputs
 from state.customer.book import Book, View, check_control
 from state.customer.counts import NEVER_MS
-from state.customer.customer import Customer
+from state.customer.customer import ORDER_FIRST, ORDER_LAST, Customer
 from state.rules.ruleset import RuleSet
+from state.rules.tree import Asked
 from state.similar.settings import SimilarSettings
 from state.tally import CustomerTally
 
@@ -52,7 +53,8 @@ class CustomerLogic:
     ) -> None:
         """`as_of_ms`: the end of a bounded run, beyond which time does not pass; None for a live job.
 
-        `watching`: for rules that ask about the population: standings are given out, not profiles and memberships.
+        `watching`: for rules that ask about the population: standings are given out, not profiles and memberships. In a
+        bounded run, too, they come when what they say is so: at orders, when a part turns, as a session ends.
         """
         self.settings = settings
         self._watching = watching
@@ -107,11 +109,14 @@ class CustomerLogic:
             publication, clock_ms = customer.publication, customer.fold.clock_ms
             if publication.profile_ms >= clock_ms:  # written as of this very millisecond, before this event was known
                 publication.profile_ms = clock_ms - 1
-            if self._live or customer.has_news:
-                self._speak(key, customer, said, urgent=False)
+            if self._live or self._watching or customer.has_news:
+                urgent = self._watching and ORDER_FIRST <= fact.kind <= ORDER_LAST
+                self._speak(key, customer, said, urgent=urgent)
         else:
             tally.duplicate += 1
-        wake_ms = self._wake_ms(customer, watermark_ms, watermark_ms) if self._live or customer.pending else None
+        wake_ms = None
+        if self._live or self._watching or customer.pending:
+            wake_ms = self._wake_ms(customer, watermark_ms, watermark_ms)
         store.save(customer.pack(store))
         return wake_ms, said
 
@@ -137,7 +142,7 @@ class CustomerLogic:
             customer.pass_time(max(now_ms, customer.fold.clock_ms))
         if ends:
             return None, self._close(key, customer, said)
-        self._speak(key, customer, said, urgent=self._live, closing=publishes)
+        self._speak(key, customer, said, urgent=self._live or self._ends_session(customer), closing=publishes)
         customer.settle(watermark_ms)
         wake_ms = self._wake_ms(customer, watermark_ms, time_ms)
         store.save(customer.pack(store))
@@ -185,6 +190,10 @@ class CustomerLogic:
         told = [(Channel.ANNOUNCEMENT, "", payload) for payload in self._publications.announcements(watermark_ms)]
         return None if from_ms is None else max(from_ms, watermark_ms + 1), told
 
+    def asks(self) -> set[Asked]:
+        """What the rules in force, and those to come, ask the population."""
+        return {asked for rules in self.book.known_rules() for asked in rules.remainder.asks}
+
     def _use(self, settings: Settings) -> None:
         self.settings = settings
         self.decoder = Decoder(settings, self._now_ms) if self._now_ms else Decoder(settings)
@@ -216,13 +225,13 @@ class CustomerLogic:
             said += outputs.item_messages(customer, self.similar)
         # readers are shown the end of a bounded run, never how it came there: its middle is long past
         if closing or (
-            self._live
+            (self._live or self._watching)
             and (
                 turns
                 or customer.parts != customer.parts_told
                 or publication.profile_shown is (customer.fold.denied or customer.fold.last_seen_ms is None)
                 or (urgent and publication.profile_ms < now_ms)
-                or now_ms - publication.profile_ms >= self.settings.profile_interval_ms
+                or (self._live and now_ms - publication.profile_ms >= self.settings.profile_interval_ms)
             )
         ):
             write = (outputs.standing if self._watching else outputs.profile)(key, customer, turns, closing=closing)
@@ -238,8 +247,10 @@ class CustomerLogic:
         """
         if customer.pending:
             return 0
-        if not self._live or not customer.fold.clock_ms:  # of whom nothing is known, nothing can change
+        if not (self._live or self._watching) or not customer.fold.clock_ms:  # who is not known cannot change
             return NEVER_MS
+        if not self._live:
+            return min(customer.flip_ms, self._session_end_ms(customer))
         fold, publication, settings = customer.fold, customer.publication, self.settings
         due_ms = min(customer.flip_ms, publication.due_ms(fold))
         if publication.profile_ms < fold.clock_ms:
@@ -254,6 +265,16 @@ class CustomerLogic:
         if self._publications.newest_ms > from_ms:
             due_ms = min(due_ms, self._publications.next_ms(from_ms))
         return due_ms
+
+    def _session_end_ms(self, customer: Customer) -> int:
+        """When a session is over that was not spoken of, in a bounded run with a population."""
+        last_ms = customer.fold.last_seen_ms
+        if last_ms is None or customer.publication.profile_ms >= last_ms:
+            return NEVER_MS
+        return last_ms + self.settings.session_gap_ms
+
+    def _ends_session(self, customer: Customer) -> bool:
+        return self._watching and self._session_end_ms(customer) <= customer.fold.clock_ms
 
     def _wake_ms(self, customer: Customer, watermark_ms: int, from_ms: int) -> int | None:
         """The time of a timer that is needed and not yet registered, if any."""

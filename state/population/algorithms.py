@@ -11,15 +11,15 @@ All start from the centroids of a batch fit on the sample and are bounded by k *
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from state.population.cluster_settings import AlgorithmName
 from state.population.partial import Partial
 from state.population.scaling import Matrix
 from state.population.seeding import Fit, lloyd, squared_distances
 
-AlgorithmName = Literal["sample", "minibatch", "mixture", "river"]
 _VARIANCE_FLOOR = 0.01
 """In squared scales: a component of the mixture never gets narrower."""
 

@@ -24,6 +24,7 @@ from state.population.standing import Standing
 from state.population.view import PopulationView
 from state.rules.division import Remainder
 from state.rules.membership import Gone
+from state.tally import AssignTally
 
 Step = tuple[int | None, Iterable[Output]]
 Happened = tuple[CauseKind, str | None]
@@ -47,10 +48,13 @@ class AssignLogic:
 
     def __init__(self, rules: Remainder) -> None:
         """`rules`: of the submission."""
+        self.whole = True
+        """Whether customers are seen as profiles need it, or only as rules do."""
         self._newest = rules
         self._rules: dict[str, Remainder] = {rules.version: rules}
         self._view: PopulationView | None = None
         self._censuses: dict[str, Census | None] = {}
+        self.tally = AssignTally(rules.names)
 
     def learn_rules(self, rules: Remainder) -> None:
         """Rules under which customers may live from now on. Every customer has to be woken then."""
@@ -59,30 +63,30 @@ class AssignLogic:
 
     def on_view(self, packed: bytes) -> bool:
         """Whether the view is a newer one: then every customer has to be woken."""
-        view = PopulationView.unpacked(packed)
+        return self.see(PopulationView.unpacked(packed))
+
+    def see(self, view: PopulationView) -> bool:
+        """The same, unpacked."""
         if self._view is not None and view.number <= self._view.number:
             return False
         self._view = view
         self._censuses.clear()
+        self.tally.views += 1
         return True
 
     def on_standing(self, key: str, payload: bytes, watermark_ms: int, store: ValueStore) -> Step:
         """What a customer's own facts say."""
-        standing = Standing.unpacked(payload)
-        assigned = self._assigned(store)
-        known = set(_segments(assigned))
-        census = self._census(standing.rules)
-        turned = assigned.evaluate(standing, self._view, census, max(standing.as_of_ms, 0))
-        outputs = self._changes(key, assigned, turned, standing.cause)
-        if standing.turned or outputs:
-            outputs.append(_memberships(key, assigned, standing))
-        outputs.append(_profile(key, assigned, standing, self._view, known))
+        standing, assigned = Standing.unpacked(payload), self.load(store)
+        turned, outputs = self.take(key, assigned, standing)
+        if standing.turned or turned:
+            outputs.append(self.memberships(key, assigned))
+        outputs.append(self.profile(key, assigned))
         if not standing.shown:  # what is left says how old a write is, for as long as the tombstone does
-            assigned.standing = standing._replace(features=b"", since={}, others=[])
+            assigned.forget()
             store.save(assigned.packed())
             return assigned.told_ms + TOMBSTONE_TTL_MS, outputs
         store.save(assigned.packed())
-        return _wake_ms(assigned, watermark_ms), outputs
+        return self.wake_ms(assigned, watermark_ms), outputs
 
     def on_timer(self, key: str, time_ms: int, watermark_ms: int, store: ValueStore) -> Step:
         """There is another view or there are other rules, or a minimum stay is over."""
@@ -90,28 +94,83 @@ class AssignLogic:
         if packed is None:
             return None, ()
         assigned = self._unpacked(packed)
-        standing = assigned.standing
-        if standing is None or not standing.shown:
+        if not assigned.is_shown:
             gone_ms = assigned.told_ms + TOMBSTONE_TTL_MS
             if time_ms < gone_ms:
                 return gone_ms, ()
             store.clear()
             return None, ()
-        known, before = set(_segments(assigned)), (assigned.cluster_id, assigned.rfm)
-        census = self._census(standing.rules)
-        cause = _MODEL if self._view is not None and self._view.number != assigned.view else _TIME
-        turned = assigned.evaluate(standing, self._view, census, time_ms)
-        outputs = self._changes(key, assigned, turned, cause)
-        if outputs:
-            outputs.append(_memberships(key, assigned, standing))
-        if outputs or before != (assigned.cluster_id, assigned.rfm):
-            outputs.append(_profile(key, assigned, standing, self._view, known))
+        before = assigned.cluster_id, assigned.rfm
+        turned, outputs = self.look(key, assigned, time_ms)
+        if turned:
+            outputs.append(self.memberships(key, assigned))
+        if turned or before != (assigned.cluster_id, assigned.rfm):
+            outputs.append(self.profile(key, assigned))
         store.save(assigned.packed())
-        return _wake_ms(assigned, watermark_ms), outputs
+        return self.wake_ms(assigned, watermark_ms), outputs
 
-    def _assigned(self, store: ValueStore) -> Assigned:
+    # -- one customer, unpacked ---------------------------------------------------------------------------------------
+
+    def load(self, store: ValueStore) -> Assigned:
+        """The customer of the store, or a new one."""
         packed = store.load()
         return Assigned(self._newest) if packed is None else self._unpacked(packed)
+
+    def take(self, key: str, assigned: Assigned, standing: Standing) -> tuple[bool, list[Output]]:
+        """See the customer with what own facts say: whether anything turned, and the records of that."""
+        return self._turn(key, assigned, standing, max(standing.as_of_ms, 0), standing.cause)
+
+    def look(self, key: str, assigned: Assigned, now_ms: int) -> tuple[bool, list[Output]]:
+        """The same with what was said last, as of `now_ms`; for one who is shown."""
+        if assigned.standing is None:
+            return False, []
+        cause = _MODEL if self.is_behind(assigned) else _TIME
+        return self._turn(key, assigned, assigned.standing, now_ms, cause)
+
+    def is_behind(self, assigned: Assigned) -> bool:
+        """Whether the customer has not been seen with the view in force."""
+        return self._view is not None and self._view.number != assigned.view
+
+    @property
+    def view_ms(self) -> int:
+        """Event time from which on the view is in force; before there is any, -1."""
+        return -1 if self._view is None else self._view.at_ms
+
+    def memberships(self, key: str, assigned: Assigned) -> Output:
+        """All that the customer is in now; empty: in nothing."""
+        since = assigned.since()
+        record = {"customer_id": key, "as_of_ms": assigned.told_ms, "segments": since}
+        return (Channel.MEMBERSHIPS, key, _encode(record) if since else b"")
+
+    def profile(self, key: str, assigned: Assigned) -> Output:
+        """The write that brings Redis up to date."""
+        standing, version = assigned.standing, assigned.next_version()
+        if standing is None:
+            raise RuntimeError("nothing is known of the customer")
+        since = assigned.since()
+        names = dict.fromkeys((*standing.others, *standing.since, *assigned.shown_in()))
+        if not standing.shown:
+            return (Channel.REDIS, key, profile_tombstone(key, version, standing.as_of_ms, names))
+        body: dict[str, Any] = {
+            "customer_id": key,
+            "features": {**assigned.values, **assigned.rfm},
+            "segments": since,
+        }
+        view = self._view
+        if assigned.probabilities and view is not None and view.clusters is not None:
+            name = view.clusters.cluster(assigned.cluster_id).name
+            shares = {str(one): round(share, _DIGITS) for one, share in assigned.probabilities.items()}
+            body["cluster"] = {"id": assigned.cluster_id, "name": name, "probabilities": shares}
+        if assigned.scores:
+            body["scores"] = {name: round(share, _DIGITS) for name, share in assigned.scores.items()}
+        others = [name for name in names if name not in since]
+        return (Channel.REDIS, key, profile_write(key, version, standing.as_of_ms, body, since, others))
+
+    @staticmethod
+    def wake_ms(assigned: Assigned, watermark_ms: int) -> int | None:
+        """When the next minimum stay is over that somebody waits for."""
+        forced_ms = assigned.membership.next_forced_ms()
+        return None if forced_ms is None else max(forced_ms, watermark_ms + 1)
 
     def _unpacked(self, packed: bytes) -> Assigned:
         return Assigned.unpacked(packed, self._rules.get, self._newest)
@@ -127,9 +186,18 @@ class AssignLogic:
             self._censuses[version] = found
         return self._censuses[version]
 
-    def _changes(self, key: str, assigned: Assigned, turned: Turned, cause: Happened) -> list[Output]:
-        """One JSON record for each change."""
-        rules, standing = assigned.membership.rules, assigned.standing
+    def _turn(
+        self, key: str, assigned: Assigned, standing: Standing, now_ms: int, cause: Happened
+    ) -> tuple[bool, list[Output]]:
+        turned = assigned.evaluate(standing, self._view, self._census(standing.rules), now_ms, whole=self.whole)
+        records = self._records(key, assigned, turned, cause)
+        for record in records:
+            self.tally.turned(record.segment, entered=record.change == "entered")
+        return bool(records), [(Channel.SEGMENT_CHANGE, key, _encode(record)) for record in records]
+
+    def _records(self, key: str, assigned: Assigned, turned: Turned, cause: Happened) -> list[SegmentChange]:
+        """One for each change."""
+        rules = assigned.membership.rules
         version = rules.version
         records = [_left(key, gone, turned.at_ms, version) for gone in turned.gone]
         for bit, entered, at_ms, since_ms in turned.changes:
@@ -145,10 +213,10 @@ class AssignLogic:
                     since_ms=since_ms,
                     cause=Cause(*cause),
                     rule_version=version,
-                    why=why(self._rules[version], bit, turned, standing) if turned.after and standing else {},
+                    why=why(self._rules[version], bit, turned) if turned.after else {},
                 )
             )
-        return [(Channel.SEGMENT_CHANGE, key, _encode(record)) for record in records]
+        return records
 
 
 def _left(key: str, gone: Gone, at_ms: int, version: str) -> SegmentChange:
@@ -166,55 +234,10 @@ def _left(key: str, gone: Gone, at_ms: int, version: str) -> SegmentChange:
     )
 
 
-def why(rules: Remainder, bit: int, turned: Turned, standing: Standing) -> dict[str, tuple[Any, Any]]:
+def why(rules: Remainder, bit: int, turned: Turned) -> dict[str, tuple[Any, Any]]:
     """What the rule read, before and after: features, and what it asked the population."""
-    before = {} if turned.standing is None or not turned.standing.shown else turned.standing.values()
-    after = standing.values()
-    read = {name: (before.get(name), after.get(name)) for name in rules.features_of[bit]}
+    read = {name: (turned.were.get(name), turned.are.get(name)) for name in rules.features_of[bit]}
     for number in rules.asks_of[bit]:
         at = len(rules.reads) + number
         read[rules.asks[number].text] = (turned.before[at] if turned.before else None, turned.after[at])
     return read
-
-
-def _segments(assigned: Assigned) -> list[str]:
-    """All segments that ask about the population in which readers may have been shown the customer."""
-    return list(assigned.membership.rules.names)
-
-
-def _since(assigned: Assigned, standing: Standing) -> dict[str, int]:
-    return {**standing.since, **dict(assigned.membership.since())} if standing.shown else {}
-
-
-def _memberships(key: str, assigned: Assigned, standing: Standing) -> Output:
-    """All that the customer is in now; empty: in nothing."""
-    since = _since(assigned, standing)
-    record = {"customer_id": key, "as_of_ms": assigned.told_ms, "segments": since}
-    return (Channel.MEMBERSHIPS, key, _encode(record) if since else b"")
-
-
-def _profile(key: str, assigned: Assigned, standing: Standing, view: PopulationView | None, known: set[str]) -> Output:
-    """The write that brings Redis up to date. `known`: segments of rules before, which may be others."""
-    since, version = _since(assigned, standing), assigned.next_version()
-    names = dict.fromkeys((*standing.others, *standing.since, *assigned.membership.rules.names, *sorted(known)))
-    if not standing.shown:
-        return (Channel.REDIS, key, profile_tombstone(key, version, standing.as_of_ms, names))
-    body: dict[str, Any] = {
-        "customer_id": key,
-        "features": {**standing.values(), **assigned.rfm},
-        "segments": since,
-    }
-    if assigned.probabilities and view is not None and view.clusters is not None:
-        name = view.clusters.cluster(assigned.cluster_id).name
-        shares = {str(one): round(share, _DIGITS) for one, share in assigned.probabilities.items()}
-        body["cluster"] = {"id": assigned.cluster_id, "name": name, "probabilities": shares}
-    if assigned.scores:
-        body["scores"] = {name: round(share, _DIGITS) for name, share in assigned.scores.items()}
-    others = [name for name in names if name not in since]
-    return (Channel.REDIS, key, profile_write(key, version, standing.as_of_ms, body, since, others))
-
-
-def _wake_ms(assigned: Assigned, watermark_ms: int) -> int | None:
-    """When the next minimum stay is over that somebody waits for."""
-    forced_ms = assigned.membership.next_forced_ms()
-    return None if forced_ms is None else max(forced_ms, watermark_ms + 1)

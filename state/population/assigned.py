@@ -1,6 +1,6 @@
 """One customer beside the population: the segments that ask about it, and the cluster."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from state.packing import pack, unpack
@@ -29,8 +29,9 @@ class Turned(NamedTuple):
     changes: Sequence[Change]
     gone: Sequence[Gone]
     """Memberships in segments that the rules no longer have."""
-    standing: Standing | None
-    """What was said before."""
+    were: Mapping[str, Any]
+    """Features by name, of what was said before."""
+    are: Mapping[str, Any]
     before: Sequence[object]
     """What the rules read at the evaluation before, if it was by the same rules."""
     after: Sequence[object]
@@ -40,6 +41,7 @@ class Assigned:
     """State: the last standing, the memberships, the cluster; two kilobytes packed with all features, mostly less."""
 
     __slots__ = (
+        "_stale",
         "cluster_id",
         "membership",
         "probabilities",
@@ -48,6 +50,7 @@ class Assigned:
         "scores",
         "standing",
         "told_ms",
+        "values",
         "version",
         "view",
     )
@@ -55,6 +58,9 @@ class Assigned:
     def __init__(self, rules: Remainder) -> None:
         self.membership = Membership(rules)
         self.standing: Standing | None = None
+        self.values: Mapping[str, Any] = {}
+        """Features by name, of the standing."""
+        self._stale: dict[str, None] = {}  # segments of rules before, in which readers may have been shown the customer
         self.cluster_id = NO_CLUSTER
         self.probabilities: dict[int, float] = {}  # as of the last evaluation; not kept
         self.rfm: dict[str, int] = {}
@@ -67,45 +73,86 @@ class Assigned:
         self.told_ms = -1
         """Event time up to which memberships are said: nothing is ever said of a time before that."""
 
-    def evaluate(self, standing: Standing, view: PopulationView | None, census: Census | None, now_ms: int) -> Turned:
+    def evaluate(
+        self,
+        standing: Standing,
+        view: PopulationView | None,
+        census: Census | None,
+        now_ms: int,
+        *,
+        whole: bool = True,
+    ) -> Turned:
         """See the customer as of `now_ms`; without a census, who is shown stays in what they are in.
+
+        `whole`: scores and what no rule asks are worked out, too, as for a profile.
 
         The standing's rules must be those of the census, and the view the census's, if there is one.
         """
-        said, self.standing = self.standing, standing
+        were = self.values
+        if standing is not self.standing:
+            self.standing, self.values = standing, standing.values() if standing.shown else {}
         self.told_ms = now_ms = max(now_ms, self.told_ms)
         gone: Sequence[Gone] = ()
         before = self.row
         if census is not None and self.membership.rules is not census.rules:
+            self._stale.update(dict.fromkeys(self.membership.rules.names))
             gone = self.membership.migrate(census.rules)
             before = ()
         if not standing.shown:
             self.cluster_id, self.probabilities, self.rfm, self.scores, self.row = NO_CLUSTER, {}, {}, {}, ()
-            return Turned(now_ms, self.membership.end_all(now_ms), gone, said, before, ())
+            return Turned(now_ms, self.membership.end_all(now_ms), gone, were, {}, before, ())
         if view is None:
-            return Turned(now_ms, (), (), said, (), ())
+            return Turned(now_ms, (), (), were, self.values, (), ())
         self.view = view.number
-        seen = self._see(view, standing)
+        asked = census is not None and census.rules.asks_cluster
+        seen = self._see(view, standing, whole=whole, asked=asked)
         if census is None:
-            return Turned(now_ms, (), (), said, (), ())
+            return Turned(now_ms, (), (), were, self.values, (), ())
         parts = [bool(standing.parts >> number & 1) for number in range(len(census.rules.parts))]
         reads = (seen.values.get(name) for name in census.rules.reads)
         self.row = row = (*reads, *(answer(seen) for answer in census.answers), *parts)
-        return Turned(now_ms, self.membership.evaluate(row, now_ms), gone, said, before, row)
+        return Turned(now_ms, self.membership.evaluate(row, now_ms), gone, were, self.values, before, row)
 
-    def _see(self, view: PopulationView, standing: Standing) -> Seen:
-        """Cluster and scores."""
-        values = standing.values()
+    @property
+    def is_shown(self) -> bool:
+        """Whether readers are shown the customer at all."""
+        return self.standing is not None and self.standing.shown
+
+    def since(self) -> dict[str, int]:
+        """All segments that the customer is in, each with when it was entered."""
+        if self.standing is None or not self.standing.shown:
+            return {}
+        return {**self.standing.since, **dict(self.membership.since())}
+
+    def shown_in(self) -> list[str]:
+        """All segments that ask about the population in which readers may have been shown the customer.
+
+        Those of older rules are told once: after that readers do not show them any more.
+        """
+        names = [*self.membership.rules.names, *(one for one in self._stale if one not in self.membership.rules.bit_of)]
+        self._stale = {}
+        return names
+
+    def forget(self) -> None:
+        """Keep nothing of a customer who is not shown but how new that is."""
+        if self.standing is not None:
+            self.standing = self.standing._replace(features=b"", since={}, others=[])
+            self.values = {}
+
+    def _see(self, view: PopulationView, standing: Standing, *, whole: bool, asked: bool) -> Seen:
+        """Cluster and scores, the cluster if it is `asked` for, too."""
+        values = self.values
         cluster = None
-        if view.clusters is not None:
+        if view.clusters is not None and (whole or asked):
             current = None if self.cluster_id == NO_CLUSTER else self.cluster_id
             assignment = view.clusters.assign(values, current)
             self.cluster_id, self.probabilities = assignment.cluster_id, assignment.probabilities
             cluster = view.clusters.cluster(assignment.cluster_id).name
-        said = {} if view.scores is None else view.scores.predict(values)
-        self.scores = {name: share for name, share in said.items() if share is not None}
         seen = Seen(values, standing.as_of_ms, cluster)
-        self.rfm = view.rfm(seen)
+        if whole:
+            said = {} if view.scores is None else view.scores.predict(values)
+            self.scores = {name: share for name, share in said.items() if share is not None}
+            self.rfm = view.rfm(seen)
         return seen
 
     def next_version(self) -> int:
@@ -141,7 +188,9 @@ class Assigned:
         known = rules(Membership.packed_version(members)) or newest
         assigned = cls(known)
         assigned.membership, _ = Membership.from_packed(known, members)
-        assigned.standing = Standing.unpacked(standing) if standing else None
+        if standing:
+            assigned.standing = Standing.unpacked(standing)
+            assigned.values = assigned.standing.values() if assigned.standing.shown else {}
         assigned.cluster_id, assigned.rfm, assigned.row, assigned.view = cluster_id, rfm, tuple(row), view
         assigned.version, assigned.told_ms = version, told_ms
         return assigned

@@ -1,10 +1,13 @@
 """Settings of the clusters."""
 
+from typing import Literal, TypeAlias
+
 import msgspec
 
-from state.population.algorithms import AlgorithmName
 from state.population.model import CLUSTERS_MAX, checked_names
 from state.population.scaling import ScalingSettings
+
+AlgorithmName: TypeAlias = Literal["sample", "minibatch", "mixture", "river"]
 
 
 class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -55,6 +55,11 @@ class PopulationLearner:
         if packed is not None:
             self._restore(packed)
 
+    @property
+    def sampled(self) -> int:
+        """Customers in the sample."""
+        return len(self._sample)
+
     def learn(self, intake: Intake) -> Learned | None:
         """Learn from everybody's snapshots of one interval; None as long as there are too few customers."""
         self._sample.merge(intake.sample)

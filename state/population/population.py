@@ -6,8 +6,9 @@
              ─> sample ──────────> distances to the model ─> drift? ─> clusters learn ─> a model, with ids that stay
              ─> examples ────────> scores learn
 
-Every interval the models learn; customers are shown a new view seldom, as each view wakes every one of them: when
-thresholds are published, clusters come or go or have moved, or scores are first there, and else after `view_every_ms`.
+Counts and scores take in every interval; clusters learn when enough customers have come, and at an alarm. Customers are
+shown a new view seldom, as each view wakes every one of them: when thresholds are published, clusters come or go or
+have moved, or scores are first there, and else after `view_every_ms`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,49 +17,28 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from schemas.settings import DAY_MS
 from state.packing import pack
-from state.population.cluster_settings import ClusterSettings
 from state.population.contributions import FeatureSketches
 from state.population.divergence import Bins
-from state.population.drift import Alarm, DriftAlarm, DriftSettings
+from state.population.drift import Alarm, DriftAlarm
 from state.population.gather import Gathered
 from state.population.intake import Intake
 from state.population.labels import Example
 from state.population.learning import PopulationLearner
 from state.population.model import ClusterModel
 from state.population.percentiles import percentiles_of
-from state.population.publishing import Published, PublishSettings
+from state.population.publishing import Published
 from state.population.questions import Key
 from state.population.refusal import unpack_versioned
+from state.population.sample import customer_hash
 from state.population.scales import Number
 from state.population.score_history import ScoreHistory
-from state.population.scores import ScoreModel, ScoreSettings
+from state.population.scores import ScoreModel
+from state.population.settings import PopulationSettings
+from state.population.version import Learned
 from state.population.view import PopulationView
 
 VERSION: Final = 1
-
-
-class PopulationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the population is learned and shown.
-
-    Raises:
-        ValueError: a setting is out of its range; the message names it.
-    """
-
-    clusters: ClusterSettings = ClusterSettings()
-    percentiles: PublishSettings = PublishSettings()
-    scores: ScoreSettings = ScoreSettings()
-    drift: DriftSettings = DriftSettings()
-    moved_by: float = 0.1
-    """A centroid that has moved by more than this since it was last shown, in scales, is shown anew."""
-    view_every_ms: int = DAY_MS
-    """Whatever has been learned is shown after so long."""
-
-    def __post_init__(self) -> None:
-        for name in ("moved_by", "view_every_ms"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: must not be negative")
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -103,10 +83,15 @@ class PopulationLogic:
         parts: list[Any] = [None] * 7
         self._bins: list[Bins] = []
         self._shown: PopulationView | None = None
+        self._intake: Intake | None = None  # what came since clusters learnt last, at `_learnt_ms`
+        self._learnt_ms = self._looked_ms = -1
         if packed is not None:
-            *parts, bins, shown = unpack_versioned(packed, VERSION, "the population")
+            *parts, bins, shown, intake, self._learnt_ms, self._looked_ms = unpack_versioned(
+                packed, VERSION, "the population"
+            )
             self._bins = [Bins.unpacked(one) for one in bins]
             self._shown = None if shown is None else PopulationView.unpacked(shown)
+            self._intake = None if intake is None else Intake.unpacked(settings.clusters, None, intake)
         sketches, published, learner, scores, history, drift, number = parts
         self._number: int = number or 0
         self._sketches = FeatureSketches() if sketches is None else FeatureSketches.unpacked(sketches)
@@ -116,23 +101,29 @@ class PopulationLogic:
         self._history = ScoreHistory(history)
         self._drift = DriftAlarm(settings.drift, drift)
 
+    def ask(self, questions: Mapping[Key, Sequence[Number]]) -> None:
+        """Answer these questions from the next interval on, and no others."""
+        self._questions = questions
+
     def packed(self) -> bytes:
         """Everything that is remembered."""
         parts = self._sketches, self._published, self._learner, self._scores, self._history, self._drift
         shown = None if self._shown is None else self._shown.packed()
         bins = [one.packed() for one in self._bins]
-        return pack([VERSION, *(part.packed() for part in parts), self._number, bins, shown])
+        intake = None if self._intake is None else self._intake.packed()
+        rest = self._number, bins, shown, intake, self._learnt_ms, self._looked_ms
+        return pack([VERSION, *(part.packed() for part in parts), *rest])
 
     def on_interval(self, gathered: Gathered, at_ms: int) -> Interval:
         """Learn from an interval that ended at `at_ms`; intervals go forward."""
         events: list[Event] = []
         self._sketches.apply(gathered.deltas)
-        for customer_id in gathered.gone:
-            self._learner.forget(customer_id)
-        if (alarm := self._drifted(gathered.intake, at_ms)) is not None:
+        alarm = self._drifted(gathered.intake, at_ms)
+        if alarm is not None:
             events.append(Event(at_ms, "drift", features=alarm.features or None))
             self._learner.look_again()
-        learned = self._learner.learn(gathered.intake)
+        self._take_in(gathered)
+        learned = self._learned(at_ms, at_once=alarm is not None)
         if learned is not None:
             events += [Event(at_ms, one.kind, one.cluster_id, one.other_id) for one in learned.events]
             if alarm is not None or learned.events or not self._bins:
@@ -142,6 +133,28 @@ class PopulationLogic:
         if view is not None:
             events.append(Event(at_ms, "view", view=view.number))
         return Interval(view, events)
+
+    def _take_in(self, gathered: Gathered) -> None:
+        """Add snapshots to those that clusters have not learnt from yet."""
+        if self._intake is None:
+            self._intake = gathered.intake
+        else:
+            self._intake.merge(gathered.intake)
+        for customer_id in gathered.gone:
+            self._intake.sample.forget(customer_hash(customer_id))
+            self._learner.forget(customer_id)
+
+    def _learned(self, at_ms: int, *, at_once: bool) -> Learned | None:
+        """Let clusters learn, if it is time: it costs the same however few have come."""
+        settings, intake = self._settings, self._intake
+        if intake is None:
+            return None
+        if self._learner.model is not None and not at_once:
+            few = intake.snapshots < settings.learn_share * self._learner.sampled
+            if few or at_ms < self._learnt_ms + settings.learn_every_ms:
+                return None
+        self._intake, self._learnt_ms = None, at_ms
+        return self._learner.learn(intake)
 
     def _drifted(self, intake: Intake, at_ms: int) -> Alarm | None:
         """Whether those who came in this interval, or everybody, are others than the model was made of."""
@@ -153,8 +166,11 @@ class PopulationLogic:
             point = model.scaling.place(raw)
             distances[f"{hashed:016x}"] = min(dist(point, cluster.centroid) for cluster in model.clusters)
         alarm = self._drift.on_distances(distances, at_ms)
+        if alarm is not None or not self._bins or at_ms < self._looked_ms + self._settings.learn_every_ms:
+            return alarm
+        self._looked_ms = at_ms
         sketches = {one.feature: self._sketches.sketch(one.feature) for one in self._bins}
-        return alarm or (self._drift.on_distributions(self._bins, sketches, at_ms) if self._bins else None)
+        return self._drift.on_distributions(self._bins, sketches, at_ms)
 
     def _start_watching(self, at_ms: int) -> None:
         """There are other clusters: what comes is held against what is so now."""
@@ -175,8 +191,7 @@ class PopulationLogic:
     def _view(self, thresholds: bool, *, changed: bool, at_ms: int) -> PopulationView | None:
         """The next view, if it is time for one."""
         shown, model = self._shown, self._learner.model
-        scores = self._scores.publish()
-        known = any(score is not None for score in scores.scores)
+        known = self._scores.speaks
         if not (thresholds or model is not None or known):
             return None
         due = (
@@ -192,8 +207,9 @@ class PopulationLogic:
         self._number += 1
         found = {key: self._published.in_force(key[0], positive=key[1]) for key in self._questions}
         percentiles = {key: one for key, one in found.items() if one is not None}
-        self._shown = PopulationView(self._number, at_ms, percentiles, model, scores if known else None)
-        if known:
+        scores = self._scores.publish() if known else None
+        self._shown = PopulationView(self._number, at_ms, percentiles, model, scores)
+        if scores is not None:
             self._history.add(scores, at_ms)
         return self._shown
 

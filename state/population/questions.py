@@ -14,8 +14,8 @@ in a rule                       is asked of             answer
 All are absent until there is something published; a comparison with what is absent is false.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Final, Protocol, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Protocol, TypeAlias
 
 from state.population.percentiles import FIFTHS, QUARTERS, RFM, Percentiles, rfm_question, rfm_score
 from state.population.refusal import PopulationError
@@ -32,6 +32,15 @@ class Published(Protocol):
     def in_force(self, feature: str, *, positive: bool) -> Percentiles | None: ...
 
 
+class Seen(Protocol):
+    """A customer."""
+
+    @property
+    def values(self) -> Mapping[str, Any]: ...
+    @property
+    def as_of_ms(self) -> int: ...
+
+
 ANSWERED: Final = ("percentile", "quartile", *RFM)
 """The functions that percentiles can answer; `cluster` is not among them."""
 
@@ -44,6 +53,16 @@ def questions(asked: Iterable[Asked]) -> dict[Key, tuple[Number, ...]]:
             key, wanted = _wanted(one)
             points.setdefault(key, set()).update(wanted)
     return {key: tuple(sorted(points[key])) for key in sorted(points)}
+
+
+def with_scores(asked: Iterable[Asked]) -> dict[Key, tuple[Number, ...]]:
+    """The same with what RFM scores need, which every profile has."""
+    return questions((*asked, *(Asked(name, ()) for name in RFM)))
+
+
+def counted(asked: Iterable[Asked]) -> set[str]:
+    """The features whose values have to be counted for all that."""
+    return {feature for feature, _ in with_scores(asked)}
 
 
 def key_of(asked: Asked) -> Key:
@@ -76,6 +95,24 @@ def answer(asked: Asked, published: Published, values: Mapping[str, Number | Non
     if asked.function == "quartile":
         return percentiles.quartile(values.get(feature), at_ms)
     return percentiles.percentile(_point(asked), at_ms)
+
+
+def answerer(asked: Asked, published: Published) -> Callable[[Seen], Number | None] | None:
+    """`answer`, made ready for many customers; None while nothing is in force.
+
+    Raises:
+        PopulationError: it is no question for percentiles.
+    """
+    (feature, positive), _ = _wanted(asked)
+    percentiles = published.in_force(feature, positive=positive)
+    if percentiles is None:
+        return None
+    if asked.function in RFM:
+        return lambda seen: rfm_score(asked.function, percentiles, seen.values.get(feature), seen.as_of_ms)
+    if asked.function == "quartile":
+        return lambda seen: percentiles.quartile(seen.values.get(feature), seen.as_of_ms)
+    point = _point(asked)
+    return lambda seen: percentiles.percentile(point, seen.as_of_ms)
 
 
 def _wanted(asked: Asked) -> tuple[Key, tuple[Number, ...]]:

@@ -13,21 +13,15 @@ from collections.abc import Sequence
 from math import log
 from typing import Any, Final
 
-import msgspec
 from river import linear_model, optim, utils
 
 from state.population.reliability import Reliability, log_odds
 from state.population.score_inputs import INPUTS
+from state.population.score_settings import LearnerSettings
 
 NAMES: Final = tuple(range(len(INPUTS)))
 """River's names for the inputs."""
 BIAS: Final = INPUTS.index("bias")
-
-
-class LearnerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How one score is learnt."""
-
-    learning_rate: float = 0.1
 
 
 class ScoreLearner:

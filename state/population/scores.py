@@ -11,45 +11,19 @@ of arrival within an interval makes no difference. Versions travel back to whoev
 """
 
 from collections.abc import Iterable
-from math import inf
-from typing import Any, Final, Literal
-
-import msgspec
+from typing import Any, Final
 
 from state.packing import pack
 from state.population.calibration import FITS
 from state.population.labels import TARGETS, Example
 from state.population.reliability import Reliability
-from state.population.score_inputs import DAY_MS, vectors
-from state.population.score_learner import LearnerSettings, ScoreLearner
+from state.population.score_inputs import vectors
+from state.population.score_learner import ScoreLearner
 from state.population.score_packing import opened
+from state.population.score_settings import ScoreSettings
 from state.population.score_version import Score, ScoreVersion
 
 VERSION: Final = 1
-
-
-class ScoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What may be chosen. The defaults were measured with benchmarks/propensity.py."""
-
-    learner: LearnerSettings = LearnerSettings()
-    calibration: Literal["platt", "beta", "isotonic"] = "beta"
-    """Beta had the least Brier score, or shared it, of the three, on simulated logs and on Online Retail."""
-    half_life_ms: int = 30 * DAY_MS
-    """Of an example's part in calibration and quality."""
-    memory_half_life_ms: int = 30 * DAY_MS
-    """Of the optimiser's memory of its steps: the shorter, the more the newest examples count."""
-    examples_min: int = 200
-    """Before a score has learnt from so many, it says nothing."""
-    each_min: int = 20
-    """Nor before so many of them came true, and so many did not."""
-
-    def __post_init__(self) -> None:
-        """Raises ValueError: a number is not above 0."""
-        for name in ("half_life_ms", "memory_half_life_ms", "examples_min", "each_min"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} of the scores must be at least 1, not {getattr(self, name)}")
-        if not 0 < self.learner.learning_rate < inf:
-            raise ValueError(f"the learning rate of the scores must be above 0, not {self.learner.learning_rate}")
 
 
 class ScoreModel:
@@ -112,18 +86,25 @@ class ScoreModel:
             learner.fade(factor, memory_factor)
             said.fade(factor)
 
+    @property
+    def speaks(self) -> bool:
+        """Whether a version published now would say anything."""
+        return any(map(self._is_known, self._learners))
+
     def publish(self) -> ScoreVersion:
         """The next version, as of the last interval learnt."""
         self.number += 1
         scores = tuple(map(self._score, self._learners, self._said))
         return ScoreVersion(self.number, self.now_ms, scores)
 
-    def _score(self, learner: ScoreLearner, said: Reliability) -> Score | None:
-        settings = self.settings
+    def _is_known(self, learner: ScoreLearner) -> bool:
         rarer = min(learner.positives, learner.seen - learner.positives)
-        if learner.seen < settings.examples_min or rarer < settings.each_min:
+        return learner.seen >= self.settings.examples_min and rarer >= self.settings.each_min
+
+    def _score(self, learner: ScoreLearner, said: Reliability) -> Score | None:
+        if not self._is_known(learner):
             return None
-        calibration = FITS[settings.calibration](learner.fresh)
+        calibration = FITS[self.settings.calibration](learner.fresh)
         return Score(learner.weights(), calibration, learner.seen, said.quality())
 
 

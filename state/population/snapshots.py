@@ -11,7 +11,7 @@ is a difference: to the counts of values, and in examples that time has answered
 order, and an erasure takes out what was put in.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 from state.packing import pack
@@ -59,12 +59,12 @@ class Message(NamedTuple):
 class SnapshotSettings(NamedTuple):
     """What is told, and how often."""
 
-    features: Sequence[str]
-    """Those whose values are counted."""
     axes: tuple[Axis, ...]
     interval_ms: int
     settled_ms: int
     """So much later than it was true, at most, a standing comes (the interval of profiles)."""
+    as_of_ms: int | None = None
+    """The end of a bounded run, beyond which time does not pass."""
 
 
 class ValueStore(Protocol):
@@ -98,20 +98,26 @@ class _State(NamedTuple):
 class SnapshotLogic:
     """Turns standings into messages; one instance serves all customers of a subtask."""
 
-    def __init__(self, settings: SnapshotSettings) -> None:
+    def __init__(self, settings: SnapshotSettings, features: Iterable[str]) -> None:
+        """`features`: those whose values are counted."""
         self._settings = settings
+        self.count(features)
+
+    def count(self, features: Iterable[str]) -> None:
+        """Count these features from now on; of each customer with the next standing."""
+        self._features = tuple(sorted(features))
 
     def on_standing(
-        self, key: str, standing: Standing, watermark_ms: int, store: ValueStore
+        self, key: str, standing: Standing, watermark_ms: int, store: ValueStore, *, closing: bool = False
     ) -> tuple[int | None, Message | None]:
-        """What to tell now, and when to come again."""
+        """What to tell now, and when to come again. `closing`: the end of a bounded run, after which nothing comes."""
         state = self._state(store)
         if not standing.shown:
-            deltas, _ = contribute(state.contribution, None, standing.as_of_ms, self._settings.features)
+            deltas, _ = contribute(state.contribution, None, standing.as_of_ms, self._features)
             store.clear()
             told = state.contribution is not None
             return None, Message(key, standing.as_of_ms, deltas.packed(), True, None, (), 0) if told else None
-        if self._interval(standing.as_of_ms) <= self._interval(state.told_ms):
+        if not closing and self._interval(standing.as_of_ms) <= self._interval(state.told_ms):
             state = state._replace(waiting_ms=standing.as_of_ms, waiting=standing.features)
             store.save(state.packed())
             return self._wake_ms(state, watermark_ms), None
@@ -146,7 +152,7 @@ class SnapshotLogic:
 
     def _tell(self, key: str, state: _State, as_of_ms: int, values: Mapping[str, Any]) -> tuple[Message, _State]:
         settings = self._settings
-        deltas, contribution = contribute(state.contribution, values, as_of_ms, settings.features)
+        deltas, contribution = contribute(state.contribution, values, as_of_ms, self._features)
         step = take(state.pending, key, as_of_ms, values)
         packed = deltas.packed() if deltas else b""
         point = read_point(settings.axes, values)
@@ -157,7 +163,9 @@ class SnapshotLogic:
         due_ms = state.pending.next_due_ms()
         times = [] if due_ms is None else [due_ms + self._settings.settled_ms + 1]
         times += [self._end_ms(state.told_ms)] * bool(state.waiting)
-        return max(min(times), watermark_ms + 1) if times else None
+        wake_ms = max(min(times), watermark_ms + 1) if times else None
+        ends_ms = self._settings.as_of_ms
+        return None if wake_ms is not None and ends_ms is not None and wake_ms > ends_ms else wake_ms
 
     def _interval(self, at_ms: int) -> int:
         return at_ms // self._settings.interval_ms

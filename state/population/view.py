@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from state.packing import pack
 from state.population.model import ClusterModel
 from state.population.percentiles import RFM, Percentiles
-from state.population.questions import Key, answer, key_of
+from state.population.questions import Key, answerer
 from state.population.refusal import unpack_versioned
 from state.population.score_version import ScoreVersion
 from state.rules import tree
@@ -31,7 +31,7 @@ Answer = Callable[[Seen], object]
 class PopulationView:
     """What is in force of the population. Bound: one `Percentiles` for each question, one model of each kind."""
 
-    __slots__ = ("at_ms", "clusters", "number", "percentiles", "scores")
+    __slots__ = ("_rfm", "at_ms", "clusters", "number", "percentiles", "scores")
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class PopulationView:
         """`number` rises with every view; `at_ms`: event time from which on it is in force."""
         self.number, self.at_ms = number, at_ms
         self.percentiles, self.clusters, self.scores = dict(percentiles), clusters, scores
+        self._rfm: list[tuple[str, Answer]] | None = None
 
     def packed(self) -> bytes:
         """Versioned bytes."""
@@ -82,12 +83,13 @@ class PopulationView:
 
     def rfm(self, seen: Seen) -> dict[str, int]:
         """The scores that are known."""
-        found = {name: answer(tree.Asked(name, ()), self, seen.values, seen.as_of_ms) for name in RFM}
-        return {name: int(score) for name, score in found.items() if score is not None}
+        if self._rfm is None:
+            found = {name: answerer(tree.Asked(name, ()), self) for name in RFM}
+            self._rfm = [(name, score) for name, score in found.items() if score is not None]
+        scores = [(name, score(seen)) for name, score in self._rfm]
+        return {name: int(score) for name, score in scores if isinstance(score, int)}
 
     def _answer(self, asked: tree.Asked) -> Answer | None:
         if asked.function == "cluster":
             return None if self.clusters is None else lambda seen: seen.cluster == asked.args[0]
-        if key_of(asked) not in self.percentiles:
-            return None
-        return lambda seen: answer(asked, self, seen.values, seen.as_of_ms)
+        return answerer(asked, self)

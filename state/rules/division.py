@@ -57,6 +57,11 @@ class Remainder:
         return self.compiled.stay_step
 
     @cached_property
+    def asks_cluster(self) -> bool:
+        """Whether any of the questions is about clusters."""
+        return any(asked.function == "cluster" for asked in self.asks)
+
+    @cached_property
     def bit_of(self) -> dict[str, int]:
         """The bit (its index) of each of `names`."""
         return {name: bit for bit, name in enumerate(self.names)}

@@ -11,7 +11,15 @@ from jobs.topics import NAME, Topics
 class TestTable:
     def test_names(self) -> None:
         """Other systems rely on them."""
-        names = ["events", "segment-changes", "segment-memberships", "events-rejected", "similar-items", "control"]
+        names = [
+            "events",
+            "segment-changes",
+            "segment-memberships",
+            "events-rejected",
+            "similar-items",
+            "models",
+            "control",
+        ]
         assert [topic.name for topic in Topics().all] == names
         assert [topic.name for topic in Topics("shop-2.").all] == ["shop-2." + name for name in names]
         assert all(re.fullmatch(NAME, topic.name) for topic in Topics("shop-2.").all)

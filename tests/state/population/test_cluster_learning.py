@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from cluster_worlds import CENTRES, DAY_MS, START_MS, fed, gathered, kind_of, likeness, settings, snapshots
 
-from state.population.algorithms import AlgorithmName
+from state.population.cluster_settings import AlgorithmName
 from state.population.intake import Intake
 from state.population.learning import PopulationLearner
 

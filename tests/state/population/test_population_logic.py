@@ -14,20 +14,23 @@ from state.population.axes import read_point
 from state.population.contributions import contribute
 from state.population.gather import Gathered, gathered
 from state.population.labels import BUYS, LAPSES, Example
-from state.population.population import Interval, PopulationLogic, PopulationSettings
+from state.population.population import Interval, PopulationLogic
 from state.population.publishing import PublishSettings
 from state.population.questions import questions
 from state.population.refusal import PopulationError
 from state.population.score_history import VERSIONS_MAX, ScoreHistory
 from state.population.score_inputs import score_inputs, vectors
+from state.population.score_settings import ScoreSettings
 from state.population.score_version import ScoreVersion
-from state.population.scores import ScoreModel, ScoreSettings
+from state.population.scores import ScoreModel
+from state.population.settings import PopulationSettings
 from state.population.snapshots import Message
 from state.rules.tree import Asked
 
 START_MS = 1_750_000_000_000
 USED = PopulationSettings(
     clusters=SETTINGS,
+    learn_every_ms=HOUR_MS,
     moved_by=0.25,  # in scales: what sixty customers of a cluster move by chance is less
     scores=ScoreSettings(examples_min=60, each_min=5),
     percentiles=PublishSettings(tolerance=0.2, rank_tolerance=0.1),  # all are others in each interval, and they are few

@@ -12,9 +12,10 @@ from state.population.calibration import Line
 from state.population.labels import BUYS, LAPSES, Example
 from state.population.reliability import logistic
 from state.population.score_inputs import INPUTS, score_inputs, vectors
-from state.population.score_learner import LearnerSettings, ScoreLearner
+from state.population.score_learner import ScoreLearner
+from state.population.score_settings import LearnerSettings, ScoreSettings
 from state.population.score_version import Score, ScoreVersion
-from state.population.scores import ScoreModel, ScoreSettings
+from state.population.scores import ScoreModel
 
 DAY = 86_400_000
 BIAS = INPUTS.index("bias")

@@ -22,7 +22,7 @@ MINUTE_MS, DAY_MS = 60_000, 86_400_000
 START_MS = 1_750_000_000_000
 FEATURES = ("engagement", "orders_total", "recency_ms", "revenue_total_cents")
 CLUSTERS = ClusterSettings()
-SETTINGS = SnapshotSettings(FEATURES, CLUSTERS.scaling.axes, MINUTE_MS, 1_000)
+SETTINGS = SnapshotSettings(CLUSTERS.scaling.axes, MINUTE_MS, 1_000)
 
 
 class Shop:
@@ -30,7 +30,7 @@ class Shop:
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
-        self.logic = SnapshotLogic(SETTINGS)
+        self.logic = SnapshotLogic(SETTINGS, FEATURES)
         self.stores: dict[str, DictStore] = defaultdict(DictStore)
         self.timers: dict[str, set[int]] = defaultdict(set)
         self.values: dict[str, tuple[int, dict[str, Any]]] = {}

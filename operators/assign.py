@@ -1,0 +1,111 @@
+"""The ASSIGN operator: binds an `AssignLogic` to standings keyed by customer and to what is broadcast."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from pyflink.common import Row
+from pyflink.datastream import RuntimeContext
+from pyflink.datastream.functions import KeyedBroadcastProcessFunction
+
+from operators.broadcast_view import BroadcastView
+from operators.bytes_state import as_they_are, bytes_by_string, writable
+from operators.every_key import every_key, watermark_ms
+from operators.logic import AssignFactory, Channel, Output
+from operators.metrics import AssignMetrics
+from operators.own_key import own_key
+from operators.shipping import Shipped
+from operators.short_way import take_short_way
+from operators.stores import FlinkValueStore
+from operators.tags import CHANGE_RECORDS, MEMBERSHIP_RECORDS, SEGMENT_CHANGES
+from operators.types import END_OF_TIME_MS
+
+STATE = "assign"
+"""Name of the broadcast state."""
+
+
+class AssignOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[misc]
+    """Main output: (own key, Redis write). Changes and memberships leave by side outputs.
+
+    In thread mode every customer is woken when there is a new view. In process mode nobody can list the keys: there
+    customers follow when their own facts are next said.
+    """
+
+    def __init__(self, factory: AssignFactory, *, bounded: bool, keys: Sequence[str] = ("0",)) -> None:
+        """The factory is pickled; the logic is made where the operator runs. `keys`: as in CustomerBinding."""
+        self._factory, self._bounded, self._keys = factory, bounded, keys
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Make the logic and register the state; what was broadcast before is read with the first record or timer."""
+        take_short_way()
+        self._logic = self._factory()
+        self._own_key = own_key(runtime_context, self._keys)
+        self._store = FlinkValueStore(runtime_context, "assigned")
+        self._descriptor = bytes_by_string(STATE)
+        self._view = BroadcastView()
+        self._begun = False
+        self._with_last_timer: set[str] = set()
+        self._every_key = partial(every_key, runtime_context, "assigned")
+        self._watermark_ms = partial(watermark_ms, runtime_context)
+        self._metrics = AssignMetrics(runtime_context, self._logic.tally)
+
+    def process_element(self, value: bytes, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Any:
+        """A customer's standing."""
+        key, timers = ctx.get_current_key(), ctx.timer_service()
+        if not self._begun:
+            self._begin(ctx, timers.current_watermark())
+        if self._bounded and key not in self._with_last_timer:
+            self._with_last_timer.add(key)
+            timers.register_event_time_timer(END_OF_TIME_MS)
+        return self._done(timers, *self._logic.on_standing(key, value, timers.current_watermark(), self._store))
+
+    def process_broadcast_element(self, value: Any, ctx: KeyedBroadcastProcessFunction.Context) -> Any:
+        """A view, or a control record."""
+        now_ms = self._watermark_ms(ctx)
+        if not self._begun:
+            self._begin(ctx, now_ms)
+        self._view.write_to(as_they_are(ctx.get_broadcast_state(self._descriptor)))
+        if self._logic.on_broadcast(value[1], self._view):
+            self._every_key(now_ms + 1)
+        return ()
+
+    def on_timer(self, timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Any:
+        """Time has passed for one key."""
+        timers = ctx.timer_service()
+        if not self._begun:
+            self._begin(ctx, timers.current_watermark())
+        key = ctx.get_current_key()
+        return self._done(timers, *self._logic.on_timer(key, timestamp, timers.current_watermark(), self._store))
+
+    def close(self) -> None:
+        """Show the last counts."""
+        if hasattr(self, "_metrics"):
+            self._metrics.show()
+
+    def _begin(self, ctx: Any, now_ms: int) -> None:
+        self._begun = True
+        state = as_they_are(ctx.get_broadcast_state(self._descriptor))
+        anytime = writable(state)
+        if anytime is None:
+            self._view.read_from(state)
+        else:
+            self._view.write_to(anytime)
+        if self._logic.on_start(self._view):
+            self._every_key(now_ms + 1)
+
+    def _done(self, timers: Any, wake_ms: int | None, outputs: Iterable[Output]) -> Any:
+        if wake_ms is not None:
+            timers.register_event_time_timer(wake_ms)
+        self._metrics.passed()
+        return self._emitted(outputs) if outputs else ()
+
+    def _emitted(self, outputs: Iterable[Output]) -> Iterator[Any]:
+        for channel, key, payload in outputs:
+            if channel == Channel.REDIS:
+                yield Row(self._own_key, payload)
+            elif channel == Channel.MEMBERSHIPS:
+                yield MEMBERSHIP_RECORDS, Row(key, payload)
+            elif self._bounded:
+                yield SEGMENT_CHANGES, payload.decode()
+            else:
+                yield CHANGE_RECORDS, Row(key, payload)

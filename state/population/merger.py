@@ -1,0 +1,129 @@
+"""The population operator's logic, one for the whole job: parcels of all places in, views and model records out.
+
+An interval is over when the operator's clock has come to its end: by then all places have sent what they gathered.
+
+State: the parcels of an interval, what `PopulationLogic` remembers, and the questions of the newest rules.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, Final, Protocol
+
+from schemas.control import decode_control
+from state.channels import Channel, Output
+from state.packing import pack
+from state.population.gather import merged
+from state.population.gathering import Parcel
+from state.population.population import PopulationLogic
+from state.population.questions import Key, with_scores
+from state.population.refusal import unpack_versioned
+from state.population.scales import Number
+from state.population.settings import PopulationSettings
+from state.population.telling import event_record, model_writes
+from state.rules.ruleset import RuleSet, parse_rules
+from state.tally import MergerTally
+
+VERSION: Final = 1
+RULES_KEPT: Final = 16
+"""Customers may live under rules that newer ones have replaced, as long as late events may come: so many newest ones
+have their questions answered."""
+CONTROL: Final = ord("{")
+"""First byte of a control record, which is JSON; a parcel is a MessagePack array."""
+
+
+class MergerStore(Protocol):
+    """One packed value, and parcels that wait."""
+
+    def load(self) -> bytes | None: ...
+    def save(self, packed: bytes) -> None: ...
+    def pending(self) -> list[bytes]: ...
+    def append(self, message: bytes) -> None: ...
+    def drop_pending(self) -> None: ...
+
+
+class MergerLogic:
+    """Keeps the population in memory, and its bytes in the store."""
+
+    def __init__(self, settings: PopulationSettings, rules: RuleSet, *, live: bool) -> None:
+        """`rules`: of the submission. `live`: otherwise nobody reads the state after the run, and none is kept."""
+        self._settings, self._rules, self._live = settings, rules, live
+        self._population: PopulationLogic | None = None
+        self.tally = MergerTally()
+        self._asked: dict[str, dict[Key, Sequence[Number]]] = {}
+        """By version of the rules, the oldest first."""
+
+    def on_parcel(self, payload: bytes, watermark_ms: int, store: MergerStore) -> int:
+        """Keep what a place has gathered; the event time at which to call `on_time`."""
+        store.append(payload)
+        return max(Parcel.unpacked(payload).at_ms, watermark_ms + 1)
+
+    def on_control(self, raw: bytes, store: MergerStore) -> None:
+        """A control record that takes effect: rules may have other questions."""
+        control = decode_control(raw, len(raw))
+        if control.rules is not None:
+            population = self._opened(store)
+            self._ask(parse_rules(control.rules))
+            population.ask(self._questions())
+            self._save(store)
+
+    def on_time(self, time_ms: int, store: MergerStore) -> list[Output]:
+        """Learn from all intervals that have ended."""
+        parcels = sorted(map(Parcel.unpacked, store.pending()), key=attrgetter("at_ms"))
+        due = [one for one in parcels if one.at_ms <= time_ms]
+        if not due:
+            return []
+        store.drop_pending()
+        for parcel in parcels[len(due) :]:
+            store.append(parcel.packed())
+        population = self._opened(store)
+        outputs: list[Output] = []
+        for at_ms, ones in groupby(due, key=attrgetter("at_ms")):
+            clusters = self._settings.clusters
+            view, events = population.on_interval(merged(one.opened(clusters) for one in ones), at_ms)
+            if view is not None:
+                outputs.append((Channel.VIEW, "", view.packed()))
+                outputs += [(Channel.REDIS, "models", write) for write in model_writes(view)]
+            outputs += [(Channel.MODEL, event.kind, event_record(event, view)) for event in events]
+            self.tally.intervals += 1
+            for event in events:
+                self.tally.happened(event.kind)
+        self._save(store)
+        return outputs
+
+    def _opened(self, store: MergerStore) -> PopulationLogic:
+        if self._population is None:
+            packed, asked = store.load(), []
+            if packed is not None:
+                packed, asked = unpack_versioned(packed, VERSION, "the merger of the population")
+            self._asked = {version: _questions(rows) for version, rows in asked}
+            self._ask(self._rules)
+            self._population = PopulationLogic(self._settings, self._questions(), packed)
+        return self._population
+
+    def _ask(self, rules: RuleSet) -> None:
+        """Questions of these rules, as the newest."""
+        self._asked.pop(rules.version, None)
+        self._asked[rules.version] = dict(with_scores(rules.remainder.asks))
+        for version in list(self._asked)[:-RULES_KEPT]:
+            del self._asked[version]
+
+    def _questions(self) -> dict[Key, tuple[Number, ...]]:
+        points: dict[Key, set[Number]] = {}
+        for questions in self._asked.values():
+            for key, wanted in questions.items():
+                points.setdefault(key, set()).update(wanted)
+        return {key: tuple(sorted(points[key])) for key in sorted(points)}
+
+    def _save(self, store: MergerStore) -> None:
+        if self._live and self._population is not None:
+            asked = [(version, _rows(questions)) for version, questions in self._asked.items()]
+            store.save(pack([VERSION, self._population.packed(), asked]))
+
+
+def _rows(questions: dict[Key, Sequence[Number]]) -> list[Any]:
+    return [(feature, positive, points) for (feature, positive), points in questions.items()]
+
+
+def _questions(rows: Iterable[Sequence[Any]]) -> dict[Key, Sequence[Number]]:
+    return {(feature, positive): tuple(points) for feature, positive, points in rows}

@@ -152,7 +152,9 @@ class Graph:
         written = [self.to_redis(side_output(customers, REDIS), "customer")]
         if logics.population is not None:
             models, assigned = self._population(customers, logics.population, records)
-            written += [self.to_redis(side_output(models, REDIS), "population"), self.to_redis(assigned, "assign")]
+            of_models = side_output(models, REDIS)
+            written.append(self.to_redis(of_models, "population", stay=self._options.one_subtask))
+            written.append(self.to_redis(assigned, "assign"))
         for tag, sink in self._side_outputs():
             outputs = side_output(customers, tag)
             if tag is REJECTED_RECORDS and records is not None:

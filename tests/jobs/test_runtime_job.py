@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.table import StreamTableEnvironment
 from standin_logics import Failing, Recorder, Scoring, ShowingTheWay, Summing
 
+from jobs import factories
 from jobs.file_results import joined
-from jobs.graph import Logics
+from jobs.graph import MAX_PARALLELISM, Graph, GraphOptions, Logics, Outlets, rows_with_time
 from jobs.runtime.errors import JobFailed
 from jobs.runtime.flink import JobResult, JobSpec, run_job
 from jobs.runtime.gateway import Gateway
@@ -25,6 +28,8 @@ from jobs.spool import SpoolWriter
 from operators.redis_connection import RedisTarget
 from schemas.keys import Keys
 from schemas.profiles import unpack_versioned
+from schemas.settings import Settings
+from state.rules.ruleset import load_rules
 
 pytestmark = pytest.mark.slow
 
@@ -143,6 +148,30 @@ class TestEmbeddedJob:
         """This PyFlink is as `operators.short_way` expects it: no generator of PyFlink's stands in between."""
         with pytest.raises(JobFailed, match=r"ValueError: (short_way\.py )+(customer\.py )+standin_logics\.py "):
             run(gateway, folder / "job", spooled(folder, events(1)), logics=Logics(ShowingTheWay))
+
+
+class TestLayout:
+    @pytest.mark.parametrize("parallelism", [1, 2])
+    def test_a_population_fits_in(self, gateway: Gateway, parallelism: int) -> None:
+        """Into a graph of several subtasks with a Redis, too: of the population itself there is one subtask."""
+        gateway.connect()
+        environment = StreamExecutionEnvironment.get_execution_environment()
+        environment.set_parallelism(parallelism).set_max_parallelism(MAX_PARALLELISM)
+        tables = StreamTableEnvironment.create(environment)
+        tables.execute_sql(
+            f"CREATE TEMPORARY TABLE of_{parallelism} (k STRING NOT NULL, v BYTES NOT NULL, t BIGINT, "
+            "ts AS TO_TIMESTAMP_LTZ(t, 3), WATERMARK FOR ts AS ts) "
+            "WITH ('connector' = 'filesystem', 'path' = 'file:///dev/null', 'format' = 'csv')"
+        )
+        outlets = Outlets(redis=RedisTarget("redis://127.0.0.1:1"))
+        graph = Graph(tables, outlets, GraphOptions(bounded=False, one_subtask=parallelism == 1))
+        population = factories.logics(Settings(population={"enabled": True}), load_rules().text, "rules", None)
+        query = f"SELECT k, v, ts FROM of_{parallelism}"  # noqa: S608
+        graph.build(lambda tables: rows_with_time(tables, query), population)
+        plan = json.loads(environment.get_execution_plan())
+        counts = {node["type"].split(":")[-1].strip(): node["parallelism"] for node in plan["nodes"]}
+        assert {counts[name] for name in ("gather", "assign", "redis-writer-population")} == {parallelism}
+        assert counts["population"] == 1
 
 
 class TestFailures:

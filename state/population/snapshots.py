@@ -115,7 +115,7 @@ class SnapshotLogic:
         if not standing.shown:
             deltas, _ = contribute(state.contribution, None, standing.as_of_ms, self._features)
             store.clear()
-            told = state.contribution is not None
+            told = state.told_ms != NEVER  # perhaps nothing is counted of them, but they are in the sample
             return None, Message(key, standing.as_of_ms, deltas.packed(), True, None, (), 0) if told else None
         if not closing and self._interval(standing.as_of_ms) <= self._interval(state.told_ms):
             state = state._replace(waiting_ms=standing.as_of_ms, waiting=standing.features)
@@ -137,16 +137,13 @@ class SnapshotLogic:
             values = values_of(state.waiting)
             message, state = self._tell(key, state._replace(waiting=b""), state.waiting_ms, values)
         due_ms = state.pending.next_due_ms()
-        if (
-            message is None
-            and not state.waiting
-            and due_ms is not None
-            and due_ms + self._settings.settled_ms < time_ms
-        ):
-            step = pass_time(state.pending, key, time_ms - self._settings.settled_ms)
+        ends_ms = self._settings.as_of_ms
+        now_ms = time_ms if ends_ms is None else min(time_ms, ends_ms)  # the last timer is at the end of all times
+        if message is None and not state.waiting and due_ms is not None and due_ms + self._settings.settled_ms < now_ms:
+            step = pass_time(state.pending, key, now_ms - self._settings.settled_ms)
             state = state._replace(pending=step.pending)
             if step.examples or step.given_up:
-                message = Message(key, time_ms, b"", False, None, _packed(step), step.given_up)
+                message = Message(key, now_ms, b"", False, None, _packed(step), step.given_up)
         store.save(state.packed())
         return self._wake_ms(state, watermark_ms), message
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgpack
 import pytest
 
+from state.customer.counts import NEVER_MS
 from state.local import DictStore
 from state.packing import pack
 from state.population.cluster_settings import ClusterSettings
@@ -165,3 +166,30 @@ class TestPacked:
         shop.stores["a"].save(pack([99, None]))
         with pytest.raises(PopulationError, match="version 99"):
             shop.say("a")
+
+
+class TestTheEnd:
+    """Of a bounded run, which is at the end of all times."""
+
+    def test_what_nobody_saw_is_no_outcome(self) -> None:
+        """An outcome that was not due by the as-of time is not known; one that was, is."""
+        for days, expected in ((1, []), (8, [0]), (31, [0, 1])):
+            shop = Shop(3)
+            shop.logic = SnapshotLogic(SETTINGS._replace(as_of_ms=START_MS + days * DAY_MS), FEATURES)
+            while not shop.values.get("a", (0, {}))[1].get("orders_total"):
+                shop.say("a")
+            shop.messages.clear()
+            _, message = shop.logic.on_timer("a", NEVER_MS, NEVER_MS, shop.stores["a"])
+            examples = () if message is None else message.examples
+            assert [Example.unpacked(one).target for one in examples] == expected
+            assert message is None or message.as_of_ms == START_MS + days * DAY_MS
+
+    def test_who_is_in_the_sample_alone_leaves_it(self) -> None:
+        """Nothing was counted of the customer, but that they were there was told."""
+        shop = Shop(4)
+        shop.logic.count(())
+        shop.say("a")
+        shop.say("a", shown=False)
+        assert gathered(CLUSTERS, shop.messages).gone == ("a",)
+        shop.say("b", shown=False)
+        assert [one.customer_id for one in shop.messages] == ["a", "a"]

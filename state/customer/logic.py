@@ -111,7 +111,7 @@ class CustomerLogic:
                 publication.profile_ms = clock_ms - 1
             if self._live or self._watching or customer.has_news:
                 urgent = self._watching and ORDER_FIRST <= fact.kind <= ORDER_LAST
-                self._speak(key, customer, said, urgent=urgent)
+                self._speak(key, customer, said, urgent=urgent, known_ms=watermark_ms + 1)
         else:
             tally.duplicate += 1
         wake_ms = None
@@ -207,10 +207,20 @@ class CustomerLogic:
         said.append(outputs.counts(key, customer))
         return said
 
-    def _speak(self, key: str, customer: Customer, said: list[Output], *, urgent: bool, closing: bool = False) -> None:
+    def _speak(
+        self,
+        key: str,
+        customer: Customer,
+        said: list[Output],
+        *,
+        urgent: bool,
+        closing: bool = False,
+        known_ms: int = -1,
+    ) -> None:
         """Add what has to be said now.
 
-        `urgent`: a profile that is due at all is written now; `closing`: everything is, whether it is due or not.
+        `urgent`: a profile that is due at all is written now; `closing`: everything is, whether it is due or not;
+        `known_ms`: of the standing.
         """
         turns = customer.say()
         if turns:
@@ -234,7 +244,10 @@ class CustomerLogic:
                 or (self._live and now_ms - publication.profile_ms >= self.settings.profile_interval_ms)
             )
         ):
-            write = (outputs.standing if self._watching else outputs.profile)(key, customer, turns, closing=closing)
+            if self._watching:
+                write = outputs.standing(key, customer, turns, closing=closing, known_ms=known_ms)
+            else:
+                write = outputs.profile(key, customer, turns, closing=closing)
             if write is not None:
                 self.tally.profiles += 1
                 said.append(write)
@@ -278,7 +291,10 @@ class CustomerLogic:
 
     def _wake_ms(self, customer: Customer, watermark_ms: int, from_ms: int) -> int | None:
         """The time of a timer that is needed and not yet registered, if any."""
-        return self._timer_ms(customer, self._due_ms(customer, from_ms) or watermark_ms + 1)
+        due_ms = self._due_ms(customer, from_ms) or watermark_ms + 1
+        if self._watching and not self._live:  # what comes of it is not known before (`Standing.known_ms`)
+            due_ms = max(due_ms, watermark_ms + 1)
+        return self._timer_ms(customer, due_ms)
 
     def _timer_ms(self, customer: Customer, wake_ms: int) -> int | None:
         if wake_ms >= customer.timer_ms or (self.as_of_ms is not None and wake_ms > self.as_of_ms):

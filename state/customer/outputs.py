@@ -96,7 +96,9 @@ def profile(key: str, customer: Customer, turns: Sequence[Turn], *, closing: boo
     return (Channel.REDIS, key, write)
 
 
-def standing(key: str, customer: Customer, turns: Sequence[Turn], *, closing: bool = False) -> Output | None:
+def standing(
+    key: str, customer: Customer, turns: Sequence[Turn], *, closing: bool = False, known_ms: int = -1
+) -> Output | None:
     """What `profile` would write, for those who know the population and write it in its place."""
     fold, publication = customer.fold, customer.publication
     publication.profile_ms = fold.clock_ms
@@ -117,6 +119,7 @@ def standing(key: str, customer: Customer, turns: Sequence[Turn], *, closing: bo
         features=_pack(features(fold)) if shown else b"",
         since=since,
         others=[name for name in _segments(customer, turns) if name not in since],
+        known_ms=known_ms,
     )
     return (Channel.STANDING, key, said.packed())
 

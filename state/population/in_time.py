@@ -7,8 +7,9 @@
     seen                       s1 as before, [s1 with v7], s2 with v7
 
 What comes is held until the watermark has passed its time, so that the result does not depend on which of two streams
-was faster. A new view wakes nobody: a customer is seen with it as of its time when anything of their own turns, or at
-the end, which is all that readers of such a run are shown. (A live job sees everybody with a new view at once.)
+was faster: neither a standing nor a view comes with a time that the watermark of its stream has passed. A new view
+wakes nobody: a customer is seen with it as of its time when anything of their own turns, or at the end, which is all
+that readers of such a run are shown. (A live job sees everybody with a new view at once.)
 
 Nothing is saved: a run that fails is run again.
 """
@@ -52,15 +53,16 @@ class InTime:
 
     def on_standing(self, key: str, payload: bytes, watermark_ms: int, store: ValueStore) -> Step:
         """Hold it, and say when to come again."""
-        del store
+        del store, watermark_ms
         standing = Standing.unpacked(payload)
-        as_of_ms = max(standing.as_of_ms, watermark_ms + 1)
+        as_of_ms = min(max(standing.as_of_ms, standing.known_ms), self._as_of_ms)
         self._number += 1
         heappush(self._held.setdefault(key, []), (as_of_ms, self._number, standing))
         return as_of_ms, ()
 
     def on_timer(self, key: str, time_ms: int, watermark_ms: int, store: ValueStore) -> Step:
         """See the customer as of all that was so by now; a time after the end of the run closes the books."""
+        del watermark_ms
         logic, ends, said = self._logic, time_ms > self._as_of_ms, list[Output]()
         assigned, held = logic.load(store), self._held.get(key, [])
         while held and (ends or held[0][0] <= time_ms):
@@ -82,7 +84,8 @@ class InTime:
                 said.append(logic.profile(key, assigned))
             return None, said
         store.save(assigned.packed())
-        wake_ms = logic.wake_ms(assigned, watermark_ms)
+        # in its turn, even if the watermark has passed it: timers fire in order, and those that they set, too
+        wake_ms = logic.wake_ms(assigned, -1)
         return None if wake_ms is None or wake_ms > self._as_of_ms else wake_ms, said
 
     def _caught_up(self, key: str, assigned: Assigned, now_ms: int) -> list[Output]:

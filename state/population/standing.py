@@ -37,6 +37,8 @@ class Standing(NamedTuple):
     """Segments that do not ask about the population, each with when it was entered."""
     others: list[str]
     """All other segments of that kind in which readers may have been shown the customer."""
+    known_ms: int = -1
+    """Event time before which nobody could know of it: it may be of a time that the watermark has passed."""
 
     def values(self) -> dict[str, Any]:
         """The features by name."""

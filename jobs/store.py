@@ -53,9 +53,13 @@ class Store:
         """The `meta` hash."""
         return {name.decode(): value.decode() for name, value in self.client.hgetall(self.keys.meta).items()}
 
-    def profiles(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """All profiles, by customer id."""
-        return self._values(self.keys.profile(""))
+    def customers(self) -> Iterator[str]:
+        """Ids that a profile is kept under, in no order; one may come twice, and may have been withdrawn."""
+        return self._names(self.keys.profile(""))
+
+    def profiles(self, customers: Iterable[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The profiles of these customers, or all, by customer id."""
+        return self._values(self.keys.profile(""), customers)
 
     def neighbours(self, relation: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """All lists of a relation, by item id."""
@@ -70,8 +74,8 @@ class Store:
         for key in self.client.scan_iter(match=pattern, count=1_000):
             yield key.decode()[len(start) :]
 
-    def _values(self, start: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        for names in _batches(sorted(set(self._names(start)))):
+    def _values(self, start: str, only: Iterable[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+        for names in _batches(sorted(set(self._names(start) if only is None else only))):
             for name, packed in zip(names, self.client.mget([start + name for name in names]), strict=True):
                 value = unpack_versioned(packed)
                 if value is not None:

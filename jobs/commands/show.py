@@ -1,48 +1,21 @@
 """`segmill show`: one customer, item or segment."""
 
 import json
-from collections.abc import Callable
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from rich.table import Table
 
 from jobs.commands.console import grid, plain, show, show_table
-from jobs.commands.options import duration, iso, redis_option, redis_unless_from, with_password
+from jobs.commands.options import iso
+from jobs.commands.store_options import missing, opened, source_options
+from jobs.commands.values import readable
 from jobs.examples import ONLINE_RETAIL
-from jobs.store import RELATIONS, open_store
+from jobs.store import RELATIONS
 from schemas.adapters.online_retail import product_names
 from schemas.money import exponent_of
-from state.rules.features import FEATURES, METRICS, WINDOW_DAYS, FeatureSpec, window_feature
-
-F = TypeVar("F", bound=Callable[..., Any])
-NOT_FOUND = 3
-
-
-def _source(command: F) -> F:
-    for option in reversed(
-        [
-            click.option("--from", "left_in", type=click.Path(path_type=Path, file_okay=False),
-                         help="Folder that `segmill run --out` left. Default: out."),
-            redis_option("Redis to read instead."),
-            click.option("--prefix", default="segmill:", show_default=True, help="Prefix of the Redis keys."),
-            click.option("--json", "as_json", is_flag=True, help="Print JSON."),
-        ]
-    ):  # fmt: skip
-        command = option(command)
-    return command
-
-
-def _opened(redis_url: str | None, left_in: Path | None, prefix: str) -> Any:
-    redis_url = redis_unless_from(left_in, redis_url)
-    return open_store(with_password(redis_url) if redis_url else None, left_in, prefix)
-
-
-def _missing(what: str, hint: str) -> None:
-    click.echo(f"{what}: not there. {hint}", err=True)
-    raise click.exceptions.Exit(NOT_FOUND)
+from state.rules.features import FEATURES, METRICS, WINDOW_DAYS, window_feature
 
 
 @click.group("show")
@@ -58,15 +31,14 @@ def show_group() -> None:
 
 @show_group.command("customer")
 @click.argument("customer_id")
-@_source
+@source_options
 def show_customer(customer_id: str, left_in: Path | None, redis_url: str | None, prefix: str, as_json: bool) -> None:
     """A customer's features and segments."""
-    with _opened(redis_url, left_in, prefix) as store:
+    with opened(redis_url, left_in, prefix) as store:
         profile = store.profile(customer_id)
         currency = store.meta().get("currency", "")
     if profile is None:
-        _missing(f"customer {customer_id}", "Was it erased, or did it withdraw consent? Ids are case-sensitive.")
-        return
+        missing(f"customer {customer_id}", "Was it erased, or did it withdraw consent? Ids are case-sensitive.")
     if as_json:
         click.echo(json.dumps(profile, ensure_ascii=False, indent=2, sort_keys=True))
         return
@@ -78,7 +50,7 @@ def show_customer(customer_id: str, left_in: Path | None, redis_url: str | None,
     for name, spec in FEATURES.items():
         if spec.metric is None and name in features:
             unit = f" {plain(currency)}" if spec.unit == "cents" else ""
-            rest.add_row(name.removesuffix("_cents"), plain(_readable(spec, features[name], exponent)) + unit)
+            rest.add_row(name.removesuffix("_cents"), plain(readable(spec, features[name], exponent)) + unit)
     show()
     show_table(rest)
     segments = sorted(profile["segments"].items(), key=lambda item: (item[1], item[0]))
@@ -99,31 +71,15 @@ def _windows(features: dict[str, Any], exponent: int) -> Table:
     for metric in METRICS:
         specs = [FEATURES[window_feature(metric, days)] for days in WINDOW_DAYS]
         values = [(spec, features.get(spec.name)) for spec in specs]
-        table.add_row(metric, *(_readable(spec, value, exponent) if value else "-" for spec, value in values))
+        table.add_row(metric, *(readable(spec, value, exponent) if value else "-" for spec, value in values))
     return table
-
-
-def _readable(spec: FeatureSpec, value: Any, exponent: int) -> str:
-    if value is None:
-        return "-"
-    if spec.unit == "cents":
-        return f"{Decimal(value).scaleb(-exponent):,.{exponent}f}"
-    if spec.unit == "epoch_ms":
-        return iso(value)
-    if spec.unit == "ms":
-        return duration(value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.3f}"
-    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 @show_group.command("item")
 @click.argument("item_id")
 @click.option("--relation", type=click.Choice(RELATIONS), help="Only this one.")
 @click.option("--limit", type=click.IntRange(1, 50), default=10, show_default=True)
-@_source
+@source_options
 def show_item(
     item_id: str,
     relation: str | None,
@@ -134,11 +90,11 @@ def show_item(
     as_json: bool,
 ) -> None:
     """The products that go together with one."""
-    with _opened(redis_url, left_in, prefix) as store:
+    with opened(redis_url, left_in, prefix) as store:
         found = {name: store.similar(name, item_id) for name in RELATIONS if relation in (None, name)}
     lists = {name: value["neighbours"][:limit] for name, value in found.items() if value is not None}
     if not lists:
-        _missing(f"item {item_id}", "Nobody viewed or bought it together with another one.")
+        missing(f"item {item_id}", "Nobody viewed or bought it together with another one.")
     if as_json:
         shown = {
             name: [{"item_id": i, "score": score, "support": support} for i, score, support in neighbours]
@@ -166,16 +122,16 @@ def _names(item_id: str, lists: dict[str, Any]) -> dict[str, str]:
 @show_group.command("segment")
 @click.argument("name")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Members to print.")
-@_source
+@source_options
 def show_segment(
     name: str, limit: int, left_in: Path | None, redis_url: str | None, prefix: str, as_json: bool
 ) -> None:
     """The members of a segment, the newest first."""
-    with _opened(redis_url, left_in, prefix) as store:
+    with opened(redis_url, left_in, prefix) as store:
         members = store.members(name)
         known = store.segments()
     if not members:
-        _missing(f"segment {name}", f"It has no members. Segments with members: {', '.join(known) or 'none'}.")
+        missing(f"segment {name}", f"It has no members. Segments with members: {', '.join(known) or 'none'}.")
     newest = sorted(members, key=lambda member: (-member[1], member[0]))[:limit]
     if as_json:
         shown = [{"customer_id": member, "since_ms": since_ms} for member, since_ms in newest]

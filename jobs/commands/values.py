@@ -1,0 +1,24 @@
+"""Values of features for people."""
+
+from decimal import Decimal
+from typing import Any
+
+from jobs.commands.options import duration, iso
+from state.rules.features import FeatureSpec
+
+
+def readable(spec: FeatureSpec, value: Any, exponent: int) -> str:
+    """A feature's value; amounts with as many places as their currency has (`exponent`)."""
+    if value is None:
+        return "-"
+    if spec.unit == "cents":
+        return f"{Decimal(value).scaleb(-exponent):,.{exponent}f}"
+    if spec.unit == "epoch_ms":
+        return iso(value)
+    if spec.unit == "ms":
+        return duration(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return ", ".join(value) if isinstance(value, list) else str(value)

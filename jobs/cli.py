@@ -1,7 +1,7 @@
 """`segmill`: the command line.
 
 Exit codes: 0 done; 1 it could not be done, the message says why; 2 wrong usage; 3 the answer is no (rules check found
-faults, show found nothing); 130 interrupted.
+faults, show or population found nothing); 130 interrupted.
 """
 
 import os
@@ -19,6 +19,7 @@ COMMANDS = {
     "export": ("jobs.commands.export", "export_command", "Write what a run left to JSON lines."),
     "verify": ("jobs.commands.verify", "verify_command", "Say whether two exports are the same."),
     "show": ("jobs.commands.show", "show_group", "Look at one customer, item or segment."),
+    "population": ("jobs.commands.population", "population_command", "Look at what all customers have in common."),
     "rules": ("jobs.commands.rules", "rules_group", "Check rule files, and try them on a log."),
     "topics": ("jobs.commands.topics", "topics_group", "Make and check the Kafka topics of a live job."),
     "control": (
@@ -71,7 +72,7 @@ def segmill() -> None:
 
     \b
     Exit codes: 0 done; 1 not done, the message says why; 2 wrong usage; 130 interrupted;
-    3 the answer is no: rules check found faults, show found nothing, verify found a difference.
+    3 the answer is no: rules check found faults, show or population found nothing, verify found a difference.
     """
 
 

@@ -39,6 +39,5 @@ class GatherOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Any:
         """An interval is over."""
-        del ctx
-        parcel = self._logic.on_time(timestamp, self._store)
-        return () if parcel is None else [Row(MERGER_KEY, parcel)]
+        watermark_ms = ctx.timer_service().current_watermark()
+        return [Row(MERGER_KEY, parcel) for parcel in self._logic.on_time(timestamp, watermark_ms, self._store)]

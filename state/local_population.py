@@ -152,8 +152,7 @@ class LocalPopulation:
         logics, said, before_ms = self.logics, list[Output](), self._watermark_ms
         self._watermark_ms = watermark_ms
         for time_ms, _ in self._gather_timers.due(watermark_ms):
-            parcel = logics.gather.on_time(time_ms, self._told)
-            if parcel is not None:
+            for parcel in logics.gather.on_time(time_ms, watermark_ms, self._told):
                 self._merger_timers.register(logics.merger.on_parcel(parcel, before_ms, self._population), "")
         for time_ms, _ in self._merger_timers.due(watermark_ms):
             for output in logics.merger.on_time(time_ms, self._population):

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from schemas.decode import Decoder
 from schemas.rejects import Reason, Rejected, rejected_from_topic, rejected_record
-from schemas.settings import Settings
+from schemas.settings import DAY_MS, Settings
 from schemas.timestamps import format_ms
 from state.channels import Channel, Output
 from state.chunks import ChunkStore
@@ -142,7 +142,7 @@ class CustomerLogic:
             customer.pass_time(max(now_ms, customer.fold.clock_ms))
         if ends:
             return None, self._close(key, customer, said)
-        self._speak(key, customer, said, urgent=self._live or self._ends_session(customer), closing=publishes)
+        self._speak(key, customer, said, urgent=self._live or self._is_away(customer), closing=publishes)
         customer.settle(watermark_ms)
         wake_ms = self._wake_ms(customer, watermark_ms, time_ms)
         store.save(customer.pack(store))
@@ -237,7 +237,7 @@ class CustomerLogic:
         if closing or (
             (self._live or self._watching)
             and (
-                turns
+                (self._live and turns)
                 or customer.parts != customer.parts_told
                 or publication.profile_shown is (customer.fold.denied or customer.fold.last_seen_ms is None)
                 or (urgent and publication.profile_ms < now_ms)
@@ -263,7 +263,7 @@ class CustomerLogic:
         if not (self._live or self._watching) or not customer.fold.clock_ms:  # who is not known cannot change
             return NEVER_MS
         if not self._live:
-            return min(customer.flip_ms, self._session_end_ms(customer))
+            return min(customer.flip_ms, self._away_ms(customer))
         fold, publication, settings = customer.fold, customer.publication, self.settings
         due_ms = min(customer.flip_ms, publication.due_ms(fold))
         if publication.profile_ms < fold.clock_ms:
@@ -279,15 +279,20 @@ class CustomerLogic:
             due_ms = min(due_ms, self._publications.next_ms(from_ms))
         return due_ms
 
-    def _session_end_ms(self, customer: Customer) -> int:
-        """When a session is over that was not spoken of, in a bounded run with a population."""
-        last_ms = customer.fold.last_seen_ms
-        if last_ms is None or customer.publication.profile_ms >= last_ms:
-            return NEVER_MS
-        return last_ms + self.settings.session_gap_ms
+    def _away_ms(self, customer: Customer) -> int:
+        """When next to look at a customer who stays away, in a bounded run with a population.
 
-    def _ends_session(self, customer: Customer) -> bool:
-        return self._watching and self._session_end_ms(customer) <= customer.fold.clock_ms
+        At the end of a session, and when the longest windows empty: who is never seen again would stay in the counts
+        of all with what they did last.
+        """
+        last_ms, told_ms = customer.fold.last_seen_ms, customer.publication.profile_ms
+        if last_ms is None:
+            return NEVER_MS
+        due_ms = (last_ms + away_ms for away_ms in (self.settings.session_gap_ms, *_AWAY_MS))
+        return next((at_ms for at_ms in due_ms if at_ms > told_ms), NEVER_MS)
+
+    def _is_away(self, customer: Customer) -> bool:
+        return self._watching and self._away_ms(customer) <= customer.fold.clock_ms
 
     def _wake_ms(self, customer: Customer, watermark_ms: int, from_ms: int) -> int | None:
         """The time of a timer that is needed and not yet registered, if any."""
@@ -319,4 +324,5 @@ class CustomerLogic:
         return customer
 
 
+_AWAY_MS = (30 * DAY_MS, 90 * DAY_MS + 1)
 CLOSED = -1  # stands in timer_ms once the books of a bounded run are closed

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from state.packing import pack, unpack
+from state.population.axes import aged
 from state.population.refusal import PopulationError
 from state.population.standing import Standing
 from state.population.view import Answer, PopulationView, Seen
@@ -105,7 +106,7 @@ class Assigned:
             return Turned(now_ms, (), (), were, self.values, (), ())
         self.view = view.number
         asked = census is not None and census.rules.asks_cluster
-        seen = self._see(view, standing, whole=whole, asked=asked)
+        seen = self._see(view, standing, whole=whole, asked=asked, now_ms=now_ms)
         if census is None:
             return Turned(now_ms, (), (), were, self.values, (), ())
         parts = [bool(standing.parts >> number & 1) for number in range(len(census.rules.parts))]
@@ -139,13 +140,14 @@ class Assigned:
             self.standing = self.standing._replace(features=b"", since={}, others=[])
             self.values = {}
 
-    def _see(self, view: PopulationView, standing: Standing, *, whole: bool, asked: bool) -> Seen:
+    def _see(self, view: PopulationView, standing: Standing, *, whole: bool, asked: bool, now_ms: int) -> Seen:
         """Cluster and scores, the cluster if it is `asked` for, too."""
         values = self.values
         cluster = None
         if view.clusters is not None and (whole or asked):
             current = None if self.cluster_id == NO_CLUSTER else self.cluster_id
-            assignment = view.clusters.assign(values, current)
+            older = aged(view.clusters.scaling.axes, values, now_ms - standing.as_of_ms)
+            assignment = view.clusters.assign(older, current)
             self.cluster_id, self.probabilities = assignment.cluster_id, assignment.probabilities
             cluster = view.clusters.cluster(assignment.cluster_id).name
         seen = Seen(values, standing.as_of_ms, cluster)

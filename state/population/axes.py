@@ -22,6 +22,9 @@ WORDS_MAX: Final = 24
 """Characters of an axis's name, its topic and its words."""
 DAY_MS: Final = 86_400_000.0
 
+AGES: Final = frozenset(("recency_ms", "since_last_seen_ms"))
+"""Features that grow with time alone."""
+
 RawPoint = tuple[float, ...]
 """A customer on all axes, not yet scaled."""
 
@@ -83,6 +86,15 @@ def _units(value: Any, unit: float, absent: float) -> float:
         return absent
     # compared before it is divided: an integer may be too large for a float
     return LARGEST if value > LARGEST * unit else -LARGEST if value < -LARGEST * unit else value / unit
+
+
+def aged(axes: Sequence[Axis], values: Mapping[str, Any], by_ms: int) -> Mapping[str, Any]:
+    """The values `by_ms` later, if nothing has happened: what is as old as something has grown older."""
+    found = {axis.feature for axis in axes} & AGES
+    if by_ms <= 0 or not found:
+        return values
+    older = {name: values[name] + by_ms for name in found if values.get(name) is not None}
+    return {**values, **older}
 
 
 def read_point(axes: Sequence[Axis], values: Mapping[str, Any]) -> RawPoint:

@@ -29,7 +29,7 @@ class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Other clusters take the place of those that are there only if their silhouette is better by this."""
     sample_size: int = 4_096
     """Customers in the sample; 16 + 8 * axes bytes each."""
-    judged: int = 2_048
+    judged: int = 1_024
     """Of these, the first ones by hash are what silhouettes are computed on: exact, with judged^2 distances."""
     seed_at: int = 200
     """Customers in the sample from which there is a model."""

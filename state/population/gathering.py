@@ -1,9 +1,10 @@
 """The gather operator's logic: keeps what customers of one place tell until an interval is over.
 
-An interval is one of event time, of the operator's own clock: a message counts in the one in which it comes. A message
-is a difference, or the newest of what it says; so in which interval it counts changes only when it is learnt from.
+A message counts in the interval of the time as of which it is; one that comes after that, in the first that is not
+over. So it makes no difference how fast a log is read, weeks in a second or a second in a second.
 
-State: the messages of an interval. Bound: one for each customer who was active in it, see `snapshots.py`.
+State: the messages of intervals that are not over. Bound: one for each customer who was active in it,
+see `snapshots.py`.
 """
 
 from typing import Any, Final, NamedTuple, Protocol
@@ -66,15 +67,30 @@ class GatherLogic:
     def on_message(self, message: bytes, watermark_ms: int, store: MessageStore) -> int:
         """Keep a message; the event time at which to call `on_time`."""
         store.append(message)
-        # before the first watermark nobody knows what time it is but the message
-        now_ms = watermark_ms if watermark_ms >= 0 else Message.unpacked(message).as_of_ms
-        return (now_ms // self._every_ms + 1) * self._every_ms
+        return self._end_ms(max(Message.unpacked(message).as_of_ms, watermark_ms))
 
-    def on_time(self, time_ms: int, store: MessageStore) -> bytes | None:
-        """An interval is over: a packed `Parcel`, or None: nothing waited."""
-        packed = store.pending()
-        if not packed:
-            return None
+    def on_time(self, time_ms: int, watermark_ms: int, store: MessageStore) -> list[bytes]:
+        """An interval is over, perhaps long since: packed `Parcel`s, one for each that is, in their order."""
+        by_end: dict[int, list[Message]] = {}
+        later: list[bytes] = []
+        for packed in store.pending():
+            message = Message.unpacked(packed)
+            end_ms = max(self._end_ms(message.as_of_ms), time_ms)
+            if end_ms <= max(time_ms, watermark_ms):
+                by_end.setdefault(end_ms, []).append(message)
+            else:
+                later.append(packed)
+        if not by_end:
+            return []
         store.drop_pending()
-        at_ms = time_ms if self._as_of_ms is None else min(time_ms, self._as_of_ms)
-        return Parcel(at_ms, gathered(self._settings, map(Message.unpacked, packed)).packed()).packed()
+        for packed in later:
+            store.append(packed)
+        return [self._parcel(end_ms, by_end[end_ms]) for end_ms in sorted(by_end)]
+
+    def _parcel(self, end_ms: int, messages: list[Message]) -> bytes:
+        at_ms = end_ms if self._as_of_ms is None else min(end_ms, self._as_of_ms)
+        return Parcel(at_ms, gathered(self._settings, messages).packed()).packed()
+
+    def _end_ms(self, at_ms: int) -> int:
+        """The end of the interval that a time lies in."""
+        return (at_ms // self._every_ms + 1) * self._every_ms

@@ -68,7 +68,7 @@ class PopulationLearner:
             self._sample.forget_before(self._newest_ms - self._settings.forget_ms)
         if len(self._sample) < self._settings.seed_at:
             return None
-        raws = self._sample.matrix()
+        raws = self._sample.matrix(self._settings.scaling.axes, self._newest_ms)
         if self.model is None or self._algorithm is None:
             scaling = self._seed(raws)
         else:
@@ -108,7 +108,7 @@ class PopulationLearner:
         if name == settings.algorithm:
             self._algorithm = restored(name, state, settings.half_life)
         elif len(self._sample):
-            points = self.model.scaling.places(self._sample.matrix())
+            points = self.model.scaling.places(self._sample.matrix(settings.scaling.axes, self._newest_ms))
             fit = nearest(points, np.array(self.model.centroids))
             self._algorithm = seeded(settings.algorithm, fit, points, settings.half_life)
 
@@ -128,7 +128,7 @@ class PopulationLearner:
         partial = intake.partial
         if partial is not None and partial.model_number < self._rows_from:
             partial = None
-        fresh = scaling.places(self._sample.among(intake.sample))
+        fresh = scaling.places(self._sample.among(intake.sample, self._settings.scaling.axes, self._newest_ms))
         algorithm.step(Interval(partial, fresh, points))
         self._intervals += 1
         if self._intervals >= self._settings.recheck_every:

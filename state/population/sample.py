@@ -9,14 +9,14 @@ Bound: `size` customers (and, until the next pruning, as many more); 16 + 8 * ax
 Who is forgotten or too old leaves a gap; the next customers in the order of hashes fill it as their snapshots come.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Final, TypeAlias
 
 import numpy as np
 
 from state.packing import pack, unpack
-from state.population.axes import RawPoint
+from state.population.axes import AGES, Axis, RawPoint, slog
 from state.population.cluster_errors import ClusterStateError, expect_version
 from state.population.scaling import Matrix
 
@@ -85,15 +85,24 @@ class Sample:
         self._prune()
         return iter(sorted(self._entries.items()))
 
-    def matrix(self) -> Matrix:
-        """(n, axes) places, by hash, smallest first."""
-        return np.array([raw for _, (_, raw) in self.by_hash()], dtype=np.float64).reshape(-1, self.axes)
+    def matrix(self, axes: Sequence[Axis] = (), now_ms: int = 0) -> Matrix:
+        """(n, axes) places, by hash, smallest first; on `axes` of ages, as old as they are at `now_ms`."""
+        return self._aged([entry for _, entry in self.by_hash()], axes, now_ms)
 
-    def among(self, others: "Sample") -> Matrix:
+    def among(self, others: "Sample", axes: Sequence[Axis] = (), now_ms: int = 0) -> Matrix:
         """(n, axes) places in this sample of customers who are in the other one, too; by hash."""
         theirs = others._entries
-        raws = [raw for hashed, (_, raw) in self.by_hash() if hashed in theirs]
-        return np.array(raws, dtype=np.float64).reshape(-1, self.axes)
+        return self._aged([entry for hashed, entry in self.by_hash() if hashed in theirs], axes, now_ms)
+
+    def _aged(self, entries: Sequence[Entry], axes: Sequence[Axis], now_ms: int) -> Matrix:
+        raws = np.array([raw for _, raw in entries], dtype=np.float64).reshape(-1, self.axes)
+        later_ms = np.maximum(0.0, now_ms - np.array([as_of_ms for as_of_ms, _ in entries], dtype=np.float64))
+        for at, axis in enumerate(axes):
+            if axis.feature in AGES and axis.per is None:
+                places = raws[:, at]
+                known = places != slog(axis.absent)
+                raws[known, at] = np.log1p(np.expm1(places[known]) + later_ms[known] / axis.unit)
+        return raws
 
     def packed(self) -> bytes:
         """Version, room, axes, then columns: hashes, times, places."""

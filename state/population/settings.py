@@ -29,7 +29,7 @@ class PopulationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     that ends, every GATHER_BOUNDED_MS: nobody waits for it."""
     learn_every_ms: int = DAY_MS
     """Clusters and scores learn at most so often ..."""
-    learn_share: float = 0.1
+    learn_share: float = 0.25
     """... and clusters not before so many snapshots have come, as a share of the sample."""
     clusters: ClusterSettings = ClusterSettings()
     percentiles: PublishSettings = PublishSettings()

@@ -12,6 +12,7 @@ order, and an erasure takes out what was put in.
 """
 
 from collections.abc import Iterable, Mapping
+from struct import Struct
 from typing import Any, Final, NamedTuple, Protocol
 
 from state.packing import pack
@@ -23,6 +24,10 @@ from state.population.standing import Standing, values_of
 
 VERSION: Final = 1
 NEVER: Final = -1
+_HEAD: Final = bytes((0x97, VERSION, 0xD3))
+"""How packed states begin: an array of seven, the version, and an integer of 64 bits, when there is something to do."""
+_DUE: Final = Struct(">q")
+_NEVER_DUE: Final = 2**63 - 1
 
 
 class Message(NamedTuple):
@@ -86,12 +91,14 @@ class _State(NamedTuple):
     waiting: bytes = b""
     """A standing that was not told because its interval had been spoken of."""
 
-    def packed(self) -> bytes:
-        return pack([VERSION, self.contribution, self.pending.packed(), self.told_ms, self.waiting_ms, self.waiting])
+    def packed(self, due_ms: int | None) -> bytes:
+        """`due_ms`: when there is something to do; it has a fixed place, so that whoever comes sooner reads no more."""
+        rest = [self.contribution, self.pending.packed(), self.told_ms, self.waiting_ms, self.waiting]
+        return _HEAD + _DUE.pack(_NEVER_DUE if due_ms is None else due_ms) + pack(rest)[1:]
 
     @classmethod
     def unpacked(cls, packed: bytes) -> "_State":
-        contribution, pending, *rest = unpack_versioned(packed, VERSION, "a customer's snapshots")
+        _, contribution, pending, *rest = unpack_versioned(packed, VERSION, "a customer's snapshots")
         return cls(contribution, Pending.unpacked(pending), *rest)
 
 
@@ -119,19 +126,17 @@ class SnapshotLogic:
             return None, Message(key, standing.as_of_ms, deltas.packed(), True, None, (), 0) if told else None
         if not closing and self._interval(standing.as_of_ms) <= self._interval(state.told_ms):
             state = state._replace(waiting_ms=standing.as_of_ms, waiting=standing.features)
-            store.save(state.packed())
-            return self._wake_ms(state, watermark_ms), None
+            return self._saved(state, watermark_ms, store), None
         message, state = self._tell(key, state, standing.as_of_ms, standing.values())
-        store.save(state.packed())
-        return self._wake_ms(state, watermark_ms), message
+        return self._saved(state, watermark_ms, store), message
 
     def on_timer(
         self, key: str, time_ms: int, watermark_ms: int, store: ValueStore
     ) -> tuple[int | None, Message | None]:
         """An interval is over, or an answer is due."""
         packed = store.load()
-        if packed is None:
-            return None, None
+        if packed is None or (packed.startswith(_HEAD) and time_ms < _DUE.unpack_from(packed, len(_HEAD))[0]):
+            return None, None  # it is the customer's own timer
         state, message = _State.unpacked(packed), None
         if state.waiting and time_ms >= self._end_ms(state.told_ms):
             values = values_of(state.waiting)
@@ -144,8 +149,7 @@ class SnapshotLogic:
             state = state._replace(pending=step.pending)
             if step.examples or step.given_up:
                 message = Message(key, now_ms, b"", False, None, _packed(step), step.given_up)
-        store.save(state.packed())
-        return self._wake_ms(state, watermark_ms), message
+        return self._saved(state, watermark_ms, store), message
 
     def _tell(self, key: str, state: _State, as_of_ms: int, values: Mapping[str, Any]) -> tuple[Message, _State]:
         settings = self._settings
@@ -156,13 +160,17 @@ class SnapshotLogic:
         message = Message(key, as_of_ms, packed, False, point, _packed(step), step.given_up)
         return message, _State(contribution, step.pending, as_of_ms)
 
-    def _wake_ms(self, state: _State, watermark_ms: int) -> int | None:
-        due_ms = state.pending.next_due_ms()
-        times = [] if due_ms is None else [due_ms + self._settings.settled_ms + 1]
+    def _saved(self, state: _State, watermark_ms: int, store: ValueStore) -> int | None:
+        """Keep the state; when to come again."""
+        asked_ms = state.pending.next_due_ms()
+        times = [] if asked_ms is None else [asked_ms + self._settings.settled_ms + 1]
         times += [self._end_ms(state.told_ms)] * bool(state.waiting)
-        wake_ms = max(min(times), watermark_ms + 1) if times else None
-        ends_ms = self._settings.as_of_ms
-        return None if wake_ms is not None and ends_ms is not None and wake_ms > ends_ms else wake_ms
+        due_ms = min(times, default=None)
+        store.save(state.packed(due_ms))
+        if due_ms is None:
+            return None
+        wake_ms, ends_ms = max(due_ms, watermark_ms + 1), self._settings.as_of_ms
+        return None if ends_ms is not None and wake_ms > ends_ms else wake_ms
 
     def _interval(self, at_ms: int) -> int:
         return at_ms // self._settings.interval_ms

@@ -69,8 +69,8 @@ from operators.tags import (
 )
 from operators.types import BYTES, KEYED_BYTES
 
-_OF_ASSIGN = (SEGMENT_CHANGES, CHANGE_RECORDS, MEMBERSHIP_RECORDS)
-"""Tags that ASSIGN has in common with CUSTOMER."""
+_OF_ASSIGN = (CHANGE_RECORDS, MEMBERSHIP_RECORDS)
+"""Records of a live job that come from ASSIGN as well as from CUSTOMER."""
 MAX_PARALLELISM = 128
 """Fixed for ever: state is divided into so many groups of keys."""
 
@@ -114,6 +114,8 @@ class Outlets:
     """Records of a live job."""
     similar: Sink | None = None
     """Records of a live job."""
+    population_changes: Sink | None = None
+    """Lines of a run that ends: changes of segments that ask about the population, which come from another operator."""
     models: Sink | None = None
     """Of a population: lines of a run that ends, records of a live job."""
     redis: RedisTarget | None = None
@@ -221,6 +223,9 @@ class Graph:
         standings = keyed(side_output(customers, STANDINGS), in_place=True)
         operator = AssignOperator(logics.assign, bounded=options.bounded, keys=self._keys)
         assigned = standings.connect(told).process(operator, output_type=KEYED_BYTES)
+        if options.bounded:
+            changes = side_output(assigned, SEGMENT_CHANGES)
+            (self._outlets.population_changes or discard)(changes, "population-changes")
         return models, assigned.name("assign").uid("assign")
 
     def _items(self, customers: DataStream, factory: ItemFactory) -> DataStream:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from jobs.graph import Logics
 
 SCHEMA_VERSION = 1
+_TIME_AND_ID = itemgetter(0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +202,21 @@ def _collect(
     """Everything that the job left in its folder."""
     summary.add_counts(joined(result.counts))
     summary.add_rejected(out.write(REJECTED, joined(result.rejected)))
-    summary.members, summary.segment_changes = _members(
-        out.write(SEGMENT_CHANGES, joined(result.segment_changes)), segments
-    )
+    changes = chain(joined(result.segment_changes), _in_order(joined(result.population_changes)))
+    summary.members, summary.segment_changes = _members(out.write(SEGMENT_CHANGES, changes), segments)
     if with_models:
         summary.views = _views(out.write(MODELS, joined(result.models)))
     summary.events_per_s = round(result.processed / result.wall_s, 1) if result.wall_s else 0.0
+
+
+def _in_order(changes: Iterable[bytes]) -> list[bytes]:
+    """By time and customer; a customer's in the order in which they were said.
+
+    Customers whose changes are of one time come in no certain order: watermarks come to their operator from two sides.
+    """
+    decode = msgspec.json.Decoder(SegmentChange).decode
+    keyed = ((decode(line), line) for line in changes)
+    return [line for *_, line in sorted(((one.at_ms, one.customer_id, line) for one, line in keyed), key=_TIME_AND_ID)]
 
 
 def _views(events: Iterable[bytes]) -> int:

@@ -43,6 +43,8 @@ class JobResult:
     """Folders of JSON lines (read them with `jobs.file_results.joined`), and how long it took."""
 
     segment_changes: Path
+    population_changes: Path
+    """Those of segments that ask about the population."""
     rejected: Path
     counts: Path
     models: Path
@@ -66,9 +68,8 @@ def run_job(gateway: Gateway, spec: JobSpec, on_progress: Callable[[int], None] 
     gateway.connect()
     if spec.mode == "process":
         keep_to_loopback(gateway)
-    folders = {
-        name: spec.folder / name for name in ("segment-changes", "rejected", "counts", "models", "progress", "tmp")
-    }
+    names = ("segment-changes", "population-changes", "rejected", "counts", "models", "progress", "tmp")
+    folders = {name: spec.folder / name for name in names}
     for folder in folders.values():
         folder.mkdir(mode=0o700, parents=True)
     environment = _environment(spec, folders)
@@ -76,6 +77,7 @@ def run_job(gateway: Gateway, spec: JobSpec, on_progress: Callable[[int], None] 
     _await(_submit(environment), watch)
     return JobResult(
         folders["segment-changes"],
+        folders["population-changes"],
         folders["rejected"],
         folders["counts"],
         folders["models"],
@@ -114,6 +116,7 @@ def _environment(spec: JobSpec, folders: dict[str, Path]) -> Any:
         segment_changes=lines_to_folder(folders["segment-changes"]),
         rejected=lines_to_folder(folders["rejected"]),
         counts=lines_to_folder(folders["counts"]),
+        population_changes=lines_to_folder(folders["population-changes"]),
         models=lines_to_folder(folders["models"]),
         redis=spec.redis,
     )

@@ -25,6 +25,8 @@ IDS_KEPT = 1_000
 """Records of the same name are told apart from repetitions among so many newest ones."""
 _BOOK = "book"
 _RULES = "rules:"
+_WATCHED = "watched"
+"""There if customers were watched for a population when the book was kept last."""
 
 
 class View(Protocol):
@@ -58,11 +60,19 @@ class Book:
     def load(self, view: View, watermark_ms: int) -> int | None:
         """Go on where `view` stands, or begin; the time from which on customers have other rules, if they have.
 
+        Where a population has come or gone since, all take up their rules once more: so everybody is looked at, and
+        said to those who write profiles from now on.
+
         Raises:
             BookVersionError: a newer program wrote it.
         """
         self.publications.load(view)
         packed = view.get(_BOOK)
+        watched = view.get(_WATCHED) is not None
+        if self._watching and not watched:
+            view.put(_WATCHED, b"")
+        elif watched and not self._watching:
+            view.remove(_WATCHED)
         if packed is None:
             self._save(view)
             return None
@@ -77,6 +87,8 @@ class Book:
         from_ms = None
         if submitted != self._submitted.version:
             from_ms = self._publish(self._submitted, None, watermark_ms)
+        if from_ms is None and watched != self._watching:
+            from_ms = self._publish_again(watermark_ms)
         if from_ms is not None or settings != self._live_settings():
             self._save(view)
         return from_ms
@@ -123,6 +135,15 @@ class Book:
             return None
         known = self.calendar.program(rules.version)
         return self.calendar.add(known or Program.of(self.base, rules, watching=self._watching), from_ms).from_ms
+
+    def _publish_again(self, watermark_ms: int) -> int:
+        """Have everybody take up anew what is in force, and what was to come after it."""
+        self._known_ms = from_ms = max(self._known_ms, watermark_ms)
+        reigns = self.calendar.reigns
+        current = max(at for at, reign in enumerate(reigns) if reign.from_ms <= from_ms)
+        for reign in (reigns[current]._replace(from_ms=from_ms), *reigns[current + 1 :]):
+            self.calendar.add(reign.program, reign.from_ms)
+        return from_ms
 
     def _live_settings(self) -> bytes:
         return msgspec.json.encode({name: getattr(self.base, name) for name in LIVE_SETTINGS}, order="sorted")

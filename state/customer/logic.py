@@ -86,7 +86,7 @@ class CustomerLogic:
             return None, [self._rejected(key, rejected.reason, rejected.detail, place, raw)]
         customer, tally = self._customer(key, store), self.tally
         said: list[Output] = []
-        if customer.looked_up != self.calendar.revision and (customer.renew() or customer.turns):
+        if customer.looked_up != self.calendar.revision and self._renewed(customer):
             self._speak(key, customer, said, urgent=False)
         # a restarted job has no watermark for a moment: then what the customer has let go of says what is too late
         # (of one who was erased, the ghosts know what to do with what lies before it)
@@ -130,7 +130,7 @@ class CustomerLogic:
         if not ends and time_ms >= customer.timer_ms:
             customer.timer_ms = NEVER_MS
         said: list[Output] = []
-        renewed = customer.looked_up != self.calendar.revision and (customer.renew() or bool(customer.turns))
+        renewed = customer.looked_up != self.calendar.revision and self._renewed(customer)
         if customer.pending:
             if renewed:  # what the rules change is theirs, before late events change it again
                 self._speak(key, customer, said, urgent=False)
@@ -147,6 +147,14 @@ class CustomerLogic:
         wake_ms = self._wake_ms(customer, watermark_ms, time_ms)
         store.save(customer.pack(store))
         return wake_ms, said
+
+    def _renewed(self, customer: Customer) -> bool:
+        """Whether other rules than before are in force for the customer, or what they changed is yet to be said."""
+        if not (customer.renew() or customer.turns):
+            return False
+        if self._watching:  # a standing of this very millisecond may have been said of the rules before
+            customer.publication.profile_ms = min(customer.publication.profile_ms, customer.fold.clock_ms - 1)
+        return True
 
     def _rejected(
         self, key: str, reason: str, detail: str, place: bytes, raw: bytes, size: int | None = None

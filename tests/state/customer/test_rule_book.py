@@ -174,3 +174,27 @@ class TestRefusals:
 
     def test_what_is_accepted_says_nothing(self) -> None:
         assert self.run().control(control("a", "other")) == []
+
+
+class TestPopulations:
+    """A book that is opened with a population, and was kept without one."""
+
+    def test_what_is_to_come_stays(self) -> None:
+        """Everybody takes up the rules in force anew, and those to come when they come."""
+        view = DictView()
+        book = Book(Settings(), RULES["test"])
+        book.load(view, NO_TIME_MS)
+        book.take(rules_record("a", "other", 100), view, 50)
+        book.take(rules_record("b", "default", 1_000), view, 150)
+        for watermark_ms, from_ms, expected in (
+            (200, 200, [(-1, "test"), (100, "other"), (200, "other"), (1_000, "default")]),
+            (2_000, 2_000, [(-1, "test"), (100, "other"), (1_000, "default"), (2_000, "default")]),
+        ):
+            kept = DictView(view)
+            watching = Book(Settings(), RULES["test"], watching=True)
+            assert watching.load(kept, watermark_ms) == from_ms
+            assert timeline(watching.calendar) == expected
+            again = Book(Settings(), RULES["test"], watching=True)
+            assert again.load(kept, watermark_ms) is None
+            assert again.calendar.reigns[-1][:2] == watching.calendar.reigns[-1][:2]
+            assert timeline(again.calendar) == expected

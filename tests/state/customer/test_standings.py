@@ -160,3 +160,56 @@ class TestWithAView:
             else:
                 members.pop((key, change["segment"]), None)
         assert members == {(key, name): at for key, since in shown["memberships"].items() for name, at in since.items()}
+
+
+class TestTurnedOn:
+    """A job that had no population goes on with one, and the other way round."""
+
+    def again(self, job: Job, assign: AssignLogic | None) -> None:
+        """Restarted with the state that it left; a restarted job has no watermark for a moment."""
+        logic = CustomerLogic(PATIENT, ASKING, SIMILAR, now_ms=lambda: NOW_MS, watching=assign is not None)
+        job.local.logic, job.assign = logic, assign
+        now_ms, job.local.watermark_ms = job.local.watermark_ms, -1
+        job.take(job.local.start())
+        job.local.watermark_ms = now_ms
+
+    @pytest.mark.parametrize("spice", SPICES)
+    def test_everybody_is_said(self, spice: str) -> None:
+        """At once, although nobody's facts change; and every turn of a part from then on."""
+        lines = stream(Random(f"on {spice}"), spice)
+        job, plain = Job(1_000), Job(1_000)
+        for line in lines[:30]:
+            job.feed(line)
+            plain.feed(line)
+        for with_population in (True, True, False, True):
+            job.parts.clear()
+            self.again(job, AssignLogic(ASKING.remainder) if with_population else None)
+            tick = TICK % (0, job.local.watermark_ms + 5_001)
+            job.feed(tick)
+            plain.feed(tick)
+        for line in lines[30:]:
+            shown = {key for key, profile in job.shown()["profiles"].items() if profile is not None}
+            assert shown <= job.parts.keys() | {"tick"}
+            for key, store in job.local.stores.items():
+                customer = job.local.logic._customer(key, store, comes=False)
+                if key in job.parts and not customer.pending:
+                    assert job.parts[key] == customer.parts
+            job.feed(line)
+            plain.feed(line)
+        assert job.shown()["memberships"] == plain.shown()["memberships"]
+        names = ("segment", "change", "at_ms", "since_ms")
+        mine, theirs = ([(key, *(one[name] for name in names)) for key, one in said(one)] for one in (job, plain))
+        assert mine == theirs
+
+    def test_once(self) -> None:
+        """A restart with the same settings wakes nobody."""
+        job = Job(1_000, AssignLogic(ASKING.remainder))
+        for line in stream(Random(1), "busy")[:30]:
+            job.feed(line)
+        self.again(job, job.assign)
+        logic = CustomerLogic(PATIENT, ASKING, SIMILAR, now_ms=lambda: NOW_MS, watching=True)
+        assert logic.on_start(job.local.view, 5)[0] is None
+        logic = CustomerLogic(PATIENT, ASKING, SIMILAR, now_ms=lambda: NOW_MS)
+        assert logic.on_start(job.local.view, 5)[0] == 6
+        logic = CustomerLogic(PATIENT, ASKING, SIMILAR, now_ms=lambda: NOW_MS)
+        assert logic.on_start(job.local.view, 5)[0] is None

@@ -61,6 +61,11 @@ class AssignLogic:
         self._newest = self._rules[rules.version] = rules
         self._censuses.clear()
 
+    def forget_rules(self, version: str) -> None:
+        """Rules under which nobody is to be seen any more; not the newest."""
+        self._rules.pop(version, None)
+        self._censuses.clear()
+
     def on_view(self, packed: bytes) -> bool:
         """Whether the view is a newer one: then every customer has to be woken."""
         return self.see(PopulationView.unpacked(packed))

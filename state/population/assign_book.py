@@ -32,7 +32,7 @@ class AssignBook:
     def __init__(self, logic: AssignLogic, rules: RuleSet) -> None:
         """`rules`: of the submission, which `logic` knows."""
         self._logic, self._submitted = logic, rules
-        self._texts: list[str] = []
+        self._texts: dict[str, str] = {}  # by version, the oldest first
         self.on_standing, self.on_timer, self.tally = logic.on_standing, logic.on_timer, logic.tally
 
     def on_start(self, kept: Kept) -> bool:
@@ -46,9 +46,11 @@ class AssignBook:
         if packed is not None:
             submitted, texts = unpack_versioned(packed, VERSION, "what the assign operator was told")
             for text in texts:
-                self._logic.learn_rules(parse_rules(text).remainder)
-            self._texts = list(texts)
-        self._learn(self._submitted)
+                self._learn(parse_rules(text))
+        if submitted != self._submitted.version:  # else rules that came after it are newer still
+            self._learn(self._submitted)
+        elif submitted not in self._texts:
+            self._logic.forget_rules(submitted)
         self._save(kept)
         view = kept.get(_VIEW)
         if view is not None:
@@ -58,8 +60,10 @@ class AssignBook:
     def on_broadcast(self, payload: bytes, kept: Kept) -> bool:
         """A view or a control record; whether every customer has to be woken."""
         if payload[0] != CONTROL:
-            kept.put(_VIEW, payload)
-            return self._logic.on_view(payload)
+            is_newer = self._logic.on_view(payload)
+            if is_newer:
+                kept.put(_VIEW, payload)
+            return is_newer
         control = decode_control(payload, len(payload))
         if control.rules is None:
             return False
@@ -68,8 +72,12 @@ class AssignBook:
         return True
 
     def _learn(self, rules: RuleSet) -> None:
-        self._texts = [*(text for text in self._texts if text != rules.text), rules.text][-RULES_KEPT:]
+        self._texts.pop(rules.version, None)
+        self._texts[rules.version] = rules.text
         self._logic.learn_rules(rules.remainder)
+        for version in list(self._texts)[:-RULES_KEPT]:
+            del self._texts[version]
+            self._logic.forget_rules(version)
 
     def _save(self, kept: Kept) -> None:
-        kept.put(_RULES, pack([VERSION, self._submitted.version, self._texts]))
+        kept.put(_RULES, pack([VERSION, self._submitted.version, list(self._texts.values())]))

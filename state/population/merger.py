@@ -2,7 +2,8 @@
 
 An interval is over when the operator's clock has come to its end: by then all places have sent what they gathered.
 
-State: the parcels of an interval, what `PopulationLogic` remembers, and the questions of the newest rules.
+State: the parcels of an interval, what `PopulationLogic` remembers, and the questions of the newest rules. An interval
+that ended before the newest one, as the first after a restart may, is learned from with it: time goes forward.
 """
 
 from collections.abc import Iterable, Sequence
@@ -52,6 +53,7 @@ class MergerLogic:
         self.tally = MergerTally()
         self._asked: dict[str, dict[Key, Sequence[Number]]] = {}
         """By version of the rules, the oldest first."""
+        self._newest_ms = -1  # end of the newest interval that was learned from
 
     def on_parcel(self, payload: bytes, watermark_ms: int, store: MergerStore) -> int:
         """Keep what a place has gathered; the event time at which to call `on_time`."""
@@ -77,8 +79,10 @@ class MergerLogic:
         for parcel in parcels[len(due) :]:
             store.append(parcel.packed())
         population = self._opened(store)
+        due = [one._replace(at_ms=max(one.at_ms, self._newest_ms)) for one in due]
         outputs: list[Output] = []
         for at_ms, ones in groupby(due, key=attrgetter("at_ms")):
+            self._newest_ms = at_ms
             clusters = self._settings.clusters
             view, events = population.on_interval(merged(one.opened(clusters) for one in ones), at_ms)
             if view is not None:
@@ -93,11 +97,14 @@ class MergerLogic:
 
     def _opened(self, store: MergerStore) -> PopulationLogic:
         if self._population is None:
-            packed, asked = store.load(), []
+            packed, submitted, asked = store.load(), None, []
             if packed is not None:
-                packed, asked = unpack_versioned(packed, VERSION, "the merger of the population")
+                packed, submitted, self._newest_ms, asked = unpack_versioned(
+                    packed, VERSION, "the merger of the population"
+                )
             self._asked = {version: _questions(rows) for version, rows in asked}
-            self._ask(self._rules)
+            if submitted != self._rules.version:  # else rules that came after it are newer still
+                self._ask(self._rules)
             self._population = PopulationLogic(self._settings, self._questions(), packed)
         return self._population
 
@@ -118,7 +125,7 @@ class MergerLogic:
     def _save(self, store: MergerStore) -> None:
         if self._live and self._population is not None:
             asked = [(version, _rows(questions)) for version, questions in self._asked.items()]
-            store.save(pack([VERSION, self._population.packed(), asked]))
+            store.save(pack([VERSION, self._population.packed(), self._rules.version, self._newest_ms, asked]))
 
 
 def _rows(questions: dict[Key, Sequence[Number]]) -> list[Any]:

@@ -8,7 +8,7 @@ from operator import le, lt
 from typing import Any
 
 from .events import Event
-from .plain import DAY, GAP, WINDOWS, Features, engagement_at, features_at, history_of
+from .plain import DAY, GAP, WINDOWS, Features, Standing, decayed, engagement_of, features_of, history_of
 
 Predicate = Callable[[Features], bool]
 
@@ -51,6 +51,7 @@ class _Run:
     members: dict[str, int] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     moments: list[int] = field(default_factory=list)
+    known: tuple[list[Event], Standing | None] = ([], None)  # what was applied at the last moment, and what it says
 
     def leave(self, name: str, at_ms: int) -> None:
         self.changes.append(Change(at_ms, name, "left", self.members.pop(name)))
@@ -64,15 +65,23 @@ class _Run:
         for name in list(self.members):
             if all(rule.name != name for rule in self.rules):
                 self.leave(name, at_ms)
-        if history_of(self.events, at_ms).denied:
+        history = history_of(self.events, at_ms)
+        if history.denied:
             for name in list(self.members):
                 self.leave(name, at_ms)
             return
-        features = features_at(self.events, at_ms)
-        if not features:
+        if not history.applied:
             return
+        features = features_of(history.applied, self.standing(history.applied), at_ms)
         for rule in self.rules:
             self.judge(rule, features, at_ms)
+
+    def standing(self, applied: list[Event]) -> Standing:
+        before, standing = self.known
+        if standing is None or applied != before:
+            standing = Standing.of(applied)
+            self.known = applied, standing
+        return standing
 
     def take_up(self, rules: Sequence[Rule]) -> None:
         """Other rules: a minimum stay is theirs, counted from when the segment was entered."""
@@ -143,19 +152,23 @@ def moments_of(events: Sequence[Event], rules: Sequence[Rule]) -> set[int]:
     limits = {limit for rule in rules for limit in rule.engagements}
     ends = [*(event.time_ms for event in events), 1 << 52] if limits else []
     for start, end in pairwise(ends):
-        applied = history_of(events, start).applied
-        moments |= {at for limit in limits for at in _crossings(applied, limit, start, end)}
+        score = engagement_of(history_of(events, start).applied)
+        moments |= {at for limit in limits for at in _crossings(score, limit, start, end)}
     return moments
 
 
-def _crossings(applied: list[Event], limit: float, start: int, end: int) -> list[int]:
-    """The first millisecond in [start, end) at which engagement is not above the limit, and the first below it."""
+def _crossings(score: tuple[float, int], limit: float, start: int, end: int) -> list[int]:
+    """The first millisecond in [start, end) at which engagement is not above the limit, and the first below it.
+
+    Args:
+        score: as of the last event that weighed something, and when that was.
+    """
     found = []
     for is_past in (le, lt):
         low, high = start, end
         while low < high:
             middle = (low + high) // 2
-            if is_past(engagement_at(applied, middle), limit):
+            if is_past(decayed(*score, middle), limit):
                 high = middle
             else:
                 low = middle + 1

@@ -1,4 +1,4 @@
-"""All features of one customer from scratch, in plain Python: nothing is kept between two moments."""
+"""All features of one customer from scratch, in plain Python: nothing is carried from one event to the next."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -67,25 +67,53 @@ def history_of(events: Iterable[Event], as_of_ms: int) -> History:
 def features_at(events: Iterable[Event], as_of_ms: int) -> Features:
     """Every feature of one customer as of a moment; absent ones are None. Empty if there is no applied event."""
     applied = history_of(events, as_of_ms).applied
-    if not applied:
-        return {}
+    return features_of(applied, Standing.of(applied), as_of_ms) if applied else {}
+
+
+@dataclass
+class Standing:
+    """What some applied events say by themselves, whatever the time since; worked out once for many moments."""
+
+    sessions: list["Session"]
+    orders: list["Order"]
+    unknown: list[tuple[int, int]]
+    cart_open: bool
+    engagement: tuple[float, int]
+    """Score, and the time that it is of."""
+    top_categories: list[str]
+    context: dict[str, str | None]
+
+    @classmethod
+    def of(cls, applied: list[Event]) -> "Standing":
+        context = {
+            name: next((e.context[name] for e in reversed(applied) if name in e.context), None)
+            for name in ("device", "location", "channel")
+        }
+        return cls(
+            sessions_of(applied), *orders_of(applied), bool(cart_of(applied)), engagement_of(applied),
+            top_categories(applied), context,
+        )  # fmt: skip
+
+
+def features_of(applied: list[Event], standing: Standing, as_of_ms: int) -> Features:
+    """As `features_at`, of one applied event or more and what they say."""
     features: Features = {}
     for days in WINDOWS:
-        inside = [event for event in applied if event.time_ms > as_of_ms - days * DAY]
+        inside = [event.type for event in applied if event.time_ms > as_of_ms - days * DAY]
         for metric, kind in COUNTED.items():
-            features[f"{metric}_{days}d"] = sum(event.type == kind for event in inside)
+            features[f"{metric}_{days}d"] = inside.count(kind)
     features["first_seen_ms"] = applied[0].time_ms
     features["last_seen_ms"] = applied[-1].time_ms
     features["since_first_seen_ms"] = as_of_ms - applied[0].time_ms
     features["since_last_seen_ms"] = as_of_ms - applied[-1].time_ms
-    _add_sessions(features, applied, as_of_ms)
-    _add_orders(features, applied, as_of_ms)
-    _add_cart(features, applied, as_of_ms)
-    features["engagement"] = engagement_at(applied, as_of_ms)
-    features["top_categories"] = top_categories(applied)
-    for name in ("device", "location", "channel"):
-        features[name] = next((e.context[name] for e in reversed(applied) if name in e.context), None)
-    return features
+    _add_sessions(features, standing.sessions, as_of_ms)
+    _add_orders(features, standing, as_of_ms)
+    abandoned_ms = applied[-1].time_ms + GAP
+    features["cart_open"] = standing.cart_open
+    features["cart_abandoned_at_ms"] = abandoned_ms if standing.cart_open and as_of_ms >= abandoned_ms else None
+    features["engagement"] = decayed(*standing.engagement, as_of_ms)
+    features["top_categories"] = list(standing.top_categories)
+    return features | standing.context
 
 
 @dataclass
@@ -124,8 +152,7 @@ def session_of_each(applied: list[Event]) -> list[Session]:
     return found
 
 
-def _add_sessions(features: Features, applied: list[Event], as_of_ms: int) -> None:
-    sessions = sessions_of(applied)
+def _add_sessions(features: Features, sessions: list[Session], as_of_ms: int) -> None:
     for days in WINDOWS:
         inside = [session for session in sessions if session.first_ms > as_of_ms - days * DAY]
         features[f"sessions_{days}d"] = len(inside)
@@ -220,8 +247,8 @@ def _unknown_amount(event: Event) -> int:
     return sum(line.quantity * (line.price_cents or 0) for line in event.lines)
 
 
-def _add_orders(features: Features, applied: list[Event], as_of_ms: int) -> None:
-    orders, unknown = orders_of(applied)
+def _add_orders(features: Features, standing: Standing, as_of_ms: int) -> None:
+    orders, unknown = standing.orders, standing.unknown
     whole = [order for order in orders if order.counts]
     for days in WINDOWS:
         start = as_of_ms - days * DAY
@@ -267,20 +294,18 @@ def cart_of(applied: list[Event]) -> dict[str, int]:
     return cart
 
 
-def _add_cart(features: Features, applied: list[Event], as_of_ms: int) -> None:
-    is_open = bool(cart_of(applied))
-    abandoned_ms = applied[-1].time_ms + GAP
-    features["cart_open"] = is_open
-    features["cart_abandoned_at_ms"] = abandoned_ms if is_open and as_of_ms >= abandoned_ms else None
-
-
-def engagement_at(applied: list[Event], as_of_ms: int) -> float:
-    """Decayed only at events that weigh something: a needless step would only add to the rounding."""
+def engagement_of(applied: list[Event]) -> tuple[float, int]:
+    """Score and time of it, decayed only at events that weigh something: a needless step would add to the rounding."""
     score, at_ms = 0.0, 0
     for event in applied:
         if weight := ENGAGEMENT.get(event.type, 0):
             score = score * 0.5 ** ((event.time_ms - at_ms) / (7 * DAY)) + weight
             at_ms = event.time_ms
+    return score, at_ms
+
+
+def decayed(score: float, at_ms: int, as_of_ms: int) -> float:
+    """A score of `at_ms` as of a later moment."""
     return float(score * 0.5 ** ((as_of_ms - at_ms) / (7 * DAY)))
 
 

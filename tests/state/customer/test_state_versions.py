@@ -163,6 +163,8 @@ def _view(key: str, time_ms: int, event_id: str) -> bytes:
 
 def _kept(customer: Customer) -> bytes:
     """What a customer in memory would pack to, without becoming another one."""
-    store = DictChunkStore()
-    twin = copy.deepcopy(customer, {id(customer.calendar): customer.calendar})
+    store, calendar = DictChunkStore(), customer.calendar
+    programs = [one.program for one in (*calendar.reigns, *calendar.past)]
+    shared = calendar, *programs, *(one.rules for one in programs)  # a copy of rules would be compiled anew
+    twin = copy.deepcopy(customer, {id(one): one for one in shared})
     return twin._pack_whole(store)

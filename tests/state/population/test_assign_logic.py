@@ -9,6 +9,7 @@ from typing import Any
 import msgpack
 import pytest
 from naive_rules import NaiveRules, NaiveSegment
+from rule_strategies import rules_of
 
 from schemas.writes import WriteKind
 from state.channels import Channel, Output
@@ -23,7 +24,7 @@ from state.population.sketch import QuantileSketch
 from state.population.standing import Standing
 from state.population.view import PopulationView
 from state.rules.features import FEATURES
-from state.rules.ruleset import RuleSet, parse_rules
+from state.rules.ruleset import RuleSet
 from state.rules.watched import watched_of
 
 DAY_MS = 86_400_000
@@ -40,15 +41,6 @@ SEGMENTS = [
 ]  # fmt: skip
 FEWER = [SEGMENTS[0], SEGMENTS[2], NaiveSegment("big", "quartile(revenue_total_cents) >= 3", None, 0)]
 USED = ("views_7d", "orders_30d", "orders_total", "revenue_total_cents", "engagement", "recency_ms", "cart_open")
-
-
-def rules_of(segments: Iterable[NaiveSegment]) -> RuleSet:
-    lines = []
-    for one in segments:
-        lines.append(f"[segments.{one.name}]\ndescription = 'd'\nenter = '''{one.enter}'''")
-        lines += [f"leave = '''{one.leave}'''"] * (one.leave is not None)
-        lines += [f'minimum_stay = "{one.stay_ms}ms"'] * (one.stay_ms > 0)
-    return parse_rules("\n".join(lines))
 
 
 RULES, OTHERS = rules_of(SEGMENTS), rules_of(FEWER)

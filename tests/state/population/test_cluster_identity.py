@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracle.clusters import best_matching
 
 from state.population.identity import ClusterEvent, match_clusters
-from tests.oracle.clusters import best_matching
 
 coordinates = st.tuples(st.integers(0, 6), st.integers(0, 6))
 centroids = st.lists(coordinates, min_size=1, max_size=5)

@@ -5,9 +5,9 @@ import pytest
 from cluster_worlds import cloud
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracle import clusters as oracle
 
 from state.population.quality import adjusted_rand, davies_bouldin, silhouette
-from tests.oracle import clusters as oracle
 
 # few distinct places, so that points and centroids coincide now and then
 places = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=14)

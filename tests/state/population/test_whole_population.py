@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from oracle.changes import effective_changes, replay_into_map
 from whole_population import RULES, Left, customers, fed, logics, newest_ms
 
 from jobs.simulation import Simulation, SimulationSettings
@@ -17,7 +18,6 @@ from state.population.cluster_settings import ClusterSettings
 from state.population.contributions import FeatureSketches
 from state.population.publishing import PublishSettings
 from state.population.settings import PopulationSettings
-from tests.oracle.changes import effective_changes, replay_into_map
 
 HARD = SimulationSettings(
     events=3_000, customers=150, days=30, shuffle_ms=HOUR_MS, duplicates=0.05, malformed=0.01, refunds_first=True

@@ -1,5 +1,8 @@
 """Random rule sets and feature values for the property tests."""
 
+from collections.abc import Iterable
+from functools import cache
+
 from hypothesis import assume
 from hypothesis import strategies as st
 from naive_rules import NaiveSegment
@@ -22,6 +25,7 @@ WHOLE = st.sampled_from(("0", "1", "2", "3", "(1 + 2)", "-2"))
 WORDS = ("mobile", "desktop", "é", "sh'oe\"s")
 
 
+@cache  # here and below: a strategy made anew for every draw would be checked anew as well
 @st.composite
 def _arithmetic(draw: st.DrawFn, names: tuple[str, ...], constants: st.SearchStrategy[str], depth: int) -> str:
     kind = draw(st.integers(0, 5 if depth else 1))
@@ -38,6 +42,7 @@ def _arithmetic(draw: st.DrawFn, names: tuple[str, ...], constants: st.SearchStr
     return f"({parts[0]} {op} {parts[1]})"
 
 
+@cache
 @st.composite
 def _comparison(draw: st.DrawFn) -> str:
     op, kind = draw(COMPARISONS), draw(st.integers(0, 9))
@@ -65,6 +70,7 @@ def _comparison(draw: st.DrawFn) -> str:
     return draw(st.sampled_from(("cart_open", "cart_open == False", f"absent({name})", f"present({name})", "True")))
 
 
+@cache
 def conditions(references: tuple[str, ...]) -> st.SearchStrategy[str]:
     """Texts of conditions that may refer to some segments."""
     leaves = _comparison()
@@ -88,14 +94,23 @@ def rule_sets(draw: st.DrawFn) -> tuple[RuleSet, list[NaiveSegment]]:
         condition = conditions(tuple(segment.name for segment in segments))
         leave = draw(st.none() | condition)
         segments.append(NaiveSegment(f"s{index}", draw(condition), leave, draw(st.sampled_from((0, 0, 3, 7)))))
-    text = "\n".join(_toml(segment) for segment in draw(st.permutations(segments)))
+    return rules_or_no_example(draw(st.permutations(segments))), segments
+
+
+def rules_or_no_example(segments: Iterable[NaiveSegment]) -> RuleSet:
+    """The rules, unless they have a fault that random conditions may have."""
     try:
-        return parse_rules(text), segments
+        return rules_of(segments)
     except RuleError as error:
         # the only faults these strategies can make
         allowed = ("divides by zero", "both constants", "same condition")
         assume(not all(any(part in problem.message for part in allowed) for problem in error.problems))
         raise
+
+
+def rules_of(segments: Iterable[NaiveSegment]) -> RuleSet:
+    """The segments, compiled."""
+    return parse_rules("\n".join(_toml(segment) for segment in segments))
 
 
 def _toml(segment: NaiveSegment) -> str:

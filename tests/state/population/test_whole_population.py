@@ -43,7 +43,7 @@ def both(lines: list[bytes], chosen: PopulationSettings = EAGER, **more: Any) ->
     return with_population, fed(plain, lines)
 
 
-@pytest.fixture(scope="module", params=range(2))
+@pytest.fixture(scope="module", params=[0, pytest.param(1, marks=pytest.mark.slow)])
 def runs(request: pytest.FixtureRequest) -> tuple[Left, Left]:
     return both(lines_of(request.param))
 

@@ -25,68 +25,63 @@ def message(at_ms: int, seed: int = 1) -> bytes:
 class TestTogether:
     @pytest.mark.parametrize("seed", range(12))
     def test_any_places_and_intervals(self, seed: int) -> None:
-        """Parcels of an interval hold what came in it, all of that once, whichever places it came by."""
+        """Parcels of an interval hold what is of it, all of that once, by whichever places and watermarks it came."""
         random = Random(seed)
         tellers, places = Tellers(random), random.randint(1, 4)
         logic = GatherLogic(CLUSTERS, EVERY_MS)
         stores, timers = [ListStore() for _ in range(places)], Timers()
-        came: dict[int, list[Message]] = {}
+        told: dict[int, list[Message]] = {}
         parcels: dict[int, list[Parcel]] = {}
         now_ms = START_MS
-        for _ in range(80):
-            now_ms += random.choice((0, 1, 30_000, EVERY_MS // 2, EVERY_MS))
+        for last in (*[False] * 80, True):
+            now_ms = now_ms + random.choice((0, 1, 30_000, EVERY_MS // 2, 3 * EVERY_MS)) if not last else END_MS
             for at_ms, place in timers.due(now_ms):
-                packed = logic.on_time(at_ms, stores[int(place)])
-                assert packed is not None
-                parcels.setdefault(at_ms, []).append(Parcel.unpacked(packed))
-                assert logic.on_time(at_ms, stores[int(place)]) is None
-            told = tellers.message(now_ms - random.choice((0, 5_000)))
-            place_at = hash_of(told.customer_id) % places  # a customer is at one place
-            end_ms = logic.on_message(told.packed(), now_ms, stores[place_at])
-            assert end_ms % EVERY_MS == 0
-            assert now_ms < end_ms <= now_ms + EVERY_MS
+                come = [Parcel.unpacked(one) for one in logic.on_time(at_ms, now_ms, stores[int(place)])]
+                assert [one.at_ms for one in come] == sorted({one.at_ms for one in come})
+                assert all(at_ms <= one.at_ms <= now_ms for one in come)
+                for one in come:
+                    parcels.setdefault(one.at_ms, []).append(one)
+            if last:
+                break
+            message = tellers.message(now_ms + random.choice((0, -5_000, 5_000, EVERY_MS)))
+            place_at = int(message.customer_id[1:]) % places  # a customer is at one place
+            # late ones are of the interval that is under way
+            end_ms = (max(message.as_of_ms, now_ms) // EVERY_MS + 1) * EVERY_MS
+            assert logic.on_message(message.packed(), now_ms, stores[place_at]) == end_ms
             timers.register(end_ms, str(place_at))
-            came.setdefault(end_ms, []).append(told)
-        for at_ms, place in timers.due(END_MS):
-            parcels.setdefault(at_ms, []).append(Parcel.unpacked(logic.on_time(at_ms, stores[int(place)]) or b""))
-        assert parcels.keys() == came.keys()
+            told.setdefault(end_ms, []).append(message)
+        assert parcels.keys() == told.keys()
         for at_ms, ones in parcels.items():
-            assert {one.at_ms for one in ones} == {at_ms}
+            assert len(ones) <= places
             random.shuffle(ones)
             found = merged(one.opened(CLUSTERS) for one in ones)
-            assert found.packed() == gathered(CLUSTERS, came[at_ms]).packed()
-
-
-def hash_of(customer_id: str) -> int:
-    return int(customer_id[1:])
+            assert found.packed() == gathered(CLUSTERS, told[at_ms]).packed()
 
 
 class TestTime:
     def test_before_the_first_watermark(self) -> None:
-        """Only the messages know what time it is; a watermark below nought knows nothing either."""
+        """Only the messages know what time it is; after that they may be behind."""
         logic, store = GatherLogic(CLUSTERS, EVERY_MS), ListStore()
-        for watermark_ms in (NO_TIME_MS, -5_000, -1):
+        for watermark_ms in (NO_TIME_MS, -5_000, -1, 0):
             assert logic.on_message(message(START_MS + 7), watermark_ms, store) == START_MS + EVERY_MS
-        assert logic.on_message(message(START_MS + 7), 0, store) == EVERY_MS
         assert logic.on_message(message(START_MS - 7), START_MS, store) == START_MS + EVERY_MS
         assert len(store.pending()) == 5
 
     def test_nothing_waits(self) -> None:
         """Nobody is told of an interval in which nobody spoke."""
         logic, store = GatherLogic(CLUSTERS, EVERY_MS), ListStore()
-        assert logic.on_time(START_MS, store) is None
+        assert logic.on_time(START_MS, START_MS, store) == []
         logic.on_message(message(START_MS), START_MS, store)
-        assert logic.on_time(START_MS + EVERY_MS, store) is not None
-        assert logic.on_time(START_MS + 2 * EVERY_MS, store) is None
+        assert len(logic.on_time(START_MS + EVERY_MS, START_MS + EVERY_MS, store)) == 1
+        assert logic.on_time(START_MS + 2 * EVERY_MS, END_MS, store) == []
 
-    @pytest.mark.parametrize("ahead_ms", [-1, 0, 1])
-    def test_no_later_than_the_end(self, ahead_ms: int) -> None:
+    @pytest.mark.parametrize(("as_of_ms", "expected"), [(1, 1), (EVERY_MS, EVERY_MS), (EVERY_MS + 1, EVERY_MS)])
+    def test_no_later_than_the_end(self, as_of_ms: int, expected: int) -> None:
         """Of a bounded run."""
-        store = ListStore()
-        store.append(message(START_MS))
-        packed = GatherLogic(CLUSTERS, EVERY_MS, START_MS).on_time(START_MS + ahead_ms, store)
-        assert packed is not None
-        assert Parcel.unpacked(packed).at_ms == START_MS + min(0, ahead_ms)
+        store, logic = ListStore(), GatherLogic(CLUSTERS, EVERY_MS, START_MS + as_of_ms)
+        at_ms = logic.on_message(message(START_MS), START_MS, store)
+        (packed,) = logic.on_time(at_ms, END_MS, store)
+        assert Parcel.unpacked(packed).at_ms == START_MS + expected
 
 
 def test_newer_bytes_are_refused() -> None:

@@ -1,0 +1,307 @@
+"""The operators of a population around their logics, on a stand-in for Flink."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from threading import current_thread, main_thread
+from typing import Any
+
+import pytest
+from fake_flink import FakeRuntime
+from pyflink.common import Row
+
+import operators.assign
+from operators.assign import AssignOperator
+from operators.customer import CustomerBinding, CustomerOperator
+from operators.gather import MERGER_KEY, GatherOperator
+from operators.imports import import_apart
+from operators.logic import Channel, KeyedStore, MessageStore, Output, PendingStore, Step, Totals, ValueStore
+from operators.population import PopulationOperator
+from operators.tags import (
+    CHANGE_RECORDS,
+    MEMBERSHIP_RECORDS,
+    MODEL_RECORDS,
+    MODELS,
+    REDIS,
+    SEGMENT_CHANGES,
+    SNAPSHOTS,
+    STANDINGS,
+)
+from operators.types import END_OF_TIME_MS
+from state.population.snapshots import Message
+from state.population.standing import Standing
+from state.rules.tree import Asked
+from state.tally import AssignTally, CustomerTally, MergerTally
+
+
+class TenGather:
+    """Intervals of ten milliseconds; a parcel is the messages one after the other."""
+
+    def on_message(self, message: bytes, watermark_ms: int, store: MessageStore) -> int:
+        store.append(message)
+        return (max(watermark_ms, 0) // 10 + 1) * 10
+
+    def on_time(self, time_ms: int, watermark_ms: int, store: MessageStore) -> list[bytes]:
+        packed = b"".join(store.pending())
+        store.drop_pending()
+        return [b"%d:%s until %d" % (time_ms, packed, watermark_ms)] if packed else []
+
+
+class EchoMerger:
+    """Waits until the time that a parcel says; then says on all channels what has come."""
+
+    def __init__(self) -> None:
+        self.tally = MergerTally()
+
+    def on_parcel(self, payload: bytes, watermark_ms: int, store: PendingStore) -> int:
+        store.append(payload)
+        return max(int(payload), watermark_ms + 1)
+
+    def on_control(self, raw: bytes, store: PendingStore) -> None:
+        store.save((store.load() or b"") + raw)
+
+    def on_time(self, time_ms: int, store: PendingStore) -> Iterable[Output]:
+        due = [one for one in store.pending() if int(one) <= time_ms]
+        left = [one for one in store.pending() if int(one) > time_ms]
+        store.drop_pending()
+        for one in left:
+            store.append(one)
+        told = b",".join([store.load() or b"", *due])
+        self.tally.intervals += len(due)
+        return [(Channel.VIEW, "", told), (Channel.REDIS, "models", told), (Channel.MODEL, "drift", b"{}")]
+
+
+class EchoAssign:
+    """Keeps the last that was broadcast; says it with each standing and timer, and wakes five later."""
+
+    def __init__(self) -> None:
+        self.tally, self._known = AssignTally(), b""
+
+    def on_start(self, kept: Totals) -> bool:
+        self._known = kept.get("last") or b""
+        kept.put("starts", b"%d" % (int(kept.get("starts") or b"0") + 1))
+        return self._known == b"wake"
+
+    def on_broadcast(self, payload: bytes, kept: Totals) -> bool:
+        kept.put("last", payload)
+        self._known = payload
+        return payload == b"wake"
+
+    def on_standing(self, key: str, payload: bytes, watermark_ms: int, store: ValueStore) -> Step:
+        store.save(payload)
+        return watermark_ms + 5, self._said(key, payload)
+
+    def on_timer(self, key: str, time_ms: int, watermark_ms: int, store: ValueStore) -> Step:
+        return None, self._said(key, b"%d" % time_ms) if store.load() else ()
+
+    def _said(self, key: str, payload: bytes) -> list[Output]:
+        told = payload + b"/" + self._known
+        channels = (Channel.SEGMENT_CHANGE, Channel.MEMBERSHIPS, Channel.REDIS)
+        return [(channel, key, told) for channel in channels]
+
+
+def standing(as_of_ms: int) -> bytes:
+    cause: Any = ("event", "e")
+    return Standing(as_of_ms, 1, "v", True, False, 0, cause, b"", {}, []).packed()
+
+
+class StandingCustomer:
+    """Says a standing with each event, and as the books are closed; asks of the population what it is told to."""
+
+    def __init__(self) -> None:
+        self.tally = CustomerTally()
+
+    def on_event(self, key: str, payload: bytes, watermark_ms: int, store: KeyedStore) -> Step:
+        return None, [(Channel.STANDING, key, standing(int(payload)))]
+
+    def on_timer(self, key: str, time_ms: int, watermark_ms: int, store: KeyedStore) -> Step:
+        return None, [(Channel.STANDING, key, standing(99))] if time_ms == END_OF_TIME_MS else ()
+
+    def asks(self) -> Iterable[Asked]:
+        return [Asked("percentile", ("engagement", 80))]
+
+
+class EchoSnapshots:
+    """Tells every standing, and every timer that it has asked for."""
+
+    def __init__(self) -> None:
+        self.counted: list[str] = []
+
+    def count(self, features: Iterable[str]) -> None:
+        self.counted = sorted(features)
+
+    def on_standing(
+        self, key: str, standing: Standing, watermark_ms: int, store: ValueStore, *, closing: bool = False
+    ) -> tuple[int | None, Message | None]:
+        store.save(b"%d" % standing.as_of_ms)
+        told = Message(key, standing.as_of_ms, ",".join(self.counted).encode(), closing, None, (), 0)
+        return None if closing else standing.as_of_ms + 7, told
+
+    def on_timer(
+        self, key: str, time_ms: int, watermark_ms: int, store: ValueStore
+    ) -> tuple[int | None, Message | None]:
+        if time_ms != int(store.load() or b"0") + 7:
+            return None, None
+        return None, Message(key, time_ms, b"later", False, None, (), 0)
+
+
+def again(runtime: FakeRuntime, operator: Any) -> FakeRuntime:
+    """The operator anew, with state and timers of before, and without a watermark."""
+    restarted = FakeRuntime(operator)
+    restarted.states, restarted.broadcast = runtime.states, runtime.broadcast
+    restarted.event_timers = runtime.event_timers
+    for state in (*runtime.states.values(), runtime.broadcast):
+        state._runtime = restarted
+    operator.open(restarted)
+    return restarted
+
+
+class TestGather:
+    def test_parcels_of_intervals(self) -> None:
+        """One for each key and interval, to the key of the population; a timer for each interval, once."""
+        runtime = FakeRuntime(GatherOperator(TenGather))
+        for key, message in (("0", b"a"), ("17", b"b"), ("0", b"c")):
+            runtime.element(key, message)
+        assert runtime.event_timers == {10: {"0", "17"}}
+        runtime.advance(9)
+        assert runtime.outputs == []
+        runtime.advance(12)
+        assert runtime.outputs == [Row(MERGER_KEY, b"10:ac until 12"), Row(MERGER_KEY, b"10:b until 12")]
+        runtime.element("0", b"d")
+        runtime.advance(30)
+        assert runtime.outputs[2:] == [Row(MERGER_KEY, b"20:d until 30")]
+        assert not any(state.by_key for state in runtime.states.values())
+
+    def test_restart(self) -> None:
+        """What waits is told at its time, wherever the key is now; what comes has a timer of its own."""
+        runtime = FakeRuntime(GatherOperator(TenGather))
+        runtime.element("0", b"a")
+        restarted = again(runtime, GatherOperator(TenGather))
+        restarted.element("17", b"b")
+        restarted.element("0", b"c")
+        restarted.advance(10)
+        assert restarted.outputs == [Row(MERGER_KEY, b"10:ac until 10"), Row(MERGER_KEY, b"10:b until 10")]
+
+
+class TestPopulation:
+    @pytest.mark.parametrize("bounded", [True, False])
+    def test_channels(self, bounded: bool) -> None:
+        """Views are the main output, under the key of the input; what is told of models is a line or a record."""
+        runtime = FakeRuntime(PopulationOperator(EchoMerger, bounded=bounded))
+        for payload in (b"20", b"10", b"30"):
+            runtime.element(MERGER_KEY, payload)
+        runtime.element(MERGER_KEY, b'{"control": 1}')
+        assert runtime.outputs == []
+        runtime.advance(20)
+        models: Any = (MODELS, "{}") if bounded else (MODEL_RECORDS, Row("drift", b"{}"))
+        first, second = b'{"control": 1},10', b'{"control": 1},20'
+        assert runtime.outputs == [
+            *(Row("", first), (REDIS, Row("", first)), models),
+            *(Row("", second), (REDIS, Row("", second)), models),
+        ]
+
+    def test_restart(self) -> None:
+        """What waits is learnt from at its time, with what was said before."""
+        runtime = FakeRuntime(PopulationOperator(EchoMerger, bounded=False))
+        runtime.element(MERGER_KEY, b'{"control": 1}')
+        runtime.element(MERGER_KEY, b"20")
+        restarted = again(runtime, PopulationOperator(EchoMerger, bounded=False))
+        restarted.advance(20)
+        assert restarted.outputs[0] == Row("", b'{"control": 1},20')
+
+
+class TestAssign:
+    @pytest.mark.parametrize("bounded", [True, False])
+    def test_channels_and_timers(self, bounded: bool) -> None:
+        """Redis writes under the subtask's own key are the main output; in a bounded run every key has an end."""
+        runtime = FakeRuntime(AssignOperator(EchoAssign, bounded=bounded, keys=("7",)))
+        runtime.watermark_ms = 0
+        runtime.broadcast_element("", b"v1")
+        runtime.element("a", b"s")
+        runtime.element("a", b"t")
+        told = [one for one in runtime.outputs if isinstance(one, Row)]
+        assert told == [Row("7", b"s/v1"), Row("7", b"t/v1")]
+        tag, change = runtime.outputs[0]
+        assert (tag, change) == ((SEGMENT_CHANGES, "s/v1") if bounded else (CHANGE_RECORDS, Row("a", b"s/v1")))
+        assert runtime.outputs[1] == (MEMBERSHIP_RECORDS, Row("a", b"s/v1"))
+        runtime.end()
+        times = [5, END_OF_TIME_MS] if bounded else [5]
+        ends = [one for one in runtime.outputs[6:] if isinstance(one, Row)]
+        assert ends == [Row("7", b"%d/v1" % time_ms) for time_ms in times]
+
+    @pytest.mark.parametrize("how", ["element", "timer", "broadcast"])
+    def test_restart(self, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What was broadcast is read before the first record of any kind, and once; everybody is woken if need be."""
+        woken: list[int] = []
+        monkeypatch.setattr(operators.assign, "every_key", lambda context, state, time_ms: woken.append(time_ms))
+        runtime = FakeRuntime(AssignOperator(EchoAssign, bounded=False))
+        runtime.watermark_ms = 100
+        runtime.element("a", b"s")
+        assert woken == []
+        runtime.broadcast_element("", b"wake")
+        assert woken == [101]
+        restarted = again(runtime, AssignOperator(EchoAssign, bounded=False))
+        restarted.watermark_ms = 200
+        if how == "element":
+            restarted.element("a", b"t")
+        elif how == "timer":
+            restarted.advance(200)
+        else:
+            restarted.broadcast_element("", b"v2")
+        assert woken == [101, 201]
+        restarted.element("a", b"u")
+        assert woken == [101, 201]
+        assert restarted.outputs[-1] == Row("0", b"u/v2" if how == "broadcast" else b"u/wake")
+        restarted.broadcast_element("", b"v3")
+        assert restarted.broadcast.by_key == {"last": b"v3", "starts": b"2"}
+
+
+class TestSnapshots:
+    def test_beside_the_customers(self) -> None:
+        """Standings go on as they are; what is told of them, under the subtask's own key; timers are shared."""
+        binding = CustomerBinding(bounded=True, keys=("7",), snapshots=EchoSnapshots)
+        runtime = FakeRuntime(CustomerOperator(StandingCustomer, binding))
+        runtime.element("a", b"10")
+        asked = b"engagement,orders_total,recency_ms,revenue_total_cents"
+        told = Message("a", 10, asked, False, None, (), 0)
+        assert runtime.outputs == [(STANDINGS, Row("a", standing(10))), (SNAPSHOTS, Row("7", told.packed()))]
+        runtime.advance(16)
+        assert len(runtime.outputs) == 2
+        runtime.advance(17)
+        assert runtime.outputs[2:] == [
+            (SNAPSHOTS, Row("7", Message("a", 17, b"later", False, None, (), 0).packed())),
+        ]
+        assert runtime.states["snapshot"].by_key == {"a": b"10"}
+
+    def test_the_end(self) -> None:
+        """The last standing is said to be the last."""
+        runtime = FakeRuntime(CustomerOperator(StandingCustomer, CustomerBinding(True, snapshots=EchoSnapshots)))
+        runtime.element("a", b"10")
+        runtime.end()
+        tag, row = runtime.outputs[-1]
+        assert tag is SNAPSHOTS
+        assert Message.unpacked(row[1]).gone  # what the stand-in makes of `closing`
+
+    def test_restart(self) -> None:
+        """The state of a key is its own, beside that of the customer."""
+        binding = CustomerBinding(bounded=False, snapshots=EchoSnapshots)
+        runtime = FakeRuntime(CustomerOperator(StandingCustomer, binding))
+        runtime.element("a", b"10")
+        restarted = again(runtime, CustomerOperator(StandingCustomer, binding))
+        restarted.advance(17)
+        assert [tag for tag, _ in restarted.outputs] == [SNAPSHOTS]
+
+
+class TestImports:
+    def test_in_a_thread_of_its_own(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """And once: a module that is there stays as it is."""
+        (tmp_path / "lonely_module.py").write_text("from threading import current_thread\nthread = current_thread()\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        import_apart("lonely_module")
+        module = sys.modules.pop("lonely_module")
+        assert module.thread not in (main_thread(), current_thread())
+
+    def test_an_error_comes_through(self) -> None:
+        """As if it had been imported here."""
+        with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+            import_apart("no_such_module")

@@ -11,10 +11,18 @@ from jobs.factories import make_control_logic
 from operators.controlled import ControlOperator
 from operators.customer import CustomerBinding, CustomerOperator
 from operators.logic import Channel
-from operators.metrics import HISTORY_MS, CustomerMetrics, Distribution, Exporter, WriterMetrics
+from operators.metrics import (
+    HISTORY_MS,
+    AssignMetrics,
+    CustomerMetrics,
+    Distribution,
+    Exporter,
+    PopulationMetrics,
+    WriterMetrics,
+)
 from operators.redis_connection import FIRST_PAUSE_S, RedisConnection, RedisTarget
 from schemas.settings import Settings
-from state.tally import CustomerTally
+from state.tally import AssignTally, CustomerTally, MergerTally
 
 
 class FakeMetrics:
@@ -131,6 +139,39 @@ class TestControlMetrics:
         for payload in (b"control:0:0\x1f{}", accepted, accepted, b"control:0:3\x1enull_value\x1eno value\x1f"):
             runtime.element("", payload)
         assert metrics.values == {refusals: 2}
+
+
+class TestPopulationMetrics:
+    def test_intervals_and_events(self) -> None:
+        """Every kind of event is there from the start; those of an interval are shown with it."""
+        metrics, tally = FakeMetrics(), MergerTally()
+        population = PopulationMetrics(metrics, tally)
+        kinds = {path[2]: value for path, value in metrics.values.items() if path[-1] == "population_events"}
+        assert kinds == dict.fromkeys(("view", "drift", "born", "died", "split", "merged"), 0)
+        tally.intervals += 1
+        tally.happened("view")
+        population.show()
+        assert metrics.values[("segmill", "population_intervals")] == 1
+        assert metrics.values[("segmill", "kind", "view", "population_events")] == 1
+
+    def test_what_is_assigned(self) -> None:
+        """Changes by segment and way, from nought on, and views."""
+        metrics, tally = FakeMetrics(), AssignTally(["vip"])
+        assign = AssignMetrics(metrics, tally)
+        assert metrics.values[("segmill", "segment", "vip", "change", "left", "changes")] == 0
+        tally.turned("vip", entered=True)
+        tally.views += 1
+        assign.show()
+        assert metrics.values[("segmill", "segment", "vip", "change", "entered", "changes")] == 1
+        assert (
+            metrics.values[
+                (
+                    "segmill",
+                    "population_views",
+                )
+            ]
+            == 1
+        )
 
 
 class CountingCustomer:

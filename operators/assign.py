@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from pyflink.common import Row
@@ -22,6 +23,8 @@ from operators.types import END_OF_TIME_MS
 
 STATE = "assign"
 """Name of the broadcast state."""
+WAKE_EVERY_S = 10.0
+"""Customers are woken at most so often, by the wall clock; who comes meanwhile is seen with the newest view anyway."""
 
 
 class AssignOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[misc]
@@ -43,7 +46,8 @@ class AssignOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[mi
         self._store = FlinkValueStore(runtime_context, "assigned")
         self._descriptor = bytes_by_string(STATE)
         self._view = BroadcastView()
-        self._begun = False
+        self._begun = self._to_wake = False
+        self._next_wake_s = 0.0
         self._with_last_timer: set[str] = set()
         self._every_key = partial(every_key, runtime_context, "assigned")
         self._watermark_ms = partial(watermark_ms, runtime_context)
@@ -65,9 +69,16 @@ class AssignOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[mi
         if not self._begun:
             self._begin(ctx, now_ms)
         self._view.write_to(as_they_are(ctx.get_broadcast_state(self._descriptor)))
-        if self._logic.on_broadcast(value[1], self._view):
-            self._every_key(now_ms + 1)
+        self._to_wake |= self._logic.on_broadcast(value[1], self._view)
+        self._wake(now_ms)
         return ()
+
+    def _wake(self, now_ms: int) -> None:
+        """Wake every customer if there is something new, but not over and over while a job catches up."""
+        now_s = monotonic()
+        if self._to_wake and now_s >= self._next_wake_s:
+            self._to_wake, self._next_wake_s = False, now_s + WAKE_EVERY_S
+            self._every_key(now_ms + 1)
 
     def on_timer(self, timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Any:
         """Time has passed for one key."""
@@ -90,12 +101,15 @@ class AssignOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[mi
             self._view.read_from(state)
         else:
             self._view.write_to(anytime)
-        if self._logic.on_start(self._view):
-            self._every_key(now_ms + 1)
+        self._logic.on_start(self._view)
+        self._to_wake = not self._bounded  # before the restart somebody may have been about to be woken
+        self._wake(now_ms)
 
     def _done(self, timers: Any, wake_ms: int | None, outputs: Iterable[Output]) -> Any:
         if wake_ms is not None:
             timers.register_event_time_timer(wake_ms)
+        if self._to_wake:
+            self._wake(timers.current_watermark())
         self._metrics.passed()
         return self._emitted(outputs) if outputs else ()
 

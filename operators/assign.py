@@ -101,8 +101,7 @@ class AssignOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[mi
             self._view.read_from(state)
         else:
             self._view.write_to(anytime)
-        self._logic.on_start(self._view)
-        self._to_wake = not self._bounded  # before the restart somebody may have been about to be woken
+        self._to_wake = self._logic.on_start(self._view)
         self._wake(now_ms)
 
     def _done(self, timers: Any, wake_ms: int | None, outputs: Iterable[Output]) -> Any:

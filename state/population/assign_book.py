@@ -36,7 +36,9 @@ class AssignBook:
         self.on_standing, self.on_timer, self.tally = logic.on_standing, logic.on_timer, logic.tally
 
     def on_start(self, kept: Kept) -> bool:
-        """Go on where it stands; whether every customer has to be woken, as other rules were submitted.
+        """Go on where it stands; whether every customer has to be woken, as after each restart.
+
+        Other rules may have been submitted, and before it somebody may have been about to be woken.
 
         Raises:
             PopulationError: a newer program wrote it.
@@ -55,7 +57,7 @@ class AssignBook:
         view = kept.get(_VIEW)
         if view is not None:
             self._logic.on_view(view)
-        return submitted != self._submitted.version
+        return packed is not None
 
     def on_broadcast(self, payload: bytes, kept: Kept) -> bool:
         """A view or a control record; whether every customer has to be woken."""

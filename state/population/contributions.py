@@ -138,6 +138,22 @@ class FeatureSketches:
         """
         return self._sketches.get(feature) or QuantileSketch(scale_of(feature))
 
+    def payable(self, deltas: Deltas) -> tuple[Deltas, Deltas]:
+        """Differences that can be added up now, and those that take out more than is there yet.
+
+        After a restart at another parallelism, what a customer tells may overtake what they told before.
+        """
+        now, owed = Deltas(), Deltas()
+        for feature, changes in deltas:
+            sketch = self.sketch(feature)
+            for bucket, by in changes.items():
+                missing = min(0, sketch.count(bucket) + by)
+                if by - missing:
+                    now.note(feature, bucket, by - missing)
+                if missing:
+                    owed.note(feature, bucket, missing)
+        return now, owed
+
     def apply(self, deltas: Deltas) -> None:
         """Add up differences.
 

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from state.packing import pack
-from state.population.contributions import FeatureSketches
+from state.population.contributions import Deltas, FeatureSketches
 from state.population.divergence import Bins
 from state.population.drift import Alarm, DriftAlarm
 from state.population.gather import Gathered
@@ -85,10 +85,12 @@ class PopulationLogic:
         self._shown: PopulationView | None = None
         self._intake: Intake | None = None  # what came since clusters learnt last, at `_learnt_ms`
         self._learnt_ms = self._looked_ms = -1
+        self._owed = Deltas()  # differences whose other half has not come yet
         if packed is not None:
-            *parts, bins, shown, intake, self._learnt_ms, self._looked_ms = unpack_versioned(
+            *parts, bins, shown, intake, learnt_ms, looked_ms, owed = unpack_versioned(
                 packed, VERSION, "the population"
             )
+            self._learnt_ms, self._looked_ms, self._owed = learnt_ms, looked_ms, Deltas.unpacked(owed)
             self._bins = [Bins.unpacked(one) for one in bins]
             self._shown = None if shown is None else PopulationView.unpacked(shown)
             self._intake = None if intake is None else Intake.unpacked(settings.clusters, None, intake)
@@ -111,13 +113,15 @@ class PopulationLogic:
         shown = None if self._shown is None else self._shown.packed()
         bins = [one.packed() for one in self._bins]
         intake = None if self._intake is None else self._intake.packed()
-        rest = self._number, bins, shown, intake, self._learnt_ms, self._looked_ms
+        rest = self._number, bins, shown, intake, self._learnt_ms, self._looked_ms, self._owed.packed()
         return pack([VERSION, *(part.packed() for part in parts), *rest])
 
     def on_interval(self, gathered: Gathered, at_ms: int) -> Interval:
         """Learn from an interval that ended at `at_ms`; intervals go forward."""
         events: list[Event] = []
-        self._sketches.apply(gathered.deltas)
+        gathered.deltas.merge(self._owed)
+        now, self._owed = self._sketches.payable(gathered.deltas)
+        self._sketches.apply(now)
         alarm = self._drifted(gathered.intake, at_ms)
         if alarm is not None:
             events.append(Event(at_ms, "drift", features=alarm.features or None))

@@ -170,6 +170,28 @@ class TestDeltas:
             counts.apply(wrong)
         assert counts.packed() == before
 
+    @pytest.mark.parametrize("seed", range(20))
+    def test_what_comes_too_soon_is_owed(self, seed: int) -> None:
+        """In any order, with what cannot be added up yet added up later, the counts end the same."""
+        random = Random(seed)
+        parts: list[Deltas] = []
+        for _ in range(12):
+            old = None
+            for values in ({"orders_total": random.randint(0, 3)} for _ in range(random.randint(1, 5))):
+                deltas, old = contribute(old, values, T0_MS, NAMES)
+                parts.append(deltas)
+        in_order, shuffled, owed = FeatureSketches(), FeatureSketches(), Deltas()
+        for part in parts:
+            in_order.apply(part)
+        random.shuffle(parts)
+        for part in parts:
+            whole = Deltas.unpacked(part.packed())
+            whole.merge(owed)
+            now, owed = shuffled.payable(whole)
+            shuffled.apply(now)
+        assert not owed
+        assert shuffled.packed() == in_order.packed()
+
     @pytest.mark.parametrize("packed", [b"\xc1", pack([2, []]), pack([1]), pack([1, [["orders_total", [1], [1, 2]]]])])
     def test_what_are_no_differences_is_refused(self, packed: bytes) -> None:
         with pytest.raises(PopulationError):

@@ -32,7 +32,7 @@ from schemas.decode import Decoder
 from schemas.keys import Keys
 from schemas.settings import Settings
 
-EVENTS = {10_000: 300_000, 100_000: 500_000, 1_000_000: 2_000_000}
+EVENTS = {10_000: 300_000, 100_000: 500_000, 1_000_000: 1_500_000}
 """Of so many customers; others have five each."""
 BASE_EVENTS = 500_000
 """Of the log whose customers serve as patterns."""

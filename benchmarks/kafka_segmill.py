@@ -27,7 +27,7 @@ from state.rules.ruleset import load_rules
 
 CHECKPOINT_EVERY_MS = 5_000
 _LOOK_S = 0.1
-_PATIENCE_S = 1_200.0
+_PATIENCE_S = 3_600.0
 
 
 def live_spec(stack: Stack, prefix: str, parallelism: int, settings: Settings | None = None) -> LiveSpec:

@@ -1,6 +1,7 @@
 """What a benchmark found: printed as a table, and kept as JSON in `benchmarks/results/`."""
 
 import json
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,9 +42,11 @@ class Results:
     notes: list[str] = field(default_factory=list)
 
     def add(self, name: str, unit: str, *values: float) -> None:
-        """One row; without values there is none."""
+        """One row, shown at once, as others may take long; without values there is none."""
         if values:
-            self.rows.append(Row(name, unit, [round(value, 6) for value in values]))
+            row = Row(name, unit, [round(value, 6) for value in values])
+            self.rows.append(row)
+            print(f"{name}: {number(row.median)} {unit}", file=sys.stderr, flush=True)
 
     def finish(self) -> None:
         """Print and keep everything."""

@@ -137,8 +137,8 @@ def _past(models: Path | None, clusters: Mapping[str, Any] | None) -> History:
 
 def _draw(out: Path, store: Store, clusters: Mapping[str, Any] | None, past: History, changes: Path | None) -> None:
     from jobs.population_plot import draw  # needs Matplotlib, which nothing else does
-    from state.population.cluster_errors import ClusterStateError
     from state.population.model import ClusterModel
+    from state.population.refusal import ClusterStateError
     from state.population.sample import customer_hash
 
     try:

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from state.packing import pack, unpack
+from state.packing import pack
 from state.population.axes import aged
-from state.population.refusal import PopulationError
+from state.population.refusal import unpack_versioned
 from state.population.standing import Standing
 from state.population.view import Answer, PopulationView, Seen
 from state.rules.division import Remainder
@@ -181,12 +181,8 @@ class Assigned:
         Raises:
             PopulationError: the bytes are of a newer program's.
         """
-        parts: list[Any] = unpack(packed)
-        if parts[0] != VERSION:
-            raise PopulationError(
-                f"a customer beside the population of version {parts[0]}; this program reads {VERSION}"
-            )
-        _, standing, members, cluster_id, rfm, row, view, version, told_ms = parts
+        fields = unpack_versioned(packed, VERSION, "a customer beside the population")
+        standing, members, cluster_id, rfm, row, view, version, told_ms = fields
         known = rules(Membership.packed_version(members)) or newest
         assigned = cls(known)
         assigned.membership, _ = Membership.from_packed(known, members)

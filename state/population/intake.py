@@ -9,12 +9,12 @@ Bound: the sample's and the sums' bounds, see there; nothing grows with the numb
 from collections.abc import Mapping
 from typing import Any, Final
 
-from state.packing import pack, unpack
+from state.packing import pack
 from state.population.axes import RawPoint, read_point
-from state.population.cluster_errors import ClusterStateError, expect_version
 from state.population.cluster_settings import ClusterSettings
 from state.population.model import ClusterModel
 from state.population.partial import Partial
+from state.population.refusal import ClusterStateError, unpack_versioned
 from state.population.sample import Sample, customer_hash
 
 _VERSION: Final = 1
@@ -84,8 +84,7 @@ class Intake:
         Raises:
             ClusterStateError: a newer program wrote it, or one with other axes.
         """
-        version, *rest = unpack(packed)
-        expect_version(version, _VERSION, "an intake of snapshots")
+        rest = unpack_versioned(packed, _VERSION, "an intake of snapshots", ClusterStateError)
         intake = cls(settings, model)
         intake.snapshots, intake.newest_ms, sample, partial = rest
         intake.sample = Sample.unpacked(sample)

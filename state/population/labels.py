@@ -26,8 +26,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from state.packing import pack
+from state.population.refusal import unpack_versioned
 from state.population.score_inputs import DAY_MS, score_inputs, vectors
-from state.population.score_packing import opened
 
 VERSION: Final = 1
 BUYS, LAPSES = 0, 1
@@ -59,7 +59,7 @@ class Example(NamedTuple):
     @classmethod
     def unpacked(cls, packed: bytes) -> "Example":
         """Raises ValueError: a newer program wrote it."""
-        return cls(*opened(packed, VERSION, "an example of the scores"))
+        return cls(*unpack_versioned(packed, VERSION, "an example of the scores"))
 
 
 class Waiting(NamedTuple):
@@ -101,7 +101,7 @@ class Pending(NamedTuple):
     @classmethod
     def unpacked(cls, packed: bytes) -> "Pending":
         """Raises ValueError: a newer program wrote it."""
-        as_of_ms, ordered_ms, seen_ms, waiting = opened(packed, VERSION, "what waits for its outcome")
+        as_of_ms, ordered_ms, seen_ms, waiting = unpack_versioned(packed, VERSION, "what waits for its outcome")
         return cls(as_of_ms, ordered_ms, seen_ms, tuple(Waiting(at, xs, tuple(p), bits) for at, xs, p, bits in waiting))
 
 

@@ -20,13 +20,13 @@ from typing import Final
 
 import numpy as np
 
-from state.packing import pack, unpack
+from state.packing import pack
 from state.population.algorithms import Algorithm, Interval, restored, seeded
 from state.population.choosing import choose, reconsider
-from state.population.cluster_errors import expect_version
 from state.population.cluster_settings import ClusterSettings
 from state.population.intake import Intake
 from state.population.model import ClusterModel
+from state.population.refusal import ClusterStateError, unpack_versioned
 from state.population.sample import Sample, customer_hash
 from state.population.scaling import Matrix, Scaling, fit_scaling
 from state.population.seeding import Fit, lloyd, nearest, without_small
@@ -93,8 +93,7 @@ class PopulationLearner:
         ))  # fmt: skip
 
     def _restore(self, packed: bytes) -> None:
-        version, *rest = unpack(packed)
-        expect_version(version, _VERSION, "a learner of clusters")
+        rest = unpack_versioned(packed, _VERSION, "a learner of clusters", ClusterStateError)
         axes, self._next_id, self._number, self._newest_ms, self._intervals, self._rows_from, name, *parts = rest
         sample, model, state = parts
         if axes != self._axes():

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from state.packing import pack
-from state.population.cluster_errors import ClusterStateError, expect_version
+from state.population.refusal import ClusterStateError, expect_version
 from state.population.scaling import Point, Scaling
 
 _VERSION: Final = 1
@@ -164,7 +164,7 @@ class ClusterModel(msgspec.Struct, frozen=True, array_like=True):
         """
         try:
             version, rest = _envelope.decode(packed)
-            expect_version(version, _VERSION, "a cluster model")
+            expect_version(version, _VERSION, "a cluster model", ClusterStateError)
             return _decoder.decode(rest)
         except msgspec.MsgspecError as error:
             raise ClusterStateError(f"a cluster model is damaged: {error}") from error

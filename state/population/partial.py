@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from state.packing import pack, unpack
-from state.population.cluster_errors import expect_version
+from state.packing import pack
+from state.population.refusal import ClusterStateError, unpack_versioned
 from state.population.scaling import Matrix, Point
 
 GRAIN: Final = 1 << 16
@@ -76,8 +76,7 @@ class Partial:
         Raises:
             ClusterStateError: a newer program wrote them.
         """
-        version, *rest = unpack(packed)
-        expect_version(version, _VERSION, "partial sums of clusters")
+        rest = unpack_versioned(packed, _VERSION, "partial sums of clusters", ClusterStateError)
         partial = cls(rest[0], 0, 0)
         _, partial.counts, partial.sums, partial.squares = rest
         return partial

@@ -15,9 +15,9 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from state.packing import pack, unpack
+from state.packing import pack
 from state.population.axes import AGES, Axis, RawPoint, slog
-from state.population.cluster_errors import ClusterStateError, expect_version
+from state.population.refusal import ClusterStateError, unpack_versioned
 from state.population.scaling import Matrix
 
 Entry: TypeAlias = tuple[int, RawPoint]
@@ -119,8 +119,7 @@ class Sample:
         Raises:
             ClusterStateError: a newer program wrote it, or it is damaged.
         """
-        version, *rest = unpack(packed)
-        expect_version(version, _VERSION, "a sample of customers")
+        rest = unpack_versioned(packed, _VERSION, "a sample of customers", ClusterStateError)
         size, axes, hashes, times_ms, places = rest
         sample = cls(size, axes)
         keys, stamps = np.frombuffer(hashes, "<u8").tolist(), np.frombuffer(times_ms, "<i8").tolist()

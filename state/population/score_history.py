@@ -9,8 +9,8 @@ from typing import Final
 
 from state.packing import pack
 from state.population.labels import HORIZONS_MS, Example
+from state.population.refusal import unpack_versioned
 from state.population.score_inputs import vectors
-from state.population.score_packing import opened
 from state.population.score_version import ScoreVersion
 
 VERSION: Final = 1
@@ -28,7 +28,7 @@ class ScoreHistory:
         """
         self._versions: list[tuple[int, ScoreVersion]] = []
         if packed is not None:
-            (rows,) = opened(packed, VERSION, "the history of the scores")
+            (rows,) = unpack_versioned(packed, VERSION, "the history of the scores")
             self._versions = [(from_ms, ScoreVersion.unpacked(one)) for from_ms, one in rows]
 
     def packed(self) -> bytes:

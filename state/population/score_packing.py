@@ -3,22 +3,6 @@
 from collections.abc import Iterable
 from math import isfinite
 from struct import Struct
-from typing import Any
-
-from state.packing import unpack
-
-
-def opened(packed: bytes, version: int, what: str) -> list[Any]:
-    """What was packed behind the version number.
-
-    Raises:
-        ValueError: a newer program wrote it.
-    """
-    parts: list[Any]
-    found, *parts = unpack(packed)
-    if found > version:
-        raise ValueError(f"{what} was written by a newer program (version {found}; this one reads up to {version})")
-    return parts
 
 
 class Vectors:

@@ -8,9 +8,9 @@ from state.packing import pack
 from state.population import calibration
 from state.population.calibration import Calibration
 from state.population.labels import TARGETS, is_asked
+from state.population.refusal import unpack_versioned
 from state.population.reliability import Quality
 from state.population.score_inputs import INPUTS, score_inputs
-from state.population.score_packing import opened
 
 VERSION: Final = 1
 
@@ -75,5 +75,5 @@ class ScoreVersion(NamedTuple):
     @classmethod
     def unpacked(cls, packed: bytes) -> "ScoreVersion":
         """Raises ValueError: a newer program wrote it, or one with other inputs."""
-        number, as_of_ms, scores = opened(packed, VERSION, "a version of the scores")
+        number, as_of_ms, scores = unpack_versioned(packed, VERSION, "a version of the scores")
         return cls(number, as_of_ms, tuple(None if score is None else Score.unpacked(score) for score in scores))

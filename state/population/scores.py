@@ -16,10 +16,10 @@ from typing import Any, Final
 from state.packing import pack
 from state.population.calibration import FITS
 from state.population.labels import TARGETS, Example
+from state.population.refusal import unpack_versioned
 from state.population.reliability import Reliability
 from state.population.score_inputs import vectors
 from state.population.score_learner import ScoreLearner
-from state.population.score_packing import opened
 from state.population.score_settings import ScoreSettings
 from state.population.score_version import Score, ScoreVersion
 
@@ -44,7 +44,7 @@ class ScoreModel:
         learners: list[Any] = [None] * len(TARGETS)
         said: list[Any] = [None] * len(TARGETS)
         if packed is not None:
-            self.number, self.now_ms, learners, said = opened(packed, VERSION, "the model of the scores")
+            self.number, self.now_ms, learners, said = unpack_versioned(packed, VERSION, "the model of the scores")
         self._learners = [ScoreLearner(settings.learner, one) for one in learners]
         self._said = [Reliability() if one is None else Reliability.unpacked(one) for one in said]
 

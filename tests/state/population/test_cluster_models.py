@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from state.packing import pack
 from state.population.axes import AXES_MAX, Axis
-from state.population.cluster_errors import ClusterStateError
 from state.population.describing import labels_of, traits
 from state.population.model import (
     CLUSTERS_MAX,
@@ -25,6 +24,7 @@ from state.population.model import (
     Trait,
     checked_names,
 )
+from state.population.refusal import ClusterStateError
 from state.population.scaling import Scaling
 
 FLAT = Scaling(AXES, (0.0,) * 3, (1.0,) * 3, (9.0,) * 3)

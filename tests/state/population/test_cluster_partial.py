@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.packing import pack
-from state.population.cluster_errors import ClusterStateError
 from state.population.partial import GRAIN, Partial
+from state.population.refusal import ClusterStateError
 
 CENTROIDS = ((0.0, 0.0), (2.0, 0.0), (0.0, 2.0))
 coordinates = st.floats(-3, 3, allow_nan=False)

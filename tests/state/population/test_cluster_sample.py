@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.packing import pack
-from state.population.cluster_errors import ClusterStateError
+from state.population.refusal import ClusterStateError
 from state.population.sample import Sample, customer_hash
 
 steps = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 5), st.integers(0, 3)), max_size=60)

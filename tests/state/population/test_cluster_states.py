@@ -10,11 +10,11 @@ from cluster_worlds import AXES, fed, gathered, settings, snapshots
 
 from state.packing import pack, unpack
 from state.population.algorithms import Interval, Mixture, seeded
-from state.population.cluster_errors import ClusterStateError
 from state.population.cluster_settings import AlgorithmName
 from state.population.intake import Intake
 from state.population.learning import PopulationLearner
 from state.population.partial import Partial
+from state.population.refusal import ClusterStateError
 from state.population.seeding import nearest
 
 ALGORITHMS = get_args(AlgorithmName)

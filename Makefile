@@ -26,8 +26,8 @@ run: $(VENV)/.ready ## run the main job on the Online Retail data set
 test: $(VENV)/.ready lint types ## lint, types and all tests but those of make test-cluster
 	@$(BIN)/pytest -m "not cluster"
 
-test-fast: $(VENV)/.ready ## the tests that start no Flink job
-	@$(BIN)/pytest
+test-fast: $(VENV)/.ready ## the tests that start no Flink job, two at a time
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 test-cluster: $(VENV)/.ready connectors ## the tests with a real Kafka, Flink cluster and Redis; needs Maven
 	@$(BIN)/pytest -v -m cluster --durations=12 tests/cluster

@@ -41,7 +41,7 @@ class PopulationOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Any:
         """An interval is over."""
-        outputs = self._logic.on_time(timestamp, self._store)
+        outputs = self._logic.on_time(timestamp, ctx.timer_service().current_watermark(), self._store)
         self._metrics.show()
         return self._emitted(ctx.get_current_key(), outputs)
 

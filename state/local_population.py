@@ -155,7 +155,7 @@ class LocalPopulation:
             for parcel in logics.gather.on_time(time_ms, watermark_ms, self._told):
                 self._merger_timers.register(logics.merger.on_parcel(parcel, before_ms, self._population), "")
         for time_ms, _ in self._merger_timers.due(watermark_ms):
-            for output in logics.merger.on_time(time_ms, self._population):
+            for output in logics.merger.on_time(time_ms, watermark_ms, self._population):
                 if output[0] == Channel.VIEW:
                     logics.assign.on_broadcast(output[2], self._kept)
                 else:

@@ -1,6 +1,7 @@
 """The population operator's logic, one for the whole job: parcels of all places in, views and model records out.
 
-An interval is over when the operator's clock has come to its end: by then all places have sent what they gathered.
+An interval is over when the operator's clock has come to its end: by then all places have sent what they gathered. If
+the clock has passed TOGETHER_MS at once, as where history is replayed, the intervals in it are learned from as one.
 
 State: the parcels of an interval, what `PopulationLogic` remembers, and the questions of the newest rules. An interval
 that ended before the newest one, as the first after a restart may, is learned from with it: time goes forward.
@@ -20,7 +21,7 @@ from state.population.population import PopulationLogic
 from state.population.questions import Key, with_scores
 from state.population.refusal import unpack_versioned
 from state.population.scales import Number
-from state.population.settings import PopulationSettings
+from state.population.settings import GATHER_BOUNDED_MS, PopulationSettings
 from state.population.telling import event_record, model_writes
 from state.rules.ruleset import RuleSet, parse_rules
 from state.tally import MergerTally
@@ -29,6 +30,7 @@ VERSION: Final = 1
 RULES_KEPT: Final = 16
 """Customers may live under rules that newer ones have replaced, as long as late events may come: so many newest ones
 have their questions answered."""
+TOGETHER_MS: Final = GATHER_BOUNDED_MS
 CONTROL: Final = ord("{")
 """First byte of a control record, which is JSON; a parcel is a MessagePack array."""
 
@@ -69,17 +71,18 @@ class MergerLogic:
             population.ask(self._questions())
             self._save(store)
 
-    def on_time(self, time_ms: int, store: MergerStore) -> list[Output]:
-        """Learn from all intervals that have ended."""
+    def on_time(self, time_ms: int, watermark_ms: int, store: MergerStore) -> list[Output]:
+        """Learn from all intervals that have ended by the watermark, which is not before `time_ms`."""
+        now_ms = max(time_ms, watermark_ms)
         parcels = sorted(map(Parcel.unpacked, store.pending()), key=attrgetter("at_ms"))
-        due = [one for one in parcels if one.at_ms <= time_ms]
+        due = [one for one in parcels if one.at_ms <= now_ms]
         if not due:
             return []
         store.drop_pending()
         for parcel in parcels[len(due) :]:
             store.append(parcel.packed())
         population = self._opened(store)
-        due = [one._replace(at_ms=max(one.at_ms, self._newest_ms)) for one in due]
+        due = [one._replace(at_ms=max(one.at_ms, self._newest_ms)) for one in _together(due, now_ms)]
         outputs: list[Output] = []
         for at_ms, ones in groupby(due, key=attrgetter("at_ms")):
             self._newest_ms = at_ms
@@ -126,6 +129,15 @@ class MergerLogic:
         if self._live and self._population is not None:
             asked = [(version, _rows(questions)) for version, questions in self._asked.items()]
             store.save(pack([VERSION, self._population.packed(), self._rules.version, self._newest_ms, asked]))
+
+
+def _together(parcels: Sequence[Parcel], now_ms: int) -> list[Parcel]:
+    """Parcels in order, those of each span of TOGETHER_MS that is over as of the newest one of them."""
+    ends = {one.at_ms: -(-one.at_ms // TOGETHER_MS) * TOGETHER_MS for one in parcels}
+    newest_ms: dict[int, int] = {}
+    for at_ms, end_ms in ends.items():
+        newest_ms[end_ms] = max(at_ms, newest_ms.get(end_ms, at_ms))
+    return [one._replace(at_ms=newest_ms[ends[one.at_ms]]) if ends[one.at_ms] <= now_ms else one for one in parcels]
 
 
 def _rows(questions: dict[Key, Sequence[Number]]) -> list[Any]:

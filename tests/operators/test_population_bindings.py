@@ -60,7 +60,7 @@ class EchoMerger:
     def on_control(self, raw: bytes, store: PendingStore) -> None:
         store.save((store.load() or b"") + raw)
 
-    def on_time(self, time_ms: int, store: PendingStore) -> Iterable[Output]:
+    def on_time(self, time_ms: int, watermark_ms: int, store: PendingStore) -> Iterable[Output]:
         due = [one for one in store.pending() if int(one) <= time_ms]
         left = [one for one in store.pending() if int(one) > time_ms]
         store.drop_pending()

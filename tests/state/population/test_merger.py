@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from told_messages import CLUSTERS, Tellers
 
+from schemas.settings import HOUR_MS
 from state.channels import Channel, Output
 from state.local_population import ListStore
 from state.packing import pack
 from state.population.gather import gathered
 from state.population.gathering import Parcel
-from state.population.merger import RULES_KEPT, MergerLogic
+from state.population.merger import RULES_KEPT, TOGETHER_MS, MergerLogic
 from state.population.population import PopulationLogic
 from state.population.publishing import PublishSettings
 from state.population.questions import Key, with_scores
@@ -75,7 +76,7 @@ class TestRestarts:
                 calls.append(("on_control", (record(other, str(number)),)))
             calls += [("on_parcel", (packed, now_ms - 1)) for packed in parcels(random, tellers, now_ms)]
             if random.random() < 0.7:
-                calls.append(("on_time", (now_ms,)))
+                calls.append(("on_time", (now_ms, now_ms)))
             for name, args in calls:
                 expected = getattr(steady, name)(*args, steady_store)
                 assert getattr(merger(), name)(*args, store) == expected
@@ -91,7 +92,7 @@ class TestRestarts:
             one = merger()
             told = gathered(CLUSTERS, [tellers.message(START_MS) for _ in range(30)])
             one.on_parcel(Parcel(at_ms, told.packed()).packed(), -(1 << 63), store)
-            views = [payload for channel, _, payload in one.on_time(at_ms, store) if channel == Channel.VIEW]
+            views = [payload for channel, _, payload in one.on_time(at_ms, at_ms, store) if channel == Channel.VIEW]
             assert [PopulationView.unpacked(packed).at_ms for packed in views] == [START_MS + EVERY_MS]
 
     def test_a_run_that_ends_keeps_nothing(self) -> None:
@@ -99,7 +100,7 @@ class TestRestarts:
         one, store = merger(live=False), ListStore()
         for packed in parcels(Random(1), Tellers(Random(1)), START_MS):
             one.on_parcel(packed, START_MS - 1, store)
-        assert one.on_time(START_MS, store)
+        assert one.on_time(START_MS, START_MS, store)
         assert store.packed is None
 
     def test_newer_bytes_are_refused(self) -> None:
@@ -130,7 +131,7 @@ class TestIntervals:
                 waiting.append(Parcel.unpacked(packed))
                 assert one.on_parcel(packed, now_ms, store) == waiting[-1].at_ms
             now_ms += random.randint(1, 3)
-            outputs = one.on_time(now_ms, store)
+            outputs = one.on_time(now_ms, now_ms, store)
             expected = []
             due = sorted((parcel for parcel in waiting if parcel.at_ms <= now_ms), key=lambda parcel: parcel.at_ms)
             waiting = [parcel for parcel in waiting if parcel.at_ms > now_ms]
@@ -141,6 +142,26 @@ class TestIntervals:
             assert [payload for channel, _, payload in outputs if channel == Channel.VIEW] == expected
             assert sorted(store.pending()) == sorted(parcel.packed() for parcel in waiting)
         assert one.on_parcel(come[0], now_ms + 10, store) == now_ms + 11  # too late for its own time
+
+    def test_history_in_larger_steps(self) -> None:
+        """What the clock has passed at once is learnt from six hours at a time; it adds up to the same."""
+        tellers, first_ms = Tellers(Random(5), customers=None), -(-START_MS // TOGETHER_MS) * TOGETHER_MS
+        told = [packed for hour in range(1, 51) for packed in parcels(Random(hour), tellers, first_ms + hour * HOUR_MS)]
+        once, apart = (merger(), ListStore()), (merger(), ListStore())
+        for one, store in (once, apart):
+            for packed in told:
+                one.on_parcel(packed, first_ms, store)
+        ends_ms = first_ms + 50 * HOUR_MS
+        outputs = once[0].on_time(first_ms + HOUR_MS, ends_ms, once[1])
+        times = [PopulationView.unpacked(one).at_ms for channel, _, one in outputs if channel == Channel.VIEW]
+        assert set(times) <= {*range(first_ms + TOGETHER_MS, ends_ms, TOGETHER_MS), ends_ms - HOUR_MS, ends_ms}
+        assert once[0].tally.intervals == 8 + 2  # 48 hours, and two that are not six yet
+        for hour in range(1, 51):
+            apart[0].on_time(first_ms + hour * HOUR_MS, first_ms + hour * HOUR_MS, apart[1])
+        assert apart[0].tally.intervals == 50
+        counts = [one._opened(store)._sketches.packed() for one, store in (once, apart)]
+        assert counts[0] == counts[1]
+        assert once[1].pending() == []
 
 
 def merged_naively(ones: list[Any]) -> Any:
@@ -160,7 +181,7 @@ class TestRules:
         tellers = Tellers(Random(at_ms), customers=None)
         told = gathered(CLUSTERS, [tellers.message(at_ms) for _ in range(30)])
         one.on_parcel(Parcel(at_ms, told.packed()).packed(), at_ms - 1, store)
-        return one.on_time(at_ms, store)
+        return one.on_time(at_ms, at_ms, store)
 
     def test_questions_of_old_and_new(self) -> None:
         """Both are answered: customers may live under either. Records of other kinds change nothing."""

@@ -20,10 +20,11 @@ from state.rules import tree
 from state.rules.codegen import Compiled, Rule, StayStep, Step, compile_rules
 from state.rules.document import Segment
 from state.rules.features import FEATURES
+from state.rules.numbered import Numbered
 
 
 @dataclass(frozen=True, eq=False)
-class Remainder:
+class Remainder(Numbered):
     """What is left of the rules that wait for the population, compiled; bit i of a mask stands for `names[i]`.
 
     Values are a tuple: those of `reads` (None: absent), the answers to `asks` (None: nobody knows), truths of `parts`.
@@ -60,21 +61,6 @@ class Remainder:
     def asks_cluster(self) -> bool:
         """Whether any of the questions is about clusters."""
         return any(asked.function == "cluster" for asked in self.asks)
-
-    @cached_property
-    def bit_of(self) -> dict[str, int]:
-        """The bit (its index) of each of `names`."""
-        return {name: bit for bit, name in enumerate(self.names)}
-
-    @cached_property
-    def stay_mask(self) -> int:
-        """The bits of segments that have a minimum stay."""
-        return sum(1 << bit for bit, stay_ms in enumerate(self.min_stay_ms) if stay_ms)
-
-    @cached_property
-    def stays(self) -> tuple[tuple[int, int], ...]:
-        """Bit and minimum stay in milliseconds of the segments that have one."""
-        return tuple((bit, stay_ms) for bit, stay_ms in enumerate(self.min_stay_ms) if stay_ms)
 
 
 def remainder_of(version: str, ordered: Sequence[Segment], waiting: Iterable[str], names: Sequence[str]) -> Remainder:

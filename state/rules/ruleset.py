@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -16,13 +15,14 @@ from state.rules.document import Document, Segment, read_document
 from state.rules.entries import Entry, entries_of
 from state.rules.errors import Problem, RuleError
 from state.rules.features import FEATURES
+from state.rules.numbered import Numbered
 
 DEFAULT_RULES: Final = Path(__file__).with_name("default.toml")
 WAITING_REASON: Final = "waiting for the population"
 
 
 @dataclass(frozen=True, eq=False)
-class RuleSet:
+class RuleSet(Numbered):
     """Compiled rules. Bit i of a membership mask stands for `names[i]`; feature values are aligned with `reads`."""
 
     text: str = field(repr=False)
@@ -56,21 +56,6 @@ class RuleSet:
     """For most segments, when time alone can take somebody in."""
     remainder: Remainder = field(repr=False)
     """The segments that wait, for whoever knows the population."""
-
-    @cached_property
-    def bit_of(self) -> dict[str, int]:
-        """The bit (its index) of each of `names`."""
-        return {name: bit for bit, name in enumerate(self.names)}
-
-    @cached_property
-    def stay_mask(self) -> int:
-        """The bits of segments that have a minimum stay."""
-        return sum(1 << bit for bit, stay_ms in enumerate(self.min_stay_ms) if stay_ms)
-
-    @cached_property
-    def stays(self) -> tuple[tuple[int, int], ...]:
-        """Bit and minimum stay in milliseconds of the segments that have one."""
-        return tuple((bit, stay_ms) for bit, stay_ms in enumerate(self.min_stay_ms) if stay_ms)
 
     def names_in(self, mask: int) -> tuple[str, ...]:
         """The segments of a mask, in the file's order."""

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 
 from jobs.kafka_client import KafkaTarget
-from jobs.topics import Topics
+from jobs.topics import Topic, Topics
 from operators.redis_connection import RedisTarget
 from schemas.settings import Settings
+from state.population.settings import population_settings
 
 NAME = "segmill"
 QUIET_AFTER_MS = 10_000
@@ -35,3 +36,9 @@ class LiveSpec:
     """A partition that was silent for so long holds nobody back; if all were, time goes on by the clock."""
     checkpoint_every_ms: int = CHECKPOINT_EVERY_MS
     """Also how long it takes until a record can be read by others."""
+
+    @property
+    def needed_topics(self) -> tuple[Topic, ...]:
+        """Those that the job reads or writes; that of models only with a population."""
+        enabled = population_settings(self.settings).enabled
+        return tuple(one for one in self.topics.all if enabled or one != self.topics.models)

@@ -75,7 +75,7 @@ def check_topics(spec: LiveSpec) -> None:
         RuntimeProblem: topics are missing.
     """
     missing = [
-        one.topic.name for one in TopicCare(spec.kafka).check(spec.topics.all, None, None) if one.state == "missing"
+        one.topic.name for one in TopicCare(spec.kafka).check(spec.needed_topics, None, None) if one.state == "missing"
     ]
     if missing:
         prefix = f" --topic-prefix {spec.topics.prefix}" if spec.topics.prefix else ""

@@ -22,6 +22,7 @@ from jobs.live.rest import Cluster, ClusterProblem
 from jobs.live.settings import LiveSpec
 from jobs.live.sinks import TRANSACTION_TIMEOUT_MS
 from jobs.live.sql import options, text
+from jobs.topics import Topics
 from operators.redis_connection import RedisTarget
 from schemas.settings import Settings
 
@@ -50,6 +51,17 @@ class TestTransactions:
         timeout = configuration(spec)["execution.checkpointing.timeout"]
         assert timeout == "5 min"
         assert TRANSACTION_TIMEOUT_MS > 5 * 60_000
+
+
+class TestTopics:
+    def test_models_are_needed_with_a_population_only(self) -> None:
+        """Who has the topics of before goes on with them."""
+        told, plain = (
+            {one.name for one in LiveSpec(KafkaTarget("b:1"), RedisTarget("redis://h"), one, "", "").needed_topics}
+            for one in (Settings(population={"enabled": True}), Settings())
+        )
+        assert told - plain == {"models"}
+        assert plain < told == {one.name for one in Topics().all}
 
 
 class TestJavaProperties:

@@ -19,13 +19,8 @@ from benchmarks.kafka_segmill import live_spec, make_topics, whole
 from benchmarks.results import Results
 from benchmarks.topic import fill
 from benchmarks.workload import Records, log_file, records
-from jobs.factories import (
-    make_assign_logic,
-    make_customer_logic,
-    make_gather_logic,
-    make_merger_logic,
-    make_snapshot_logic,
-)
+from jobs.factories import make_customer_logic
+from jobs.local_population import local_logics
 from jobs.run import RunPlan, run
 from jobs.runtime.workspace import workspace
 from jobs.stack.stack import Stack
@@ -33,8 +28,7 @@ from operators.garbage import collect_seldom
 from schemas.logs import open_log
 from schemas.settings import Settings
 from state.local import LocalRun
-from state.local_population import LocalPopulation, Logics
-from state.population.in_time import InTime
+from state.local_population import LocalPopulation
 from state.rules.ruleset import load_rules
 
 PARTS = ("core", "embedded", "live")
@@ -76,16 +70,12 @@ def _core(results: Results, made: Records, repeat: int) -> None:
 def core_us(made: Records, settings: Settings) -> float:
     """CPU time per event of a run that ends."""
     as_of_ms, rules = max(time_ms for _, time_ms, _ in made), load_rules().text
-    customers = make_customer_logic(settings, rules, "rules", as_of_ms)
     whole: LocalRun | LocalPopulation
-    if settings is WITHOUT or not settings.population:
-        whole = LocalRun(customers, settings.out_of_orderness_ms)
+    if settings.population:
+        whole = LocalPopulation(local_logics(settings, rules, as_of_ms), settings.out_of_orderness_ms)
     else:
-        assign = make_assign_logic(rules, "rules", as_of_ms)
-        assert isinstance(assign, InTime)
-        snapshots, gather = make_snapshot_logic(settings, as_of_ms), make_gather_logic(settings, as_of_ms)
-        merger = make_merger_logic(settings, rules, "rules", False)
-        whole = LocalPopulation(Logics(customers, snapshots, gather, merger, assign), settings.out_of_orderness_ms)
+        customers = make_customer_logic(settings, rules, "rules", as_of_ms)
+        whole = LocalRun(customers, settings.out_of_orderness_ms)
     collect_seldom()
     began_s = time.process_time()
     for subject, time_ms, payload in made:

@@ -29,6 +29,7 @@ from schemas.logs import Log
 from schemas.settings import Settings
 from schemas.timestamps import format_ms
 from schemas.writes import meta_write
+from state.population.settings import population_settings
 from state.rules.ruleset import RuleSet
 
 if TYPE_CHECKING:
@@ -186,13 +187,16 @@ def _write_meta(target: RedisTarget, plan: RunPlan, settings: Settings, as_of_ms
 
 def _segments(plan: RunPlan) -> tuple[str, ...]:
     """Those that run, in the file's order."""
-    waiting = {} if _with_population(plan) else dict(plan.rules.waiting)
+    waiting = _waiting(plan)
     return tuple(one.name for one in plan.rules.segments if one.name not in waiting)
 
 
-def _with_population(plan: RunPlan) -> bool:
-    from state.population.settings import population_settings  # needs NumPy
+def _waiting(plan: RunPlan) -> dict[str, str]:
+    """Those that do not, with the reason."""
+    return {} if _with_population(plan) else dict(plan.rules.waiting)
 
+
+def _with_population(plan: RunPlan) -> bool:
     return population_settings(plan.settings).enabled
 
 
@@ -246,5 +250,5 @@ def _summary(plan: RunPlan, settings: Settings, intake: Intake, as_of_ms: int) -
         as_of_ms=as_of_ms,
         currency=settings.currency,
         rule_version=plan.rules.version,
-        waiting={} if _with_population(plan) else dict(plan.rules.waiting),
+        waiting=_waiting(plan),
     )

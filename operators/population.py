@@ -12,8 +12,7 @@ from operators.shipping import Shipped
 from operators.short_way import take_short_way
 from operators.stores import FlinkPendingStore
 from operators.tags import MODEL_RECORDS, MODELS, REDIS
-
-_CONTROL = ord("{")
+from schemas.control import CONTROL_BYTE
 
 
 class PopulationOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
@@ -32,7 +31,7 @@ class PopulationOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
 
     def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Any:
         """A parcel, or a control record."""
-        if value[0] == _CONTROL:
+        if value[0] == CONTROL_BYTE:
             self._logic.on_control(value, self._store)
             return ()
         timers = ctx.timer_service()

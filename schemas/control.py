@@ -16,6 +16,8 @@ from schemas.rejects import Reason, Rejected
 from schemas.settings import Settings, SettingsError, changed_settings
 
 ID_MAX_CHARS: Final = 200
+CONTROL_BYTE: Final = ord("{")
+"""First byte of a record, which tells it from arrays of MessagePack in the same stream."""
 MOST_HOLD_MS: Final = 3_600_000
 LATEST_MS: Final = 253_402_300_799_999
 """The last millisecond of the year 9999."""

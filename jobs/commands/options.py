@@ -15,6 +15,7 @@ from click.core import ParameterSource
 
 from schemas.settings import DAY_MS, HOUR_MS, MINUTE_MS, Settings, SettingsError, load_settings, names_currency
 from schemas.timestamps import EARLIEST_MS, parse_rfc3339
+from state.population.settings import population_settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -146,8 +147,6 @@ def settings_from(
     if lateness_days is not None:
         changes["allowed_lateness_ms"] = round(lateness_days * DAY_MS)
     try:
-        from state.population.settings import population_settings  # needs NumPy, which most commands do without
-
         settings = load_settings(settings_file)
         if rates:
             changes["rates"] = {**settings.rates, **dict(rates)}

@@ -12,7 +12,7 @@ no population are corrected, see state/customer.)
 """
 
 from collections.abc import Iterable
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -21,6 +21,7 @@ from schemas.writes import TOMBSTONE_TTL_MS, profile_tombstone, profile_write
 from state.channels import Channel, Output
 from state.population.assigned import Assigned, Census, Turned
 from state.population.standing import Standing
+from state.population.stores import ValueStore
 from state.population.view import PopulationView
 from state.rules.division import Remainder
 from state.rules.membership import Gone
@@ -33,14 +34,6 @@ _TIME: Final[Happened] = ("time", None)
 _DIGITS: Final = 4
 """Of probabilities in a profile."""
 _encode = msgspec.json.Encoder().encode
-
-
-class ValueStore(Protocol):
-    """One packed value of the current customer."""
-
-    def load(self) -> bytes | None: ...
-    def save(self, packed: bytes) -> None: ...
-    def clear(self) -> None: ...
 
 
 class AssignLogic:

@@ -6,16 +6,14 @@ what customers live under before anything else comes.
 
 from typing import Final, Protocol
 
-from schemas.control import decode_control
+from schemas.control import CONTROL_BYTE, decode_control
 from state.packing import pack
 from state.population.assign import AssignLogic
 from state.population.refusal import unpack_versioned
+from state.population.rules_kept import keep
 from state.rules.ruleset import RuleSet, parse_rules
 
 VERSION: Final = 1
-RULES_KEPT: Final = 16
-CONTROL: Final = ord("{")
-"""First byte of a control record, which is JSON; a view is a MessagePack array."""
 _VIEW, _RULES = "view", "rules"
 
 
@@ -61,7 +59,7 @@ class AssignBook:
 
     def on_broadcast(self, payload: bytes, kept: Kept) -> bool:
         """A view or a control record; whether every customer has to be woken."""
-        if payload[0] != CONTROL:
+        if payload[0] != CONTROL_BYTE:
             is_newer = self._logic.on_view(payload)
             if is_newer:
                 kept.put(_VIEW, payload)
@@ -74,11 +72,9 @@ class AssignBook:
         return True
 
     def _learn(self, rules: RuleSet) -> None:
-        self._texts.pop(rules.version, None)
-        self._texts[rules.version] = rules.text
+        gone = keep(self._texts, rules.version, rules.text)
         self._logic.learn_rules(rules.remainder)
-        for version in list(self._texts)[:-RULES_KEPT]:
-            del self._texts[version]
+        for version in gone:
             self._logic.forget_rules(version)
 
     def _save(self, kept: Kept) -> None:

@@ -4,8 +4,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from state.population.model import CLUSTERS_MAX, checked_names
-from state.population.scaling import ScalingSettings
+from state.population.cluster_names import CLUSTERS_MAX, checked_names
+from state.population.scaling_settings import ScalingSettings
 
 AlgorithmName: TypeAlias = Literal["sample", "minibatch", "mixture", "river"]
 

@@ -6,7 +6,8 @@ from typing import Final
 import numpy as np
 
 from state.population.axes import Axis
-from state.population.model import NAME_MAX, Trait
+from state.population.cluster_names import NAME_MAX
+from state.population.model import Trait
 from state.population.scaling import Matrix
 from state.population.seeding import Labels, means
 

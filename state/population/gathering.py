@@ -7,23 +7,16 @@ State: the messages of intervals that are not over. Bound: one for each customer
 see `snapshots.py`.
 """
 
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from state.packing import pack
 from state.population.cluster_settings import ClusterSettings
 from state.population.gather import Gathered, gathered
 from state.population.refusal import unpack_versioned
 from state.population.snapshots import Message
+from state.population.stores import MessageStore
 
 VERSION: Final = 1
-
-
-class MessageStore(Protocol):
-    """Messages that wait, in order of arrival."""
-
-    def pending(self) -> list[bytes]: ...
-    def append(self, message: bytes) -> None: ...
-    def drop_pending(self) -> None: ...
 
 
 class Parcel(NamedTuple):

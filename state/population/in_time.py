@@ -18,9 +18,10 @@ from collections.abc import Iterable
 from heapq import heappop, heappush
 
 from state.channels import Output
-from state.population.assign import AssignLogic, ValueStore
+from state.population.assign import AssignLogic
 from state.population.assigned import Assigned
 from state.population.standing import Standing
+from state.population.stores import ValueStore
 from state.population.view import PopulationView
 
 Step = tuple[int | None, Iterable[Output]]

@@ -10,7 +10,7 @@ that ended before the newest one, as the first after a restart may, is learned f
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from schemas.control import decode_control
 from state.channels import Channel, Output
@@ -20,29 +20,16 @@ from state.population.gathering import Parcel
 from state.population.population import PopulationLogic
 from state.population.questions import Key, with_scores
 from state.population.refusal import unpack_versioned
+from state.population.rules_kept import keep
 from state.population.scales import Number
 from state.population.settings import GATHER_BOUNDED_MS, PopulationSettings
+from state.population.stores import MergerStore
 from state.population.telling import event_record, model_writes
 from state.rules.ruleset import RuleSet, parse_rules
 from state.tally import MergerTally
 
 VERSION: Final = 1
-RULES_KEPT: Final = 16
-"""Customers may live under rules that newer ones have replaced, as long as late events may come: so many newest ones
-have their questions answered."""
 TOGETHER_MS: Final = GATHER_BOUNDED_MS
-CONTROL: Final = ord("{")
-"""First byte of a control record, which is JSON; a parcel is a MessagePack array."""
-
-
-class MergerStore(Protocol):
-    """One packed value, and parcels that wait."""
-
-    def load(self) -> bytes | None: ...
-    def save(self, packed: bytes) -> None: ...
-    def pending(self) -> list[bytes]: ...
-    def append(self, message: bytes) -> None: ...
-    def drop_pending(self) -> None: ...
 
 
 class MergerLogic:
@@ -113,10 +100,8 @@ class MergerLogic:
 
     def _ask(self, rules: RuleSet) -> None:
         """Questions of these rules, as the newest."""
-        self._asked.pop(rules.version, None)
-        self._asked[rules.version] = dict(with_scores(rules.remainder.asks))
-        for version in list(self._asked)[:-RULES_KEPT]:
-            del self._asked[version]
+        asked: dict[Key, Sequence[Number]] = {**with_scores(rules.remainder.asks)}
+        keep(self._asked, rules.version, asked)
 
     def _questions(self) -> dict[Key, tuple[Number, ...]]:
         points: dict[Key, set[Number]] = {}

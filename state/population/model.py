@@ -16,9 +16,6 @@ from state.population.refusal import ClusterStateError, expect_version
 from state.population.scaling import Point, Scaling
 
 _VERSION: Final = 1
-CLUSTERS_MAX: Final = 32
-NAME_MAX: Final = 80
-"""Characters of a pinned name or a generated label."""
 PACKED_MAX_BYTES: Final = 128 * 1024
 
 
@@ -172,17 +169,3 @@ class ClusterModel(msgspec.Struct, frozen=True, array_like=True):
 
 _envelope = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw])
 _decoder = msgspec.msgpack.Decoder(ClusterModel)
-
-
-def checked_names(names: Mapping[int, str]) -> dict[int, str]:
-    """Pinned names by cluster id.
-
-    Raises:
-        ValueError: one is empty, longer than NAME_MAX, or given twice.
-    """
-    for cluster_id, name in names.items():
-        if not 1 <= len(name.strip()) <= NAME_MAX:
-            raise ValueError(f"the name of cluster {cluster_id} must have 1 to {NAME_MAX} characters")
-    if len(set(names.values())) < len(names):
-        raise ValueError("two clusters are given the same name")
-    return dict(names)

@@ -15,7 +15,7 @@ All are absent until there is something published; a comparison with what is abs
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from state.population.percentiles import FIFTHS, QUARTERS, RFM, Percentiles, rfm_question, rfm_score
 from state.population.refusal import PopulationError
@@ -86,15 +86,13 @@ def answer(asked: Asked, published: Published, values: Mapping[str, Number | Non
     Raises:
         PopulationError: it is no question for percentiles, or what is in force lacks a point that it needs.
     """
-    (feature, positive), _ = _wanted(asked)
-    percentiles = published.in_force(feature, positive=positive)
-    if asked.function in RFM:
-        return rfm_score(asked.function, percentiles, values.get(feature), at_ms)
-    if percentiles is None:
-        return None
-    if asked.function == "quartile":
-        return percentiles.quartile(values.get(feature), at_ms)
-    return percentiles.percentile(_point(asked), at_ms)
+    found = answerer(asked, published)
+    return None if found is None else found(_Customer(values, at_ms))
+
+
+class _Customer(NamedTuple):
+    values: Mapping[str, Number | None]
+    as_of_ms: int
 
 
 def answerer(asked: Asked, published: Published) -> Callable[[Seen], Number | None] | None:

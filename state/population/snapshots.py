@@ -13,7 +13,7 @@ order, and an erasure takes out what was put in.
 
 from collections.abc import Iterable, Mapping
 from struct import Struct
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from state.packing import pack
 from state.population.axes import Axis, RawPoint, read_point
@@ -21,6 +21,7 @@ from state.population.contributions import contribute
 from state.population.labels import NOTHING, Pending, Step, pass_time, take
 from state.population.refusal import unpack_versioned
 from state.population.standing import Standing, values_of
+from state.population.stores import ValueStore
 
 VERSION: Final = 1
 NEVER: Final = -1
@@ -70,14 +71,6 @@ class SnapshotSettings(NamedTuple):
     """So much later than it was true, at most, a standing comes (the interval of profiles)."""
     as_of_ms: int | None = None
     """The end of a bounded run, beyond which time does not pass."""
-
-
-class ValueStore(Protocol):
-    """One packed value of the current customer."""
-
-    def load(self) -> bytes | None: ...
-    def save(self, packed: bytes) -> None: ...
-    def clear(self) -> None: ...
 
 
 class _State(NamedTuple):

@@ -8,20 +8,13 @@ from typing import Any
 import pytest
 from segmill_runs import Run, read, run
 
-from jobs.factories import (
-    make_assign_logic,
-    make_customer_logic,
-    make_gather_logic,
-    make_merger_logic,
-    make_snapshot_logic,
-)
+from jobs.local_population import local_logics
 from jobs.rehearsal import accepted
 from schemas.logs import open_log
 from schemas.settings import Settings
 from state.channels import Channel
 from state.customer.logic import PLACE_END
-from state.local_population import LocalPopulation, Logics
-from state.population.in_time import InTime
+from state.local_population import LocalPopulation
 from state.rules.ruleset import load_rules
 
 pytestmark = pytest.mark.slow
@@ -42,16 +35,8 @@ def profiles(found: Run) -> dict[str, dict[str, Any]]:
 def local(log: Path, as_of_ms: int) -> list[tuple[int, str, bytes]]:
     """All that the same logics say without an engine, of the log in its order."""
     settings = Settings(population={"enabled": True})
-    assign = make_assign_logic(RULES.text, "rules", as_of_ms)
-    assert isinstance(assign, InTime)
-    logics = Logics(
-        make_customer_logic(settings, RULES.text, "rules", as_of_ms),
-        make_snapshot_logic(settings, as_of_ms),
-        make_gather_logic(settings, as_of_ms),
-        make_merger_logic(settings, RULES.text, "rules", False),
-        assign,
-    )
-    whole, said = LocalPopulation(logics, settings.out_of_orderness_ms), []
+    whole = LocalPopulation(local_logics(settings, RULES.text, as_of_ms), settings.out_of_orderness_ms)
+    said: list[tuple[int, str, bytes]] = []
     # what would be rejected says nothing; the others in the order in which they came
     raws = [record.raw for record in open_log([log]) if record.rejected is None]
     times = {raw: (subject, time_ms) for subject, time_ms, raw in accepted(raws, settings)[0]}

@@ -15,7 +15,7 @@ from operators.assign import AssignOperator
 from operators.customer import CustomerBinding, CustomerOperator
 from operators.gather import MERGER_KEY, GatherOperator
 from operators.imports import import_apart
-from operators.logic import Channel, KeyedStore, MessageStore, Output, PendingStore, Step, Totals, ValueStore
+from operators.logic import Channel, KeyedStore, Output, PendingStore, Step, Totals, ValueStore
 from operators.population import PopulationOperator
 from operators.tags import (
     CHANGE_RECORDS,
@@ -37,11 +37,11 @@ from state.tally import AssignTally, CustomerTally, MergerTally
 class TenGather:
     """Intervals of ten milliseconds; a parcel is the messages one after the other."""
 
-    def on_message(self, message: bytes, watermark_ms: int, store: MessageStore) -> int:
+    def on_message(self, message: bytes, watermark_ms: int, store: PendingStore) -> int:
         store.append(message)
         return (max(watermark_ms, 0) // 10 + 1) * 10
 
-    def on_time(self, time_ms: int, watermark_ms: int, store: MessageStore) -> list[bytes]:
+    def on_time(self, time_ms: int, watermark_ms: int, store: PendingStore) -> list[bytes]:
         packed = b"".join(store.pending())
         store.drop_pending()
         return [b"%d:%s until %d" % (time_ms, packed, watermark_ms)] if packed else []

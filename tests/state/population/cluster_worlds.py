@@ -12,7 +12,8 @@ from state.population.intake import Intake
 from state.population.learning import PopulationLearner
 from state.population.model import ClusterModel
 from state.population.quality import adjusted_rand
-from state.population.scaling import Matrix, ScalingSettings
+from state.population.scaling import Matrix
+from state.population.scaling_settings import ScalingSettings
 from state.population.version import Learned
 
 START_MS = 1_700_000_000_000

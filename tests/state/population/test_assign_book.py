@@ -9,8 +9,9 @@ from test_in_time import SPEND, changes, standing, view
 from state.local import DictStore, DictView
 from state.packing import pack
 from state.population.assign import AssignLogic
-from state.population.assign_book import RULES_KEPT, AssignBook
+from state.population.assign_book import AssignBook
 from state.population.refusal import PopulationError
+from state.population.rules_kept import RULES_KEPT
 from state.rules.ruleset import RuleSet, parse_rules
 
 START_MS = 1_750_000_000_000

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from state.population.axes import AXES_MAX, LARGEST, Axis, checked_axes, read_point, slog
 from state.population.default_axes import DEFAULT_AXES
-from state.population.scaling import Scaling, ScalingSettings, fit_scaling
+from state.population.scaling import Scaling, fit_scaling
+from state.population.scaling_settings import ScalingSettings
 from state.rules.features import FEATURES
 
 PLAIN = Axis(name="a", feature="views_7d", topic="t", high="h", low="l")

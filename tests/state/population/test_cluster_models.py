@@ -13,17 +13,9 @@ from hypothesis import strategies as st
 
 from state.packing import pack
 from state.population.axes import AXES_MAX, Axis
+from state.population.cluster_names import CLUSTERS_MAX, NAME_MAX, checked_names
 from state.population.describing import labels_of, traits
-from state.population.model import (
-    CLUSTERS_MAX,
-    NAME_MAX,
-    PACKED_MAX_BYTES,
-    Cluster,
-    ClusterModel,
-    ModelQuality,
-    Trait,
-    checked_names,
-)
+from state.population.model import PACKED_MAX_BYTES, Cluster, ClusterModel, ModelQuality, Trait
 from state.population.refusal import ClusterStateError
 from state.population.scaling import Scaling
 

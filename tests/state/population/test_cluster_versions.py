@@ -7,7 +7,8 @@ from cluster_worlds import AXES, CENTRES, cloud, gathered, settings, snapshots
 from state.population.algorithms import Interval, seeded
 from state.population.learning import PopulationLearner
 from state.population.partial import Partial
-from state.population.scaling import Scaling, ScalingSettings, fit_scaling
+from state.population.scaling import Scaling, fit_scaling
+from state.population.scaling_settings import ScalingSettings
 from state.population.seeding import nearest
 from state.population.version import make_version
 

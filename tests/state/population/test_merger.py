@@ -14,11 +14,12 @@ from state.local_population import ListStore
 from state.packing import pack
 from state.population.gather import gathered
 from state.population.gathering import Parcel
-from state.population.merger import RULES_KEPT, TOGETHER_MS, MergerLogic
+from state.population.merger import TOGETHER_MS, MergerLogic
 from state.population.population import PopulationLogic
 from state.population.publishing import PublishSettings
 from state.population.questions import Key, with_scores
 from state.population.refusal import PopulationError
+from state.population.rules_kept import RULES_KEPT
 from state.population.settings import PopulationSettings
 from state.population.view import PopulationView
 from state.rules.ruleset import RuleSet, parse_rules

@@ -1,0 +1,26 @@
+"""Where the logics of the population keep what they must remember."""
+
+from typing import Protocol
+
+
+class ValueStore(Protocol):
+    """One packed value of the current key."""
+
+    def load(self) -> bytes | None: ...
+    def save(self, packed: bytes) -> None: ...
+    def clear(self) -> None: ...
+
+
+class MessageStore(Protocol):
+    """Messages that wait, in order of arrival."""
+
+    def pending(self) -> list[bytes]: ...
+    def append(self, message: bytes) -> None: ...
+    def drop_pending(self) -> None: ...
+
+
+class MergerStore(MessageStore, Protocol):
+    """One packed value, and parcels that wait."""
+
+    def load(self) -> bytes | None: ...
+    def save(self, packed: bytes) -> None: ...

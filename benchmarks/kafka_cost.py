@@ -1,6 +1,6 @@
 """Where the CPU time of the live job goes: by server, and by thread of the TaskManagers, per event.
 
-    python -m benchmarks.kafka_cost [--parallelism 2] [--rate 3000] [--from 100000] [--to 300000]
+    python -m benchmarks.kafka_cost [--parallelism 2] [--rate 3000] [--from 100000] [--to 300000] [--population]
 
 The job reads the history of `benchmarks/kafka_latency` for that rate as fast as it can; time is counted between two
 numbers of events, for all processes of the stack, this one excepted. docs/scaling.md goes on from here.
@@ -12,6 +12,8 @@ from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import msgspec
 
 from benchmarks.alone import alone
 from benchmarks.embedded import cpu_s, process_cpu_s
@@ -27,6 +29,9 @@ THREADS = (
     ("customer", "customers, and their writes to Redis"),
     ("item", "items"),
     ("publish", "lists of similar items, and their writes to Redis"),
+    ("assign", "customers beside the population, and their writes to Redis"),
+    ("gather", "the population"),
+    ("population", "the population"),
     ("Source", "reading the topic"),
     ("kafka-producer", "writing topics"),
     ("DataStreamToTab", "writing topics"),
@@ -44,6 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="CPU time per event of the live job, by server and thread.")
     parser.add_argument("--parallelism", type=int, default=2)
     parser.add_argument("--rate", type=int, default=3_000)
+    parser.add_argument("--population", action="store_true", help="with a population")
     parser.add_argument("--from", dest="first", type=int, default=100_000)
     parser.add_argument("--to", dest="last", type=int, default=300_000)
     options = parser.parse_args()
@@ -59,7 +65,10 @@ def main() -> None:
 
 
 def _measure(results: Results, stack: Stack, folder: Path, options: argparse.Namespace) -> None:
-    spec = live_spec(stack, "cost.", options.parallelism, lapse_settings())
+    settings = lapse_settings()
+    if options.population:
+        settings = msgspec.structs.replace(settings, population={"enabled": True})
+    spec = live_spec(stack, "cost.", options.parallelism, settings)
     make_topics(spec, PARTITIONS)
     history = lapse(options.rate, STEADY_S + 20).history
     fill_history(spec, int((time.time() + JOB_STARTS_S) * 1_000), history)

@@ -61,12 +61,12 @@ def make_control_logic(settings: Settings) -> ControlLogic:
 def make_snapshot_logic(settings: Settings, as_of_ms: int | None) -> SnapshotLogic:
     """What customers tell the population."""
     chosen = population_settings(settings)
-    bounded = as_of_ms is not None  # of an interval of gathering only the newest snapshot counts: no other is needed
     return SnapshotLogic(
         SnapshotSettings(
             axes=chosen.clusters.scaling.axes,
-            interval_ms=max(chosen.interval_ms, _gather_every_ms(chosen, as_of_ms)) if bounded else chosen.interval_ms,
-            settled_ms=settings.session_gap_ms if bounded else settings.profile_interval_ms,
+            # of an interval of gathering only the newest snapshot counts: no other is needed
+            interval_ms=max(chosen.interval_ms, _gather_every_ms(chosen, as_of_ms)),
+            session_gap_ms=settings.session_gap_ms,
             as_of_ms=as_of_ms,
         ),
         (),

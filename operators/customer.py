@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class CustomerBinding:
     progress_dir: Path | None = None
     """Where the number of processed events is shown, for a launcher on the same machine."""
     snapshots: SnapshotFactory | None = None
-    """With a population: what is told of the standings that the logic gives out."""
+    """With a population: what is told of customers."""
 
 
 class Customers:
@@ -74,23 +75,31 @@ class Customers:
         wake_ms, outputs = self._on_event(key, value, timers.current_watermark(), self._store)
         if wake_ms is not None:
             timers.register_event_time_timer(wake_ms)
+        if self._snapshots is not None and self._logic.news_ms is not None:
+            self._snapshots.note(key, self._logic.news_ms, timers)
         if self._bounded and key not in self._with_last_timer:  # known again after a restart at the key's next event
             self._with_last_timer.add(key)
             timers.register_event_time_timer(END_OF_TIME_MS)
         self._progress.step()
         self._metrics.processed(ctx)
-        return self._emitted(outputs, timers) if outputs else ()
+        return self._emitted(outputs) if outputs else ()
 
     def timer_of(self, key: str, timestamp: int, ctx: Any) -> Any:
         """Time has passed for one key."""
         timers = ctx.timer_service()
-        told = () if self._snapshots is None else self._snapshots.timer(key, timestamp, timers)
         wake_ms, outputs = self._on_timer(key, timestamp, timers.current_watermark(), self._store)
         self._metrics.passed()
         if wake_ms is not None:
             timers.register_event_time_timer(wake_ms)
-        closing = timestamp == END_OF_TIME_MS
-        return (*told, *self._emitted(outputs, timers, closing=closing)) if outputs else told
+        told: tuple[Any, ...] = ()
+        if self._snapshots is not None:
+            if self._logic.news_ms is not None:
+                self._snapshots.note(key, self._logic.news_ms, timers)
+            if self._snapshots.is_time(timestamp):
+                told = self._snapshots.look(
+                    key, timestamp, timers, partial(self._logic.sight, key, timestamp, self._store)
+                )
+        return (*told, *self._emitted(outputs)) if outputs else told
 
     def close(self) -> None:
         """Show the last count."""
@@ -98,7 +107,7 @@ class Customers:
             self._progress.close()
             self._metrics.show()
 
-    def _emitted(self, outputs: Any, timers: Any = None, *, closing: bool = False) -> Iterator[Any]:
+    def _emitted(self, outputs: Any) -> Iterator[Any]:
         output: Output
         for output in outputs:
             channel, key, payload = output
@@ -106,8 +115,6 @@ class Customers:
                 yield Row(key, payload)
             elif channel == Channel.STANDING:
                 yield STANDINGS, Row(key, payload)
-                if self._snapshots is not None:
-                    yield from self._snapshots.standing(key, payload, timers, closing=closing)
             elif channel == Channel.REDIS:
                 yield REDIS, Row(self._own_key, payload)
             elif channel == Channel.ANNOUNCEMENT:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from state.channels import Channel, Output
+from state.population.sight import Sight
 from state.population.snapshots import Message
-from state.population.standing import Standing
 from state.rules.tree import Asked
 from state.tally import AssignTally, CustomerTally, MergerTally
 
@@ -48,9 +48,12 @@ class CustomerLogic(Protocol):
     """One instance serves all keys of a subtask; what it must remember of a key it keeps in the store."""
 
     tally: CustomerTally
+    news_ms: int | None
+    """What the last call has found new about its customer is of this time; None: nothing."""
 
     def on_event(self, key: str, payload: bytes, watermark_ms: int, store: KeyedStore) -> Step: ...
     def on_timer(self, key: str, time_ms: int, watermark_ms: int, store: KeyedStore) -> Step: ...
+    def sight(self, key: str, time_ms: int, store: KeyedStore) -> Sight: ...
     def asks(self) -> Iterable[Asked]: ...
 
 
@@ -101,14 +104,14 @@ class PublishLogic(Protocol):
 
 
 class SnapshotLogic(Protocol):
-    """Beside a customer's logic: what is told of its standings."""
+    """Beside a customer's logic: what is told of them, and when they are looked at for it."""
 
     def count(self, features: Iterable[str]) -> None: ...
-    def on_standing(
-        self, key: str, standing: Standing, watermark_ms: int, store: ValueStore, *, closing: bool = False
-    ) -> tuple[int | None, Message | None]: ...
-    def on_timer(
-        self, key: str, time_ms: int, watermark_ms: int, store: ValueStore
+    def is_time(self, time_ms: int) -> bool: ...
+    def look_ms(self, news_ms: int, watermark_ms: int) -> int | None: ...
+    def note(self, look_ms: int, store: ValueStore) -> None: ...
+    def on_time(
+        self, key: str, time_ms: int, store: ValueStore, see: Callable[[], Sight], *, closing: bool = False
     ) -> tuple[int | None, Message | None]: ...
 
 

@@ -1,6 +1,6 @@
 """Within the customer operator: what customers tell the population, with a state and timers of its own."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pyflink.common import Row
@@ -9,9 +9,9 @@ from pyflink.datastream import RuntimeContext
 from operators.logic import SnapshotFactory
 from operators.stores import FlinkValueStore
 from operators.tags import SNAPSHOTS
+from operators.types import END_OF_TIME_MS
 from state.population.questions import counted
-from state.population.snapshots import Message
-from state.population.standing import Standing
+from state.population.sight import Sight
 from state.rules.tree import Asked
 
 
@@ -22,21 +22,30 @@ class Snapshots:
         """Make the logic and register the state."""
         self._logic, self._own_key = factory(), own_key
         self._store = FlinkValueStore(runtime_context, "snapshot")
+        self._noted: dict[str, int] = {}
+        """Looks at customers that Flink's state has: a shorter way, to be forgotten at any time."""
 
-    def standing(self, key: str, standing: bytes, timers: Any, *, closing: bool) -> tuple[Any, ...]:
-        """The current key's standing."""
-        said, now_ms = Standing.unpacked(standing), timers.current_watermark()
-        return self._told(timers, *self._logic.on_standing(key, said, now_ms, self._store, closing=closing))
+    def note(self, key: str, news_ms: int, timers: Any) -> None:
+        """Something has happened to the current key."""
+        look_ms = self._logic.look_ms(news_ms, timers.current_watermark())
+        if look_ms is not None and look_ms < self._noted.get(key, END_OF_TIME_MS):
+            self._noted[key] = look_ms
+            self._logic.note(look_ms, self._store)
+            timers.register_event_time_timer(look_ms)
 
-    def timer(self, key: str, timestamp: int, timers: Any) -> tuple[Any, ...]:
-        """Time has passed for the current key, perhaps for nothing."""
-        return self._told(timers, *self._logic.on_timer(key, timestamp, timers.current_watermark(), self._store))
+    def is_time(self, timestamp: int) -> bool:
+        """Whether customers are looked at then."""
+        return timestamp == END_OF_TIME_MS or self._logic.is_time(timestamp)
+
+    def look(self, key: str, timestamp: int, timers: Any, see: Callable[[], Sight]) -> tuple[Any, ...]:
+        """It is such a time for the current key, perhaps for nothing; its own logic has lived until then."""
+        self._noted.pop(key, None)
+        closing = timestamp == END_OF_TIME_MS
+        look_ms, message = self._logic.on_time(key, timestamp, self._store, see, closing=closing)
+        if look_ms is not None:
+            timers.register_event_time_timer(look_ms)
+        return () if message is None else ((SNAPSHOTS, Row(self._own_key, message.packed())),)
 
     def follow(self, asked: Iterable[Asked]) -> None:
         """Count what rules ask about from now on."""
         self._logic.count(counted(asked))
-
-    def _told(self, timers: Any, wake_ms: int | None, message: Message | None) -> tuple[Any, ...]:
-        if wake_ms is not None:
-            timers.register_event_time_timer(wake_ms)
-        return () if message is None else ((SNAPSHOTS, Row(self._own_key, message.packed())),)

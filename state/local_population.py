@@ -2,15 +2,17 @@
 
 ::
 
-    LocalRun (customers) ─┬─ standings ───────────────────────────────┬─> assign
-                          └─ standings ─> snapshots ─> gather ─> merger ─ views ─┘
+    LocalRun (customers) ─┬─ standings ───────────────────────────┬─> assign
+                          └─ sights ─> snapshots ─> gather ─> merger ─ views ─┘
 
 Tests hold the job to it, and benchmarks time the core with it.
 """
 
 import heapq
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from state.channels import Channel, Output
 from state.customer.counts import NEVER_MS
@@ -21,7 +23,6 @@ from state.population.in_time import InTime
 from state.population.merger import MergerLogic
 from state.population.questions import counted
 from state.population.snapshots import Message, SnapshotLogic
-from state.population.standing import Standing
 
 
 class ListStore(DictStore):
@@ -82,22 +83,31 @@ class _Customers:
 
     def on_event(self, key: str, payload: bytes, watermark_ms: int, store: KeyedStore) -> Step:
         wake_ms, outputs = self._logics.customer.on_event(key, payload, watermark_ms, store)
-        return wake_ms, self._without_standings(outputs, watermark_ms)
+        self._note(key, watermark_ms)
+        return wake_ms, self._without_standings(outputs)
 
     def on_timer(self, key: str, time_ms: int, watermark_ms: int, store: KeyedStore) -> Step:
-        if key in self._run.snapshots:
-            told = self._logics.snapshots.on_timer(key, time_ms, watermark_ms, self._run.snapshots[key])
-            self._run.tell(key, *told)
-        wake_ms, outputs = self._logics.customer.on_timer(key, time_ms, watermark_ms, store)
-        return wake_ms, self._without_standings(outputs, watermark_ms, closing=time_ms == NEVER_MS)
+        customer, snapshots = self._logics.customer, self._logics.snapshots
+        wake_ms, outputs = customer.on_timer(key, time_ms, watermark_ms, store)
+        self._note(key, watermark_ms)
+        closing = time_ms == NEVER_MS
+        if closing or snapshots.is_time(time_ms):
+            see = partial(customer.sight, key, time_ms, store)
+            self._run.tell(key, *snapshots.on_time(key, time_ms, self._run.snapshots[key], see, closing=closing))
+        return wake_ms, self._without_standings(outputs)
 
-    def _without_standings(
-        self, outputs: Iterable[Output], watermark_ms: int, *, closing: bool = False
-    ) -> Iterable[Output]:
+    def _note(self, key: str, watermark_ms: int) -> None:
+        logics, news_ms = self._logics, self._logics.customer.news_ms
+        look_ms = None if news_ms is None else logics.snapshots.look_ms(news_ms, watermark_ms)
+        if look_ms is not None:
+            logics.snapshots.note(look_ms, self._run.snapshots[key])
+            self._run.tell(key, look_ms, None)
+
+    def _without_standings(self, outputs: Iterable[Output]) -> Iterable[Output]:
         rest = []
         for output in outputs:
             if output[0] == Channel.STANDING:
-                self._run.stand(output[1], output[2], watermark_ms, closing=closing)
+                self._run.stand(output[1], output[2])
             else:
                 rest.append(output)
         return rest
@@ -110,7 +120,7 @@ class LocalPopulation:
         self.logics = logics
         logics.snapshots.count(counted(logics.customer.asks()))
         self.customers = LocalRun(_Customers(self, logics), out_of_orderness_ms)  # type: ignore[arg-type]
-        self.snapshots: dict[str, DictStore] = {}
+        self.snapshots: defaultdict[str, DictStore] = defaultdict(DictStore)
         self.assigned: dict[str, DictStore] = {}
         self._told, self._population, self._kept = ListStore(), ListStore(), DictView()
         self._gather_timers, self._merger_timers, self._assign_timers = Timers(), Timers(), Timers()
@@ -130,11 +140,8 @@ class LocalPopulation:
             said += self.logics.assign.on_timer(key, NEVER_MS, NEVER_MS, store)[1]
         return said
 
-    def stand(self, key: str, packed: bytes, watermark_ms: int, *, closing: bool) -> None:
-        """A customer's own facts say something; the customers' watermark is `watermark_ms`."""
-        store = self.snapshots.setdefault(key, DictStore())
-        said = Standing.unpacked(packed)
-        self.tell(key, *self.logics.snapshots.on_standing(key, said, watermark_ms, store, closing=closing))
+    def stand(self, key: str, packed: bytes) -> None:
+        """A customer's own facts say something."""
         store = self.assigned.setdefault(key, DictStore())
         wake_ms, _ = self.logics.assign.on_standing(key, packed, self._watermark_ms, store)
         self._assign_timers.register(wake_ms, key)

@@ -17,6 +17,8 @@ from state.customer import outputs
 from state.customer.book import Book, View, check_control
 from state.customer.counts import NEVER_MS
 from state.customer.customer import ORDER_FIRST, ORDER_LAST, Customer
+from state.customer.features import FEATURE_NAMES, read_all
+from state.population.sight import Sight
 from state.rules.ruleset import RuleSet
 from state.rules.tree import Asked
 from state.similar.settings import SimilarSettings
@@ -67,6 +69,8 @@ class CustomerLogic:
         self.tally = CustomerTally(rules.names)
         self._now_ms = now_ms
         self._use(settings)
+        self.news_ms: int | None = None
+        """Of when is what the last call has found new about its customer: a fact, or other rules. None: nothing."""
         # two generations: who was not asked for while the younger one filled up is let go with the older one
         self._recent: dict[str, Customer] = {}
         self._older: dict[str, Customer] = {}
@@ -75,6 +79,7 @@ class CustomerLogic:
     def on_event(self, key: str, payload: bytes, watermark_ms: int, store: KeyedStore) -> Step:
         """Take in one event of the customer `key`."""
         place, _, raw = payload.partition(PLACE_END)
+        self.news_ms = None
         try:
             if REFUSED in place:
                 return None, [self._refused(key, place, raw)]
@@ -87,6 +92,7 @@ class CustomerLogic:
         customer, tally = self._customer(key, store), self.tally
         said: list[Output] = []
         if customer.looked_up != self.calendar.revision and self._renewed(customer):
+            self.news_ms = watermark_ms
             self._speak(key, customer, said, urgent=False)
         # a restarted job has no watermark for a moment: then what the customer has let go of says what is too late
         # (of one who was erased, the ghosts know what to do with what lies before it)
@@ -102,6 +108,7 @@ class CustomerLogic:
             return None, said
         suppressed = customer.fold.suppressed
         if customer.accept(fact, watermark_ms, store):
+            self.news_ms = fact.time_ms
             if customer.fold.suppressed > suppressed:
                 tally.suppressed += 1
             else:
@@ -131,6 +138,7 @@ class CustomerLogic:
             customer.timer_ms = NEVER_MS
         said: list[Output] = []
         renewed = customer.looked_up != self.calendar.revision and self._renewed(customer)
+        self.news_ms = time_ms if renewed else None
         if customer.pending:
             if renewed:  # what the rules change is theirs, before late events change it again
                 self._speak(key, customer, said, urgent=False)
@@ -147,6 +155,21 @@ class CustomerLogic:
         wake_ms = self._wake_ms(customer, watermark_ms, time_ms)
         store.save(customer.pack(store))
         return wake_ms, said
+
+    def sight(self, key: str, time_ms: int, store: KeyedStore) -> Sight:
+        """The customer `key` as of a time up to which `on_timer` has let them live; nothing is changed by it."""
+        packed = store.load()
+        if packed is None:
+            return Sight(time_ms, 0, None)
+        customer = Customer.unpack(self.calendar, packed, store)
+        fold, now_ms = customer.fold, time_ms if self.as_of_ms is None else min(time_ms, self.as_of_ms)
+        if customer.pending:
+            customer.repair(store)
+        if fold.clock_ms > 0:
+            customer.pass_time(max(now_ms, fold.clock_ms))
+        shown = not (fold.denied or fold.last_seen_ms is None)
+        values = dict(zip(FEATURE_NAMES, read_all(fold, fold.clock_ms), strict=True)) if shown else None
+        return Sight(fold.clock_ms, customer.revision, values)
 
     def _renewed(self, customer: Customer) -> bool:
         """Whether other rules than before are in force for the customer, or what they changed is yet to be said."""

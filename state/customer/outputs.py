@@ -106,6 +106,7 @@ def standing(
     shown = not (fold.denied or fold.last_seen_ms is None)
     if not (shown or publication.profile_shown or turns or (closing and customer.revision)):
         return None
+    whole = bool(turns) or closing or not (shown and publication.profile_shown)
     publication.profile_shown = shown
     since = dict(customer.membership.since()) if shown else {}
     said = Standing(
@@ -118,8 +119,9 @@ def standing(
         cause=customer.happened,  # type: ignore[arg-type]
         features=_pack(features(fold)) if shown else b"",
         since=since,
-        others=[name for name in _segments(customer, turns) if name not in since],
+        others=[name for name in _segments(customer, turns) if name not in since] if whole else [],
         known_ms=known_ms,
+        whole=whole,
     )
     return (Channel.STANDING, key, said.packed())
 

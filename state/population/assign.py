@@ -19,6 +19,7 @@ import msgspec
 from schemas.changes import LEFT, Cause, CauseKind, SegmentChange, change_id
 from schemas.writes import TOMBSTONE_TTL_MS, profile_tombstone, profile_write
 from state.channels import Channel, Output
+from state.packing import with_entries
 from state.population.assigned import Assigned, Census, Turned
 from state.population.standing import Standing
 from state.population.stores import ValueStore
@@ -39,25 +40,29 @@ _encode = msgspec.json.Encoder().encode
 class AssignLogic:
     """Shared by all customers of a subtask: the view in force, and the rules that customers live under."""
 
-    def __init__(self, rules: Remainder) -> None:
-        """`rules`: of the submission."""
+    def __init__(self, rules: Remainder, *, cached_customers: int = 10_000) -> None:
+        """`rules`: of the submission. `cached_customers`: so many are kept unpacked (always written through)."""
         self.whole = True
         """Whether customers are seen as profiles need it, or only as rules do."""
         self._newest = rules
         self._rules: dict[str, Remainder] = {rules.version: rules}
         self._view: PopulationView | None = None
         self._censuses: dict[str, Census | None] = {}
+        # two generations: who was not asked for while the younger one filled up is let go with the older one
+        self._recent: dict[str, Assigned] = {}
+        self._older: dict[str, Assigned] = {}
+        self._generation_size = cached_customers // 2
         self.tally = AssignTally(rules.names)
 
     def learn_rules(self, rules: Remainder) -> None:
         """Rules under which customers may live from now on. Every customer has to be woken then."""
         self._newest = self._rules[rules.version] = rules
-        self._censuses.clear()
+        self._forget_all()
 
     def forget_rules(self, version: str) -> None:
         """Rules under which nobody is to be seen any more; not the newest."""
         self._rules.pop(version, None)
-        self._censuses.clear()
+        self._forget_all()
 
     def on_view(self, packed: bytes) -> bool:
         """Whether the view is a newer one: then every customer has to be woken."""
@@ -74,11 +79,12 @@ class AssignLogic:
 
     def on_standing(self, key: str, payload: bytes, watermark_ms: int, store: ValueStore) -> Step:
         """What a customer's own facts say."""
-        standing, assigned = Standing.unpacked(payload), self.load(store)
+        standing, assigned = Standing.unpacked(payload), self.load(key, store)
+        whole = standing.whole or not assigned.is_shown
         turned, outputs = self.take(key, assigned, standing)
         if standing.turned or turned:
             outputs.append(self.memberships(key, assigned))
-        outputs.append(self.profile(key, assigned))
+        outputs.append(self.profile(key, assigned, whole=whole or turned))
         if not standing.shown:  # what is left says how old a write is, for as long as the tombstone does
             assigned.forget()
             store.save(assigned.packed())
@@ -88,31 +94,42 @@ class AssignLogic:
 
     def on_timer(self, key: str, time_ms: int, watermark_ms: int, store: ValueStore) -> Step:
         """There is another view or there are other rules, or a minimum stay is over."""
-        packed = store.load()
-        if packed is None:
+        assigned = self.load(key, store, comes=False)
+        if assigned.standing is None:
             return None, ()
-        assigned = self._unpacked(packed)
         if not assigned.is_shown:
             gone_ms = assigned.told_ms + TOMBSTONE_TTL_MS
             if time_ms < gone_ms:
                 return gone_ms, ()
             store.clear()
+            self._recent.pop(key, None)
+            self._older.pop(key, None)
             return None, ()
         before = assigned.cluster_id, assigned.rfm
         turned, outputs = self.look(key, assigned, time_ms)
         if turned:
             outputs.append(self.memberships(key, assigned))
         if turned or before != (assigned.cluster_id, assigned.rfm):
-            outputs.append(self.profile(key, assigned))
+            outputs.append(self.profile(key, assigned, whole=turned))
         store.save(assigned.packed())
         return self.wake_ms(assigned, watermark_ms), outputs
 
     # -- one customer, unpacked ---------------------------------------------------------------------------------------
 
-    def load(self, store: ValueStore) -> Assigned:
-        """The customer of the store, or a new one."""
-        packed = store.load()
-        return Assigned(self._newest) if packed is None else self._unpacked(packed)
+    def load(self, key: str, store: ValueStore, *, comes: bool = True) -> Assigned:
+        """The customer of the store, or a new one; for whom nothing comes, the cache is no better."""
+        assigned = self._recent.get(key)
+        if assigned is None:
+            assigned = self._older.pop(key, None) if comes else self._older.get(key)
+            if assigned is None:
+                packed = store.load()
+                known = self._rules.get
+                assigned = Assigned(self._newest) if packed is None else Assigned.unpacked(packed, known, self._newest)
+            if comes and self._generation_size:
+                if len(self._recent) >= self._generation_size:
+                    self._older, self._recent = self._recent, {}
+                self._recent[key] = assigned
+        return assigned
 
     def take(self, key: str, assigned: Assigned, standing: Standing) -> tuple[bool, list[Output]]:
         """See the customer with what own facts say: whether anything turned, and the records of that."""
@@ -140,18 +157,18 @@ class AssignLogic:
         record = {"customer_id": key, "as_of_ms": assigned.told_ms, "segments": since}
         return (Channel.MEMBERSHIPS, key, _encode(record) if since else b"")
 
-    def profile(self, key: str, assigned: Assigned) -> Output:
-        """The write that brings Redis up to date."""
+    def profile(self, key: str, assigned: Assigned, *, whole: bool = True) -> Output:
+        """The write that brings Redis up to date; `whole`: with what the customer is in, and is not."""
         standing, version = assigned.standing, assigned.next_version()
         if standing is None:
             raise RuntimeError("nothing is known of the customer")
         since = assigned.since()
-        names = dict.fromkeys((*standing.others, *standing.since, *assigned.shown_in()))
+        names = assigned.shown_in() if whole or assigned.is_stale or not standing.shown else ()
         if not standing.shown:
             return (Channel.REDIS, key, profile_tombstone(key, version, standing.as_of_ms, names))
         body: dict[str, Any] = {
             "customer_id": key,
-            "features": {**assigned.values, **assigned.rfm},
+            "features": with_entries(standing.features, assigned.rfm),
             "segments": since,
         }
         view = self._view
@@ -161,6 +178,8 @@ class AssignLogic:
             body["cluster"] = {"id": assigned.cluster_id, "name": name, "probabilities": shares}
         if assigned.scores:
             body["scores"] = {name: round(share, _DIGITS) for name, share in assigned.scores.items()}
+        if not names:
+            return (Channel.REDIS, key, profile_write(key, version, standing.as_of_ms, body))
         others = [name for name in names if name not in since]
         return (Channel.REDIS, key, profile_write(key, version, standing.as_of_ms, body, since, others))
 
@@ -170,8 +189,10 @@ class AssignLogic:
         forced_ms = assigned.membership.next_forced_ms()
         return None if forced_ms is None else max(forced_ms, watermark_ms + 1)
 
-    def _unpacked(self, packed: bytes) -> Assigned:
-        return Assigned.unpacked(packed, self._rules.get, self._newest)
+    def _forget_all(self) -> None:
+        """There are other rules: what was made of those before is made anew."""
+        self._censuses.clear()
+        self._recent, self._older = {}, {}
 
     def _census(self, version: str) -> Census | None:
         """The view with its answers to the rules of a version; None while either is unknown, or an answer is."""

@@ -42,6 +42,7 @@ class Assigned:
     """State: the last standing, the memberships, the cluster; two kilobytes packed with all features, mostly less."""
 
     __slots__ = (
+        "_said",
         "_stale",
         "cluster_id",
         "membership",
@@ -59,6 +60,7 @@ class Assigned:
     def __init__(self, rules: Remainder) -> None:
         self.membership = Membership(rules)
         self.standing: Standing | None = None
+        self._said = b""  # the standing, packed
         self.values: Mapping[str, Any] = {}
         """Features by name, of the standing."""
         self._stale: dict[str, None] = {}  # segments of rules before, in which readers may have been shown the customer
@@ -92,6 +94,7 @@ class Assigned:
         were = self.values
         if standing is not self.standing:
             self.standing, self.values = standing, standing.values() if standing.shown else {}
+            self._said = b""
         self.told_ms = now_ms = max(now_ms, self.told_ms)
         gone: Sequence[Gone] = ()
         before = self.row
@@ -125,20 +128,26 @@ class Assigned:
             return {}
         return {**self.standing.since, **dict(self.membership.since())}
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether readers may show the customer in segments of rules before."""
+        return bool(self._stale)
+
     def shown_in(self) -> list[str]:
-        """All segments that ask about the population in which readers may have been shown the customer.
+        """All segments in which readers may have been shown the customer, as far as the last standing is whole.
 
         Those of older rules are told once: after that readers do not show them any more.
         """
-        names = [*self.membership.rules.names, *(one for one in self._stale if one not in self.membership.rules.bit_of)]
-        self._stale = {}
-        return names
+        standing, names = self.standing, self.membership.rules.names
+        own = () if standing is None else (*standing.others, *standing.since)
+        stale, self._stale = self._stale, {}
+        return list(dict.fromkeys((*own, *names, *stale)))
 
     def forget(self) -> None:
         """Keep nothing of a customer who is not shown but how new that is."""
         if self.standing is not None:
             self.standing = self.standing._replace(features=b"", since={}, others=[])
-            self.values = {}
+            self._said, self.values = b"", {}
 
     def _see(self, view: PopulationView, standing: Standing, *, whole: bool, asked: bool, now_ms: int) -> Seen:
         """Cluster and scores, the cluster if it is `asked` for, too."""
@@ -164,10 +173,11 @@ class Assigned:
 
     def packed(self) -> bytes:
         """Versioned bytes."""
-        standing = b"" if self.standing is None else self.standing.packed()
+        if not self._said and self.standing is not None:
+            self._said = self.standing.packed()
         members = self.membership.to_packed()
         seen = self.cluster_id, self.rfm, self.row, self.view
-        return pack([VERSION, standing, members, *seen, self.version, self.told_ms])
+        return pack([VERSION, self._said, members, *seen, self.version, self.told_ms])
 
     @classmethod
     def unpacked(cls, packed: bytes, rules: Callable[[str], Remainder | None], newest: Remainder) -> "Assigned":
@@ -187,7 +197,7 @@ class Assigned:
         assigned = cls(known)
         assigned.membership, _ = Membership.from_packed(known, members)
         if standing:
-            assigned.standing = Standing.unpacked(standing)
+            assigned._said, assigned.standing = standing, Standing.unpacked(standing)
             assigned.values = assigned.standing.values() if assigned.standing.shown else {}
         assigned.cluster_id, assigned.rfm, assigned.row, assigned.view = cluster_id, rfm, tuple(row), view
         assigned.version, assigned.told_ms = version, told_ms

@@ -81,28 +81,27 @@ def slog(value: float) -> float:
     return log1p(value) if value >= 0 else -log1p(-value)
 
 
-def _units(value: Any, unit: float, absent: float) -> float:
-    if value is None or value != value:
-        return absent
-    # compared before it is divided: an integer may be too large for a float
-    return LARGEST if value > LARGEST * unit else -LARGEST if value < -LARGEST * unit else value / unit
-
-
 def aged(axes: Sequence[Axis], values: Mapping[str, Any], by_ms: int) -> Mapping[str, Any]:
     """The values `by_ms` later, if nothing has happened: what is as old as something has grown older."""
-    found = {axis.feature for axis in axes} & AGES
-    if by_ms <= 0 or not found:
+    if by_ms <= 0:
         return values
+    found = {axis.feature for axis in axes} & AGES
     older = {name: values[name] + by_ms for name in found if values.get(name) is not None}
     return {**values, **older}
 
 
 def read_point(axes: Sequence[Axis], values: Mapping[str, Any]) -> RawPoint:
     """A customer's place on the axes; finite, whatever the values are."""
-    point = []
+    point, get = [], values.get
     for axis in axes:
-        place = slog(_units(values.get(axis.feature), axis.unit, axis.absent))
-        if axis.per is not None:
-            place -= slog(_units(values.get(axis.per), axis.per_unit, 0.0))
-        point.append(place)
+        place = _place(get(axis.feature), axis.unit, axis.absent)
+        point.append(place if axis.per is None else place - _place(get(axis.per), axis.per_unit, 0.0))
     return tuple(point)
+
+
+def _place(value: Any, unit: float, absent: float) -> float:
+    """`slog` of a value in units."""
+    if value is None or value != value:
+        return slog(absent)
+    # compared before it is divided: an integer may be too large for a float
+    return slog(LARGEST if value > LARGEST * unit else -LARGEST if value < -LARGEST * unit else value / unit)

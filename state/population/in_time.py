@@ -65,7 +65,7 @@ class InTime:
         """See the customer as of all that was so by now; a time after the end of the run closes the books."""
         del watermark_ms
         logic, ends, said = self._logic, time_ms > self._as_of_ms, list[Output]()
-        assigned, held = logic.load(store), self._held.get(key, [])
+        assigned, held = logic.load(key, store), self._held.get(key, [])
         while held and (ends or held[0][0] <= time_ms):
             as_of_ms, _, standing = heappop(held)
             said += self._caught_up(key, assigned, as_of_ms)

@@ -1,7 +1,7 @@
 """What is published of a feature: its thresholds, and where among all customers a value stands."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Final
 
@@ -50,24 +50,26 @@ class Percentiles(msgspec.Struct, frozen=True, kw_only=True):
         """
         return scale_of(self.feature).value(self._bucket_at(point), at_ms)
 
+    def has(self, points: Sequence[Number]) -> bool:
+        """Whether all these are among the points."""
+        return set(points) <= set(self.points)
+
+    def passed(self, points: Sequence[Number]) -> Callable[[Number, int], int]:
+        """A function of (value, at_ms): how many of the points, which ascend, a customer with this value is above.
+
+        Raises:
+            PopulationError: a point is not among the points; and by the function, if the value cannot be counted.
+        """
+        bucket, thresholds = scale_of(self.feature).bucket, [self._bucket_at(point) for point in points]
+        return lambda value, at_ms: bisect_left(thresholds, bucket(value, at_ms))
+
     def quartile(self, value: Number | None, at_ms: int = 0) -> int | None:
         """1 to 4, 4 being the highest; a value at a threshold belongs to the lower quarter. Absent for None.
 
         Raises:
             PopulationError: 25, 50 or 75 is not among the points, or the value cannot be counted.
         """
-        return None if value is None else 1 + self._passed(value, QUARTERS, at_ms)
-
-    def score(self, value: Number | None, at_ms: int = 0, *, less_is_better: bool = False) -> int:
-        """1 to 5 by fifths, 5 being the best; a value at a threshold belongs to the lower fifth. 1 for None.
-
-        Raises:
-            PopulationError: 20, 40, 60 or 80 is not among the points, or the value cannot be counted.
-        """
-        if value is None:
-            return 1
-        passed = self._passed(value, FIFTHS, at_ms)
-        return 5 - passed if less_is_better else 1 + passed
+        return None if value is None else 1 + self.passed(QUARTERS)(value, at_ms)
 
     def packed(self) -> bytes:
         """Versioned bytes."""
@@ -95,10 +97,6 @@ class Percentiles(msgspec.Struct, frozen=True, kw_only=True):
         if at == len(self.points) or self.points[at] != point:
             raise PopulationError(f"percentile {point} of {self.feature} is not known: there are {self.points}")
         return self.buckets[at]
-
-    def _passed(self, value: Number, points: Sequence[Number], at_ms: int) -> int:
-        bucket = scale_of(self.feature).bucket(value, at_ms)
-        return sum(bucket > self._bucket_at(point) for point in points)
 
 
 def percentiles_of(
@@ -139,20 +137,21 @@ def rfm_question(score: str) -> tuple[str, bool]:
     return feature, feature != "recency_ms"  # who never bought has no recency, and is not counted
 
 
-def rfm_score(score: str, fifths: Percentiles | None, value: Number | None, at_ms: int) -> int | None:
-    """1 to 5, 5 being the best: latest order, most orders, most revenue. Who never bought has 1.
+def rfm_scorer(score: str, fifths: Percentiles) -> Callable[[Number | None, int], int]:
+    """A function of (value, at_ms): 1 to 5 by fifths, 5 being the best: latest order, most orders, most revenue.
 
-    (Hughes, "Strategic Database Marketing", 1994: recency, frequency and monetary value by quintiles.)
+    A value at a threshold belongs to the lower fifth. Who never bought (None) has 1. (Hughes, "Strategic Database
+    Marketing", 1994: recency, frequency and monetary value by quintiles.)
 
     Args:
         score: `rfm_recency`, `rfm_frequency` or `rfm_monetary`.
-        fifths: of the feature that `rfm_question` names; None while they are unknown, and so is the score then.
-        value: the customer's own, as of `at_ms`.
+        fifths: of the feature that `rfm_question` names.
 
     Raises:
         KeyError: there is no such score.
-        PopulationError: `fifths` lack a point, or the value cannot be counted.
+        PopulationError: `fifths` lack a point; and by the function, if the value cannot be counted.
     """
-    if fifths is None:
-        return None
-    return fifths.score(value, at_ms, less_is_better=RFM[score] == "recency_ms")
+    passed = fifths.passed(FIFTHS)
+    if RFM[score] == "recency_ms":  # less is better
+        return lambda value, at_ms: 1 if value is None else 5 - passed(value, at_ms)
+    return lambda value, at_ms: 1 if value is None else 1 + passed(value, at_ms)

@@ -15,9 +15,9 @@ All are absent until there is something published; a comparison with what is abs
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
-from state.population.percentiles import FIFTHS, QUARTERS, RFM, Percentiles, rfm_question, rfm_score
+from state.population.percentiles import FIFTHS, QUARTERS, RFM, Percentiles, rfm_question, rfm_scorer
 from state.population.refusal import PopulationError
 from state.population.scales import Number
 from state.rules.tree import Asked
@@ -74,43 +74,23 @@ def key_of(asked: Asked) -> Key:
     return _wanted(asked)[0]
 
 
-def answer(asked: Asked, published: Published, values: Mapping[str, Number | None], at_ms: int) -> Number | None:
-    """The answer for a customer, or None.
-
-    Args:
-        asked: of a rule.
-        published: what is in force.
-        values: the customer's features.
-        at_ms: as of when they are.
-
-    Raises:
-        PopulationError: it is no question for percentiles, or what is in force lacks a point that it needs.
-    """
-    found = answerer(asked, published)
-    return None if found is None else found(_Customer(values, at_ms))
-
-
-class _Customer(NamedTuple):
-    values: Mapping[str, Number | None]
-    as_of_ms: int
-
-
 def answerer(asked: Asked, published: Published) -> Callable[[Seen], Number | None] | None:
-    """`answer`, made ready for many customers; None while nothing is in force.
+    """A function that answers for a customer; None while what it needs has not been published.
 
     Raises:
-        PopulationError: it is no question for percentiles.
+        PopulationError: it is no question for percentiles; and by the function, if a value cannot be counted.
     """
-    (feature, positive), _ = _wanted(asked)
+    (feature, positive), points = _wanted(asked)
     percentiles = published.in_force(feature, positive=positive)
-    if percentiles is None:
+    if percentiles is None or not percentiles.has(points):  # rules may ask anew of a feature that is known
         return None
     if asked.function in RFM:
-        return lambda seen: rfm_score(asked.function, percentiles, seen.values.get(feature), seen.as_of_ms)
+        score = rfm_scorer(asked.function, percentiles)
+        return lambda seen: score(seen.values.get(feature), seen.as_of_ms)
     if asked.function == "quartile":
-        return lambda seen: percentiles.quartile(seen.values.get(feature), seen.as_of_ms)
-    point = _point(asked)
-    return lambda seen: percentiles.percentile(point, seen.as_of_ms)
+        passed = percentiles.passed(QUARTERS)
+        return lambda seen: None if (value := seen.values.get(feature)) is None else 1 + passed(value, seen.as_of_ms)
+    return lambda seen: percentiles.percentile(points[0], seen.as_of_ms)
 
 
 def _wanted(asked: Asked) -> tuple[Key, tuple[Number, ...]]:

@@ -24,6 +24,7 @@ what it is worth at any other time. Windows such as `orders_30d` have no such la
 same on every machine, and small counts are exact: half of the customers have 1 order, not 1.004.
 """
 
+from functools import cache
 from math import ceil, exp2, inf, log2
 from typing import Final, Protocol, TypeAlias
 
@@ -176,6 +177,7 @@ SCALES: Final[dict[int, Scale]] = {scale.number: scale for scale in (MAGNITUDE, 
 """By the number that is stored."""
 
 
+@cache
 def scale_of(feature: str) -> Scale:
     """The scale on which a feature is counted.
 

@@ -1,34 +1,41 @@
-"""What a customer tells the population, and when: at most once in an interval, and at last what is true.
+"""What a customer tells the population, and when: once for each interval in which something happened, as of its end.
 
 ::
 
-    interval   |---- 1 ----|---- 2 ----|---- 3 ----|
-    standings    s1  s2  s3                  s4
-    told         s1         s3               s4         s3 at the end of interval 1: nothing newer came
+    interval   |---- 1 ----|---- 2 ----|---- 3 ----| ... |---- n ----|
+    events       e1  e2  e3      e4
+    looked at              ^           ^           ^                 ^
+    because            e1, e2, e3      e4     the session ended,  7, 30 or 90 days away, or an answer is due
 
-What a customer adds to the counts of all is remembered here, beside what waits for its outcome, so that every message
-is a difference: to the counts of values, and in examples that time has answered. So messages may be added up in any
-order, and an erasure takes out what was put in.
+Whoever is looked at has lived through time until then, so what is told is as of that very moment. What a customer adds
+to the counts of all is remembered here, beside what waits for its outcome, so that every message is a difference: to
+the counts of values, and in examples that time has answered. So messages may be added up in any order, and an erasure
+takes out what was put in.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
 from state.packing import pack
 from state.population.axes import Axis, RawPoint, read_point
 from state.population.contributions import contribute
-from state.population.labels import NOTHING, Pending, Step, pass_time, take
+from state.population.labels import NOTHING, Pending, answer, take
 from state.population.refusal import unpack_versioned
-from state.population.standing import Standing, values_of
+from state.population.score_inputs import DAY_MS
+from state.population.sight import Sight
 from state.population.stores import ValueStore
 
-VERSION: Final = 1
+MESSAGE_VERSION: Final = 1
+VERSION: Final = 2
 NEVER: Final = -1
-_HEAD: Final = bytes((0x97, VERSION, 0xD3))
-"""How packed states begin: an array of seven, the version, and an integer of 64 bits, when there is something to do."""
+AWAY_MS: Final = (7 * DAY_MS, 30 * DAY_MS, 90 * DAY_MS + 1)
+"""Whoever is away for so long is looked at: else they would stay in the counts of all with what they did last."""
+_HEAD: Final = bytes((0x96, VERSION, 0xD3))
+"""How packed states begin: an array of six, the version, and an integer of 64 bits, when to look again."""
 _DUE: Final = Struct(">q")
 _NEVER_DUE: Final = 2**63 - 1
+_REST: Final = len(_HEAD) + _DUE.size
 
 
 class Message(NamedTuple):
@@ -48,7 +55,7 @@ class Message(NamedTuple):
     """Answers that nobody can give."""
 
     def packed(self) -> bytes:
-        return pack([VERSION, *self])
+        return pack([MESSAGE_VERSION, *self])
 
     @classmethod
     def unpacked(cls, packed: bytes) -> "Message":
@@ -57,7 +64,8 @@ class Message(NamedTuple):
         Raises:
             PopulationError: the bytes are none of a message, or of a newer program's.
         """
-        customer_id, as_of_ms, deltas, gone, point, examples, given_up = unpack_versioned(packed, VERSION, "a message")
+        fields = unpack_versioned(packed, MESSAGE_VERSION, "a message")
+        customer_id, as_of_ms, deltas, gone, point, examples, given_up = fields
         place = None if point is None else tuple(point)
         return cls(customer_id, as_of_ms, deltas, gone, place, tuple(examples), given_up)
 
@@ -67,114 +75,127 @@ class SnapshotSettings(NamedTuple):
 
     axes: tuple[Axis, ...]
     interval_ms: int
-    settled_ms: int
-    """So much later than it was true, at most, a standing comes (the interval of profiles)."""
+    session_gap_ms: int
     as_of_ms: int | None = None
     """The end of a bounded run, beyond which time does not pass."""
 
 
 class _State(NamedTuple):
-    """Of one customer. Bound: the contribution, `labels.WAITING_MAX` examples, and one standing's features."""
+    """Of one customer. Bound: the contribution, and `labels.WAITING_MAX` examples."""
 
     contribution: bytes | None = None
     pending: Pending = NOTHING
     told_ms: int = NEVER
     """As of when something was told last."""
-    waiting_ms: int = NEVER
-    waiting: bytes = b""
-    """A standing that was not told because its interval had been spoken of."""
+    revision: int = NEVER
+    """Of what was told last."""
 
     def packed(self, due_ms: int | None) -> bytes:
-        """`due_ms`: when there is something to do; it has a fixed place, so that whoever comes sooner reads no more."""
-        rest = [self.contribution, self.pending.packed(), self.told_ms, self.waiting_ms, self.waiting]
+        """`due_ms`: when to look again; it has a fixed place, so that whoever comes sooner reads no more."""
+        rest = [self.contribution, self.pending.packed(), self.told_ms, self.revision]
         return _HEAD + _DUE.pack(_NEVER_DUE if due_ms is None else due_ms) + pack(rest)[1:]
 
     @classmethod
     def unpacked(cls, packed: bytes) -> "_State":
-        _, contribution, pending, *rest = unpack_versioned(packed, VERSION, "a customer's snapshots")
-        return cls(contribution, Pending.unpacked(pending), *rest)
+        _, contribution, pending, told_ms, *rest = unpack_versioned(packed, VERSION, "a customer's snapshots")
+        # version 1 held a standing that was not told yet; with no revision, the next look tells what is so
+        return cls(contribution, Pending.unpacked(pending), told_ms, rest[0] if len(rest) == 1 else NEVER)
 
 
 class SnapshotLogic:
-    """Turns standings into messages; one instance serves all customers of a subtask."""
+    """Decides when customers are looked at, and turns what is seen into messages; one instance serves all of them."""
 
     def __init__(self, settings: SnapshotSettings, features: Iterable[str]) -> None:
         """`features`: those whose values are counted."""
         self._settings = settings
+        self._away_ms = (settings.session_gap_ms, *AWAY_MS)
         self.count(features)
 
     def count(self, features: Iterable[str]) -> None:
-        """Count these features from now on; of each customer with the next standing."""
+        """Count these features from now on; of each customer with the next look."""
         self._features = tuple(sorted(features))
 
-    def on_standing(
-        self, key: str, standing: Standing, watermark_ms: int, store: ValueStore, *, closing: bool = False
+    def is_time(self, time_ms: int) -> bool:
+        """Whether customers are looked at then at all: at the last millisecond of an interval."""
+        return (time_ms + 1) % self._settings.interval_ms == 0
+
+    def look_ms(self, news_ms: int, watermark_ms: int) -> int | None:
+        """When to look at a customer of whom there is news as of `news_ms`; None: the run ends before."""
+        return self._at_last(max(news_ms, watermark_ms + 1))
+
+    def note(self, look_ms: int, store: ValueStore) -> None:
+        """Have the customer of the store looked at then."""
+        packed = store.load()
+        if packed is None or not packed.startswith(_HEAD):
+            state = _State() if packed is None else _State.unpacked(packed)
+            store.save(state.packed(look_ms))
+        elif look_ms < _due_ms(packed):
+            store.save(_HEAD + _DUE.pack(look_ms) + packed[_REST:])
+
+    def on_time(
+        self, key: str, time_ms: int, store: ValueStore, see: Callable[[], Sight], *, closing: bool = False
     ) -> tuple[int | None, Message | None]:
-        """What to tell now, and when to come again. `closing`: the end of a bounded run, after which nothing comes."""
-        state = self._state(store)
-        if not standing.shown:
-            deltas, _ = contribute(state.contribution, None, standing.as_of_ms, self._features)
+        """A moment at which customers are looked at: what to tell, and when to look again.
+
+        Args:
+            key: the customer.
+            time_ms: event time.
+            store: the customer's.
+            see: gives the customer as of now; called only if there is a reason.
+            closing: the end of a bounded run, after which nothing comes: everything is told.
+        """
+        packed = store.load()
+        if packed is not None and not closing and packed.startswith(_HEAD) and time_ms < _due_ms(packed):
+            return None, None  # it was set for what has been told since
+        state = _State() if packed is None else _State.unpacked(packed)
+        as_of_ms, revision, values = see()
+        if values is None:
+            deltas, _ = contribute(state.contribution, None, as_of_ms, self._features)
             store.clear()
             told = state.told_ms != NEVER  # perhaps nothing is counted of them, but they are in the sample
-            return None, Message(key, standing.as_of_ms, deltas.packed(), True, None, (), 0) if told else None
-        if not closing and self._interval(standing.as_of_ms) <= self._interval(state.told_ms):
-            state = state._replace(waiting_ms=standing.as_of_ms, waiting=standing.features)
-            return self._saved(state, watermark_ms, store), None
-        message, state = self._tell(key, state, standing.as_of_ms, standing.values())
-        return self._saved(state, watermark_ms, store), message
-
-    def on_timer(
-        self, key: str, time_ms: int, watermark_ms: int, store: ValueStore
-    ) -> tuple[int | None, Message | None]:
-        """An interval is over, or an answer is due."""
-        packed = store.load()
-        if packed is None or (packed.startswith(_HEAD) and time_ms < _DUE.unpack_from(packed, len(_HEAD))[0]):
-            return None, None  # it is the customer's own timer
-        state, message = _State.unpacked(packed), None
-        if state.waiting and time_ms >= self._end_ms(state.told_ms):
-            values = values_of(state.waiting)
-            message, state = self._tell(key, state._replace(waiting=b""), state.waiting_ms, values)
-        due_ms = state.pending.next_due_ms()
-        ends_ms = self._settings.as_of_ms
-        now_ms = time_ms if ends_ms is None else min(time_ms, ends_ms)  # the last timer is at the end of all times
-        if message is None and not state.waiting and due_ms is not None and due_ms + self._settings.settled_ms < now_ms:
-            step = pass_time(state.pending, key, now_ms - self._settings.settled_ms)
+            return None, Message(key, as_of_ms, deltas.packed(), True, None, (), 0) if told else None
+        message = None
+        if closing or revision != state.revision or self._was_away(state, as_of_ms):
+            deltas, contribution = contribute(state.contribution, values, as_of_ms, self._features)
+            step = take(state.pending, key, as_of_ms, values)
+            counted, point = deltas.packed() if deltas else b"", read_point(self._settings.axes, values)
+            state = _State(contribution, step.pending, as_of_ms, revision)
+            message = Message(key, as_of_ms, counted, False, point, _packed(step.examples), step.given_up)
+        else:
+            step = answer(state.pending, key, as_of_ms, values)
             state = state._replace(pending=step.pending)
             if step.examples or step.given_up:
-                message = Message(key, now_ms, b"", False, None, _packed(step), step.given_up)
-        return self._saved(state, watermark_ms, store), message
+                message = Message(key, as_of_ms, b"", False, None, _packed(step.examples), step.given_up)
+        due_ms = self._next_ms(state)
+        look_ms = None if due_ms is None else self._at_last(max(due_ms, time_ms + 1))
+        store.save(state.packed(look_ms))
+        return look_ms, message
 
-    def _tell(self, key: str, state: _State, as_of_ms: int, values: Mapping[str, Any]) -> tuple[Message, _State]:
-        settings = self._settings
-        deltas, contribution = contribute(state.contribution, values, as_of_ms, self._features)
-        step = take(state.pending, key, as_of_ms, values)
-        packed = deltas.packed() if deltas else b""
-        point = read_point(settings.axes, values)
-        message = Message(key, as_of_ms, packed, False, point, _packed(step), step.given_up)
-        return message, _State(contribution, step.pending, as_of_ms)
+    def _was_away(self, state: _State, now_ms: int) -> bool:
+        """Whether the customer has been away for one of those times since they were told of."""
+        seen_ms = state.pending.seen_ms
+        return seen_ms is not None and any(state.told_ms < seen_ms + away_ms <= now_ms for away_ms in self._away_ms)
 
-    def _saved(self, state: _State, watermark_ms: int, store: ValueStore) -> int | None:
-        """Keep the state; when to come again."""
-        asked_ms = state.pending.next_due_ms()
-        times = [] if asked_ms is None else [asked_ms + self._settings.settled_ms + 1]
-        times += [self._end_ms(state.told_ms)] * bool(state.waiting)
-        due_ms = min(times, default=None)
-        store.save(state.packed(due_ms))
-        if due_ms is None:
-            return None
-        wake_ms, ends_ms = max(due_ms, watermark_ms + 1), self._settings.as_of_ms
-        return None if ends_ms is not None and wake_ms > ends_ms else wake_ms
+    def _next_ms(self, state: _State) -> int | None:
+        """When there is something to tell although nothing happens."""
+        answer_ms, seen_ms = state.pending.next_due_ms(), state.pending.seen_ms
+        times = [] if answer_ms is None else [answer_ms]
+        if seen_ms is not None:
+            times += [seen_ms + away_ms for away_ms in self._away_ms if seen_ms + away_ms > state.told_ms][:1]
+        return min(times, default=None)
 
-    def _interval(self, at_ms: int) -> int:
-        return at_ms // self._settings.interval_ms
-
-    def _end_ms(self, at_ms: int) -> int:
-        return (self._interval(at_ms) + 1) * self._settings.interval_ms
-
-    def _state(self, store: ValueStore) -> _State:
-        packed = store.load()
-        return _State() if packed is None else _State.unpacked(packed)
+    def _at_last(self, time_ms: int) -> int | None:
+        """The last millisecond of the interval that a time lies in; None: the run ends before."""
+        interval_ms, ends_ms = self._settings.interval_ms, self._settings.as_of_ms
+        at_ms = (time_ms // interval_ms + 1) * interval_ms - 1
+        return None if ends_ms is not None and at_ms > ends_ms else at_ms
 
 
-def _packed(step: Step) -> tuple[bytes, ...]:
-    return tuple(example.packed() for example in step.examples)
+def _due_ms(packed: bytes) -> int:
+    """When to look again; of a packed state that begins with _HEAD."""
+    due_ms: int = _DUE.unpack_from(packed, len(_HEAD))[0]
+    return due_ms
+
+
+def _packed(examples: Iterable[Any]) -> tuple[bytes, ...]:
+    return tuple(example.packed() for example in examples)

@@ -36,9 +36,11 @@ class Standing(NamedTuple):
     since: dict[str, int]
     """Segments that do not ask about the population, each with when it was entered."""
     others: list[str]
-    """All other segments of that kind in which readers may have been shown the customer."""
+    """If it is `whole`: all other segments of that kind in which readers may have been shown the customer."""
     known_ms: int = -1
     """Event time before which nobody could know of it: it may be of a time that the watermark has passed."""
+    whole: bool = True
+    """Whether readers may know of other segments than `since`; else it is as they were told before."""
 
     def values(self) -> dict[str, Any]:
         """The features by name."""

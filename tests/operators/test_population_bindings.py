@@ -1,7 +1,7 @@
 """The operators of a population around their logics, on a stand-in for Flink."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from threading import current_thread, main_thread
 from typing import Any
@@ -28,6 +28,7 @@ from operators.tags import (
     STANDINGS,
 )
 from operators.types import END_OF_TIME_MS
+from state.population.sight import Sight
 from state.population.snapshots import Message
 from state.population.standing import Standing
 from state.rules.tree import Asked
@@ -110,19 +111,26 @@ class StandingCustomer:
 
     def __init__(self) -> None:
         self.tally = CustomerTally()
+        self.news_ms: int | None = None
 
     def on_event(self, key: str, payload: bytes, watermark_ms: int, store: KeyedStore) -> Step:
+        self.news_ms = int(payload) or None
+        store.save(payload)
         return None, [(Channel.STANDING, key, standing(int(payload)))]
 
     def on_timer(self, key: str, time_ms: int, watermark_ms: int, store: KeyedStore) -> Step:
+        self.news_ms = None
         return None, [(Channel.STANDING, key, standing(99))] if time_ms == END_OF_TIME_MS else ()
+
+    def sight(self, key: str, time_ms: int, store: KeyedStore) -> Sight:
+        return Sight(time_ms, int(store.load() or b"0"), None)
 
     def asks(self) -> Iterable[Asked]:
         return [Asked("percentile", ("engagement", 80))]
 
 
 class EchoSnapshots:
-    """Tells every standing, and every timer that it has asked for."""
+    """Looks at customers at the end of a ten in which there was news, and again forty later; tells what it sees."""
 
     def __init__(self) -> None:
         self.counted: list[str] = []
@@ -130,19 +138,23 @@ class EchoSnapshots:
     def count(self, features: Iterable[str]) -> None:
         self.counted = sorted(features)
 
-    def on_standing(
-        self, key: str, standing: Standing, watermark_ms: int, store: ValueStore, *, closing: bool = False
-    ) -> tuple[int | None, Message | None]:
-        store.save(b"%d" % standing.as_of_ms)
-        told = Message(key, standing.as_of_ms, ",".join(self.counted).encode(), closing, None, (), 0)
-        return None if closing else standing.as_of_ms + 7, told
+    def is_time(self, time_ms: int) -> bool:
+        return time_ms % 10 == 9
 
-    def on_timer(
-        self, key: str, time_ms: int, watermark_ms: int, store: ValueStore
+    def look_ms(self, news_ms: int, watermark_ms: int) -> int | None:
+        return max(news_ms, watermark_ms + 1) // 10 * 10 + 9
+
+    def note(self, look_ms: int, store: ValueStore) -> None:
+        store.save(b"%d noted" % look_ms)
+
+    def on_time(
+        self, key: str, time_ms: int, store: ValueStore, see: Callable[[], Sight], *, closing: bool = False
     ) -> tuple[int | None, Message | None]:
-        if time_ms != int(store.load() or b"0") + 7:
-            return None, None
-        return None, Message(key, time_ms, b"later", False, None, (), 0)
+        seen = see()
+        told = Message(key, seen.as_of_ms, ",".join(self.counted).encode(), closing, None, (), seen.revision)
+        again = (store.load() or b"").endswith(b"noted")
+        store.save(b"looked")
+        return time_ms + 40 if again and not closing else None, told
 
 
 def again(runtime: FakeRuntime, operator: Any) -> FakeRuntime:
@@ -258,37 +270,49 @@ class TestAssign:
 
 class TestSnapshots:
     def test_beside_the_customers(self) -> None:
-        """Standings go on as they are; what is told of them, under the subtask's own key; timers are shared."""
+        """Standings go on as they are; what is told of a customer, under the subtask's own key; timers are shared."""
         binding = CustomerBinding(bounded=True, keys=("7",), snapshots=EchoSnapshots)
         runtime = FakeRuntime(CustomerOperator(StandingCustomer, binding))
-        runtime.element("a", b"10")
+        runtime.watermark_ms = 5
+        for payload in (b"11", b"12", b"0"):
+            runtime.element("a", payload)
+        runtime.element("b", b"0")
+        assert [tag for tag, _ in runtime.outputs] == [STANDINGS] * 4
+        assert runtime.event_timers == {19: {"a"}, END_OF_TIME_MS: {"a", "b"}}
+        runtime.advance(18)
+        assert len(runtime.outputs) == 4
         asked = b"engagement,orders_total,recency_ms,revenue_total_cents"
-        told = Message("a", 10, asked, False, None, (), 0)
-        assert runtime.outputs == [(STANDINGS, Row("a", standing(10))), (SNAPSHOTS, Row("7", told.packed()))]
-        runtime.advance(16)
-        assert len(runtime.outputs) == 2
-        runtime.advance(17)
-        assert runtime.outputs[2:] == [
-            (SNAPSHOTS, Row("7", Message("a", 17, b"later", False, None, (), 0).packed())),
-        ]
-        assert runtime.states["snapshot"].by_key == {"a": b"10"}
+        for at_ms in (19, 59):
+            runtime.advance(at_ms)
+            told = Message("a", at_ms, asked, False, None, (), 0)
+            assert runtime.outputs[-1] == (SNAPSHOTS, Row("7", told.packed()))
+        assert len(runtime.outputs) == 6
+        assert runtime.states["snapshot"].by_key == {"a": b"looked"}
+
+    def test_news_of_a_sooner_time(self) -> None:
+        """An event ahead of its time is noted for later; one that comes after it, for now."""
+        runtime = FakeRuntime(CustomerOperator(StandingCustomer, CustomerBinding(False, snapshots=EchoSnapshots)))
+        runtime.watermark_ms = 5
+        for payload in (b"31", b"11", b"12", b"32"):
+            runtime.element("a", payload)
+        assert runtime.event_timers == {39: {"a"}, 19: {"a"}}
 
     def test_the_end(self) -> None:
-        """The last standing is said to be the last."""
+        """The last look is said to be the last, at everybody."""
         runtime = FakeRuntime(CustomerOperator(StandingCustomer, CustomerBinding(True, snapshots=EchoSnapshots)))
         runtime.element("a", b"10")
+        runtime.element("b", b"0")
         runtime.end()
-        tag, row = runtime.outputs[-1]
-        assert tag is SNAPSHOTS
-        assert Message.unpacked(row[1]).gone  # what the stand-in makes of `closing`
+        told = [Message.unpacked(row[1]) for tag, row in runtime.outputs if tag is SNAPSHOTS]
+        assert {one.customer_id for one in told if one.gone} == {"a", "b"}  # what the stand-in makes of `closing`
 
     def test_restart(self) -> None:
-        """The state of a key is its own, beside that of the customer."""
+        """The state of a key is its own, beside that of the customer; what was noted is looked at."""
         binding = CustomerBinding(bounded=False, snapshots=EchoSnapshots)
         runtime = FakeRuntime(CustomerOperator(StandingCustomer, binding))
         runtime.element("a", b"10")
         restarted = again(runtime, CustomerOperator(StandingCustomer, binding))
-        restarted.advance(17)
+        restarted.advance(19)
         assert [tag for tag, _ in restarted.outputs] == [SNAPSHOTS]
 
 

@@ -213,10 +213,10 @@ class Lagging(LocalPopulation):
         super().__init__(*args)
         self.random, self.now_ms = Random(seed), -1
 
-    def stand(self, key: str, packed: bytes, watermark_ms: int, *, closing: bool) -> None:
+    def stand(self, key: str, packed: bytes) -> None:
         known = Standing.unpacked(packed)
-        assert closing or max(known.as_of_ms, known.known_ms) > self.now_ms
-        super().stand(key, packed, watermark_ms, closing=closing)
+        assert self.customers.watermark_ms == NEVER_MS or max(known.as_of_ms, known.known_ms) > self.now_ms
+        super().stand(key, packed)
 
     def _advance(self, watermark_ms: int) -> list[Output]:
         timers, self._assign_timers = self._assign_timers, Timers()

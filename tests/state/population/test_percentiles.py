@@ -5,6 +5,7 @@ from fractions import Fraction
 from math import ceil, nan
 
 import pytest
+from answers import rfm_score
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +20,6 @@ from state.population.percentiles import (
     Percentiles,
     percentiles_of,
     rfm_question,
-    rfm_score,
 )
 from state.population.refusal import PopulationError
 from state.population.scales import scale_of
@@ -126,13 +126,15 @@ class TestScores:
         thresholds = naive_thresholds(values, FIFTHS)
         for value in values:
             passed = bisect_left(thresholds, value)
-            assert found.score(value, less_is_better=less_is_better) == (5 - passed if less_is_better else 1 + passed)
+            assert found.passed(FIFTHS)(value, 0) == passed
+            score, expected = ("rfm_recency", 5 - passed) if less_is_better else ("rfm_monetary", 1 + passed)
+            assert rfm_score(score, found, value, 0) == expected
 
     def test_ten_customers_by_hand(self) -> None:
         values = [10, 20, 30, 40, 50, 60, 70, 80, 90, 100]
         found = published("revenue_total_cents", values, FIFTHS)
-        assert [found.score(value) for value in values] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
-        assert [found.score(value, less_is_better=True) for value in values] == [5, 5, 4, 4, 3, 3, 2, 2, 1, 1]
+        assert [rfm_score("rfm_monetary", found, value, 0) for value in values] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+        assert [rfm_score("rfm_recency", found, value, 0) for value in values] == [5, 5, 4, 4, 3, 3, 2, 2, 1, 1]
 
     def test_rfm_of_a_shop_in_which_few_buy(self) -> None:
         """90 visitors without an order have 1; the fifths are those of the ten who bought."""

@@ -1,10 +1,11 @@
 """From the text of rules to what is published, and to the answers for each customer."""
 
 import pytest
+from answers import answer
 
 from state.population.percentiles import percentiles_of
 from state.population.publishing import Published, PublishSettings
-from state.population.questions import answer, questions
+from state.population.questions import questions
 from state.population.refusal import PopulationError
 from state.population.scales import scale_of
 from state.population.sketch import QuantileSketch
@@ -94,6 +95,13 @@ class TestAnswers:
         for asked in asked_in(RULES):
             if asked.function != "cluster":
                 assert answer(asked, Published(PublishSettings()), {"engagement": 5.0}, T0_MS) is None
+
+    def test_a_point_that_is_asked_anew(self) -> None:
+        """New rules come before a view that knows their points: until then they are as if nothing was published."""
+        known = published([Asked("percentile", ("revenue_total_cents", 80))])
+        assert answer(Asked("percentile", ("revenue_total_cents", 80)), known, {}, T0_MS) == 395
+        assert answer(Asked("percentile", ("revenue_total_cents", 90)), known, {}, T0_MS) is None
+        assert answer(Asked("quartile", ("revenue_total_cents",)), known, {"revenue_total_cents": 5}, T0_MS) is None
 
     def test_a_cluster_is_no_percentile(self) -> None:
         with pytest.raises(PopulationError, match=r"cluster\(\) is no question about percentiles"):

@@ -4,42 +4,46 @@ from collections import defaultdict
 from random import Random
 from typing import Any
 
-import msgpack
 import pytest
 
 from state.customer.counts import NEVER_MS
+from state.customer.fold import ENGAGEMENT_HALF_LIFE_MS
 from state.local import DictStore
 from state.packing import pack
 from state.population.cluster_settings import ClusterSettings
 from state.population.contributions import FeatureSketches, contribute
 from state.population.gather import Gathered, gathered, merged
 from state.population.labels import HORIZONS_MS, Example
-from state.population.refusal import PopulationError
+from state.population.refusal import PopulationError, unpack_versioned
 from state.population.sample import customer_hash
+from state.population.sight import Sight
 from state.population.snapshots import Message, SnapshotLogic, SnapshotSettings
-from state.population.standing import Standing
 
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
-START_MS = 1_750_000_000_000
+GAP_MS = 30 * MINUTE_MS
+START_MS = 1_750_000_020_000
+"""A minute begins."""
 FEATURES = ("engagement", "orders_total", "recency_ms", "revenue_total_cents")
 CLUSTERS = ClusterSettings()
-SETTINGS = SnapshotSettings(CLUSTERS.scaling.axes, MINUTE_MS, 1_000)
+SETTINGS = SnapshotSettings(CLUSTERS.scaling.axes, MINUTE_MS, GAP_MS)
 
 
 class Shop:
-    """Customers who say what they are, timers as Flink fires them, and all that is told."""
+    """Customers of whom there is news, timers as Flink fires them, and all that is told."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, settings: SnapshotSettings = SETTINGS) -> None:
         self.random = Random(seed)
-        self.logic = SnapshotLogic(SETTINGS, FEATURES)
+        self.logic = SnapshotLogic(settings, FEATURES)
         self.stores: dict[str, DictStore] = defaultdict(DictStore)
         self.timers: dict[str, set[int]] = defaultdict(set)
         self.values: dict[str, tuple[int, dict[str, Any]]] = {}
         """Of those who are shown: as of when, and features."""
+        self.revisions: dict[str, int] = defaultdict(int)
         self.messages: list[Message] = []
         self.now_ms = START_MS
+        self.looks = 0
 
-    def say(self, key: str, *, shown: bool = True) -> None:
+    def news(self, key: str, *, shown: bool = True) -> None:
         random = self.random
         values: dict[str, Any] = {
             "engagement": random.choice((0.0, 0.7, 3.0)),
@@ -51,25 +55,44 @@ class Shop:
         }
         if random.random() < 0.7:
             values["recency_ms"] = random.choice((0, DAY_MS, 50 * DAY_MS))
-        features = msgpack.packb(values) if shown else b""
-        cause: Any = ("event", "e")
-        standing = Standing(self.now_ms, 1, "v", shown, False, 0, cause, features, {}, [])
         if shown:
             self.values[key] = self.now_ms, values
         else:
             self.values.pop(key, None)
-        self.take(key, *self.logic.on_standing(key, standing, self.now_ms, self.stores[key]))
+        self.revisions[key] += 1
+        look_ms = self.logic.look_ms(self.now_ms, self.now_ms)
+        if look_ms is not None:
+            self.logic.note(look_ms, self.stores[key])
+            self.timers[key].add(look_ms)
+
+    def sight(self, key: str, at_ms: int) -> Sight:
+        """As of then: what ages has aged."""
+        self.looks += 1
+        if key not in self.values:
+            return Sight(at_ms, self.revisions[key], None)
+        said_ms, values = self.values[key]
+        passed_ms = at_ms - said_ms
+        older = {name: values[name] + passed_ms for name in ("recency_ms", "since_last_seen_ms") if name in values}
+        faded = values["engagement"] * 0.5 ** (passed_ms / ENGAGEMENT_HALF_LIFE_MS)
+        return Sight(at_ms, self.revisions[key], {**values, **older, "engagement": faded})
 
     def pass_time(self, until_ms: int) -> None:
         while due := [(at_ms, key) for key, times in self.timers.items() for at_ms in times if at_ms <= until_ms]:
             at_ms, key = min(due)
             self.timers[key].discard(at_ms)
-            self.take(key, *self.logic.on_timer(key, at_ms, at_ms, self.stores[key]))
+            assert self.logic.is_time(at_ms)
+            self.look(key, at_ms)
         self.now_ms = until_ms
 
-    def take(self, key: str, wake_ms: int | None, message: Message | None) -> None:
-        if wake_ms is not None:
-            self.timers[key].add(wake_ms)
+    def look(self, key: str, at_ms: int, *, closing: bool = False) -> None:
+        ends_ms = self.logic._settings.as_of_ms
+        as_of_ms = at_ms if ends_ms is None else min(at_ms, ends_ms)
+        look_ms, message = self.logic.on_time(
+            key, at_ms, self.stores[key], lambda: self.sight(key, as_of_ms), closing=closing
+        )
+        if look_ms is not None:
+            assert look_ms > at_ms
+            self.timers[key].add(look_ms)
         if message is not None:
             assert Message.unpacked(message.packed()) == message
             self.messages.append(message)
@@ -102,33 +125,57 @@ class TestCounts:
 
     @pytest.mark.parametrize("seed", range(20))
     def test_an_interval_later(self, seed: int) -> None:
-        """However often a customer speaks, leaves and comes again."""
+        """However often there is news of a customer, and whether they leave and come again."""
         shop = Shop(seed)
         for _ in range(120):
             shop.pass_time(shop.now_ms + shop.random.choice((0, 1, 5_000, MINUTE_MS, 3 * MINUTE_MS, DAY_MS)))
-            shop.say(shop.random.choice("abcde"), shown=shop.random.random() > 0.1)
+            shop.news(shop.random.choice("abcde"), shown=shop.random.random() > 0.1)
         shop.pass_time(shop.now_ms + MINUTE_MS)
         assert counted(shop.messages, shop.random).packed() == naive(shop.values).packed()
 
     def test_once_in_an_interval(self) -> None:
-        """The busy are told no more often than the others, and what was skipped is told when the interval is over."""
+        """The busy are told no more often than the others, as of the end of the interval; and as the session ends."""
         shop = Shop(1)
-        shop.now_ms -= shop.now_ms % MINUTE_MS
         for second in range(30):
-            shop.pass_time(START_MS - START_MS % MINUTE_MS + second * 1_000)
-            shop.say("a")
-        assert len(shop.messages) == 1
-        shop.pass_time(shop.now_ms + MINUTE_MS)
-        assert [one.as_of_ms for one in shop.messages] == [shop.now_ms - MINUTE_MS - 29_000, shop.now_ms - MINUTE_MS]
-        shop.pass_time(shop.now_ms + DAY_MS)
-        assert len(shop.messages) == 2
+            shop.pass_time(START_MS + second * 1_000)
+            shop.news("a")
+        assert shop.messages == []
+        shop.pass_time(START_MS + MINUTE_MS)
+        assert [one.as_of_ms for one in shop.messages] == [START_MS + MINUTE_MS - 1]
+        shop.pass_time(START_MS + DAY_MS)
+        assert [one.as_of_ms for one in shop.messages[1:]] == [START_MS + MINUTE_MS - 1 + GAP_MS]
+
+    def test_who_stays_away(self) -> None:
+        """Is told of after 7, 30 and 90 days; then there is nothing more to come."""
+        shop = Shop(1)
+        shop.news("a")
+        shop.pass_time(START_MS + 400 * DAY_MS)
+        told = [one.as_of_ms - START_MS for one in shop.messages if one.point is not None]
+        assert [at_ms // DAY_MS for at_ms in told] == [0, 0, 7, 30, 90]
+        assert all(one.as_of_ms % MINUTE_MS == MINUTE_MS - 1 for one in shop.messages)
+        assert not any(shop.timers.values())
+
+    def test_a_look_for_nothing_asks_nobody(self) -> None:
+        """A timer that was set before newer facts were told does not have the customer made up again."""
+        shop = Shop(1)
+        shop.news("a")
+        shop.pass_time(START_MS + 20 * MINUTE_MS)
+        shop.news("a")
+        shop.pass_time(START_MS + 21 * MINUTE_MS)
+        assert shop.looks == len(shop.messages) == 2
+        shop.pass_time(START_MS + GAP_MS + MINUTE_MS)  # of the first visit alone, which went on
+        assert shop.looks == 2
+        shop.pass_time(START_MS + 21 * MINUTE_MS + GAP_MS)
+        assert shop.looks == len(shop.messages) == 3
 
     def test_who_is_hidden_leaves_nothing(self) -> None:
         """Neither in the counts, nor in the state, nor in the sample of the interval."""
         shop = Shop(2)
         for key in "ab":
-            shop.say(key)
-        shop.say("a", shown=False)
+            shop.news(key)
+        shop.pass_time(START_MS + MINUTE_MS)
+        shop.news("a", shown=False)
+        shop.pass_time(START_MS + 2 * MINUTE_MS)
         assert shop.stores["a"].packed is None
         told = gathered(CLUSTERS, shop.messages)
         assert told.gone == ("a",)
@@ -140,19 +187,26 @@ class TestCounts:
 
 
 class TestExamples:
-    """Outcomes come when they are due, although the customer says nothing."""
+    """Outcomes come when they are due, although nothing happens to the customer."""
 
     def test_nobody_comes_again(self) -> None:
-        """One who bought and was seen no more: no order in 7 days, lapsed in 30; late by what profiles may be."""
+        """One who bought and was seen no more: no order in 7 days, lapsed in 30."""
         shop = Shop(3)
-        shop.say("a")
+        shop.news("a")
         values = shop.values["a"][1]
-        shop.pass_time(START_MS + 40 * DAY_MS)
+        shop.pass_time(START_MS + 29 * DAY_MS)
         told = [Example.unpacked(one) for message in shop.messages for one in message.examples]
-        expected = [(0, False)] + [(1, True)] * bool(values["orders_total"])
-        assert [(one.target, one.positive) for one in told] == expected
-        due = [START_MS + HORIZONS_MS[target] + 1_001 for target, _ in expected]
-        assert [message.as_of_ms for message in shop.messages if message.examples] == due
+        first_ms = START_MS + MINUTE_MS - 1
+        asked = [one.as_of_ms for one in told]
+        assert asked[0] == first_ms
+        assert all((one.target, one.positive) == (0, False) for one in told)
+        shop.pass_time(START_MS + 31 * DAY_MS)
+        told = [Example.unpacked(one) for message in shop.messages for one in message.examples]
+        lapsed = [(one.as_of_ms, one.positive) for one in told if one.target == 1]
+        assert lapsed[:1] == [(first_ms, True)] * bool(values["orders_total"])
+        for message in shop.messages:
+            for one in map(Example.unpacked, message.examples):
+                assert 0 <= message.as_of_ms - one.as_of_ms - HORIZONS_MS[one.target] < MINUTE_MS
 
 
 class TestPacked:
@@ -165,7 +219,20 @@ class TestPacked:
         shop = Shop(4)
         shop.stores["a"].save(pack([99, None]))
         with pytest.raises(PopulationError, match="version 99"):
-            shop.say("a")
+            shop.news("a")
+
+    def test_version_1(self) -> None:
+        """A customer who was told of then is told of with the next look; what was counted is taken out."""
+        shop = Shop(5)
+        shop.news("a")
+        shop.pass_time(START_MS + MINUTE_MS)
+        _, contribution, pending, told_ms, _ = unpack_versioned(shop.stores["a"].load() or b"", 2, "a state")
+        held = pack({"engagement": 1.0})  # a standing that was not told yet
+        shop.stores["a"].save(pack([1, 2**40, contribution, pending, told_ms, told_ms + 5, held]))
+        shop.news("a")
+        shop.pass_time(START_MS + 3 * MINUTE_MS)
+        assert len(shop.messages) == 2
+        assert counted(shop.messages, shop.random).packed() == naive(shop.values).packed()
 
 
 class TestTheEnd:
@@ -173,23 +240,33 @@ class TestTheEnd:
 
     def test_what_nobody_saw_is_no_outcome(self) -> None:
         """An outcome that was not due by the as-of time is not known; one that was, is."""
-        for days, expected in ((1, []), (8, [0]), (31, [0, 1])):
-            shop = Shop(3)
-            shop.logic = SnapshotLogic(SETTINGS._replace(as_of_ms=START_MS + days * DAY_MS), FEATURES)
+        for days, expected in ((1, set()), (8, {0}), (31, {0, 1})):
+            shop = Shop(3, SETTINGS._replace(as_of_ms=START_MS + days * DAY_MS))
             while not shop.values.get("a", (0, {}))[1].get("orders_total"):
-                shop.say("a")
-            shop.messages.clear()
-            _, message = shop.logic.on_timer("a", NEVER_MS, NEVER_MS, shop.stores["a"])
-            examples = () if message is None else message.examples
-            assert [Example.unpacked(one).target for one in examples] == expected
-            assert message is None or message.as_of_ms == START_MS + days * DAY_MS
+                shop.news("a")
+            shop.pass_time(START_MS + 100 * DAY_MS)
+            shop.look("a", NEVER_MS, closing=True)
+            found = {Example.unpacked(one).target for message in shop.messages for one in message.examples}
+            assert found == expected
+            assert shop.messages[-1].as_of_ms == START_MS + days * DAY_MS
+            assert not any(shop.timers.values())
+
+    def test_what_comes_last_is_told(self) -> None:
+        """Although its interval does not end before the run."""
+        shop = Shop(3, SETTINGS._replace(as_of_ms=START_MS + 10))
+        shop.news("a")
+        assert not any(shop.timers.values())
+        shop.look("a", NEVER_MS, closing=True)
+        assert [one.as_of_ms for one in shop.messages] == [START_MS + 10]
 
     def test_who_is_in_the_sample_alone_leaves_it(self) -> None:
         """Nothing was counted of the customer, but that they were there was told."""
         shop = Shop(4)
         shop.logic.count(())
-        shop.say("a")
-        shop.say("a", shown=False)
+        shop.news("a")
+        shop.pass_time(START_MS + MINUTE_MS)
+        shop.news("a", shown=False)
+        shop.news("b", shown=False)
+        shop.pass_time(START_MS + 2 * MINUTE_MS)
         assert gathered(CLUSTERS, shop.messages).gone == ("a",)
-        shop.say("b", shown=False)
         assert [one.customer_id for one in shop.messages] == ["a", "a"]

@@ -32,7 +32,7 @@ from schemas.decode import Decoder
 from schemas.keys import Keys
 from schemas.settings import Settings
 
-EVENTS = {10_000: 300_000, 100_000: 500_000, 1_000_000: 1_500_000}
+EVENTS = {10_000: 300_000, 100_000: 500_000, 1_000_000: 2_000_000}
 """Of so many customers; others have five each."""
 BASE_EVENTS = 500_000
 """Of the log whose customers serve as patterns."""
@@ -105,6 +105,7 @@ def _measure(results: Results, stack: Stack, folder: Path, customers: int, hot_s
     spec = live_spec(stack, f"grown{customers}-{int(hot_share * 100)}.", parallelism)
     make_topics(spec, PARTITIONS)
     made = log(customers, events, hot_share)
+    assert len(made) == events, f"{len(made):,} events were made, not {events:,}"
     fill(stack.plan.bootstrap, spec.topics.events.name, made)
     watched, told = alone(grown, spec, stack, folder, events, SETTINGS)
     restored_s = alone(_restored_s, spec, stack, folder, max(time_ms for _, time_ms, _ in made) + 1)

@@ -7,7 +7,7 @@ from state.packing import pack
 from state.population.axes import aged
 from state.population.refusal import unpack_versioned
 from state.population.standing import Standing
-from state.population.view import Answer, PopulationView, Seen
+from state.population.view import Answer, PopulationView, Seen, Values
 from state.rules.division import Remainder
 from state.rules.membership import Change, Gone, Membership
 
@@ -108,8 +108,15 @@ class Assigned:
         if view is None:
             return Turned(now_ms, (), (), were, self.values, (), ())
         self.view = view.number
-        asked = census is not None and census.rules.asks_cluster
-        seen = self._see(view, standing, whole=whole, asked=asked, now_ms=now_ms)
+        rules = None if census is None else census.rules
+        seen = self._see(
+            view,
+            aged(self.values, now_ms - standing.as_of_ms),
+            standing.as_of_ms,
+            cluster=whole or (rules is not None and rules.asks_cluster),
+            scores=whole or (rules is not None and rules.asks_propensity),
+            rfm=whole,
+        )
         if census is None:
             return Turned(now_ms, (), (), were, self.values, (), ())
         parts = [bool(standing.parts >> number & 1) for number in range(len(census.rules.parts))]
@@ -149,20 +156,21 @@ class Assigned:
             self.standing = self.standing._replace(features=b"", since={}, others=[])
             self._said, self.values = b"", {}
 
-    def _see(self, view: PopulationView, standing: Standing, *, whole: bool, asked: bool, now_ms: int) -> Seen:
-        """Cluster and scores, the cluster if it is `asked` for, too."""
-        values = self.values
-        cluster = None
-        if view.clusters is not None and (whole or asked):
+    def _see(
+        self, view: PopulationView, older: Values, as_of_ms: int, *, cluster: bool, scores: bool, rfm: bool
+    ) -> Seen:
+        """See the customer with a view, in the respects that are wanted; `older`: the values as of now."""
+        name = None
+        if cluster and view.clusters is not None:
             current = None if self.cluster_id == NO_CLUSTER else self.cluster_id
-            older = aged(view.clusters.scaling.axes, values, now_ms - standing.as_of_ms)
             assignment = view.clusters.assign(older, current)
             self.cluster_id, self.probabilities = assignment.cluster_id, assignment.probabilities
-            cluster = view.clusters.cluster(assignment.cluster_id).name
-        seen = Seen(values, standing.as_of_ms, cluster)
-        if whole:
-            said = {} if view.scores is None else view.scores.predict(values)
+            name = view.clusters.cluster(assignment.cluster_id).name
+        if scores:
+            said = {} if view.scores is None else view.scores.predict(older)
             self.scores = {name: share for name, share in said.items() if share is not None}
+        seen = Seen(self.values, as_of_ms, name, self.scores)
+        if rfm:
             self.rfm = view.rfm(seen)
         return seen
 

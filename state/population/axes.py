@@ -22,7 +22,7 @@ WORDS_MAX: Final = 24
 """Characters of an axis's name, its topic and its words."""
 DAY_MS: Final = 86_400_000.0
 
-AGES: Final = frozenset(("recency_ms", "since_last_seen_ms"))
+AGES: Final = frozenset(("recency_ms", "since_last_seen_ms", "since_first_seen_ms"))
 """Features that grow with time alone."""
 
 RawPoint = tuple[float, ...]
@@ -81,13 +81,11 @@ def slog(value: float) -> float:
     return log1p(value) if value >= 0 else -log1p(-value)
 
 
-def aged(axes: Sequence[Axis], values: Mapping[str, Any], by_ms: int) -> Mapping[str, Any]:
+def aged(values: Mapping[str, Any], by_ms: int) -> Mapping[str, Any]:
     """The values `by_ms` later, if nothing has happened: what is as old as something has grown older."""
     if by_ms <= 0:
         return values
-    found = {axis.feature for axis in axes} & AGES
-    older = {name: values[name] + by_ms for name in found if values.get(name) is not None}
-    return {**values, **older}
+    return {**values, **{name: values[name] + by_ms for name in AGES if values.get(name) is not None}}
 
 
 def read_point(axes: Sequence[Axis], values: Mapping[str, Any]) -> RawPoint:

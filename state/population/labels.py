@@ -28,10 +28,11 @@ from typing import Any, Final, NamedTuple
 from state.packing import pack
 from state.population.refusal import unpack_versioned
 from state.population.score_inputs import DAY_MS, score_inputs, vectors
+from state.rules.features import PROPENSITIES
 
 VERSION: Final = 1
 BUYS, LAPSES = 0, 1
-TARGETS: Final = ("buys_7d", "lapses_30d")
+TARGETS: Final = PROPENSITIES
 """The names of the scores; the places are stored."""
 HORIZONS_MS: Final = (7 * DAY_MS, 30 * DAY_MS)
 SLOTS_MS: Final = (DAY_MS, 5 * DAY_MS)

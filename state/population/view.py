@@ -10,6 +10,7 @@ from state.population.questions import Key, answerer
 from state.population.refusal import unpack_versioned
 from state.population.score_version import ScoreVersion
 from state.rules import tree
+from state.rules.features import PROPENSITIES
 
 VERSION: Final = 1
 Values = Mapping[str, Any]
@@ -23,6 +24,8 @@ class Seen(NamedTuple):
     as_of_ms: int
     cluster: str | None
     """Name of the cluster, if there are clusters."""
+    scores: Mapping[str, float]
+    """Learned probabilities by name, as far as there are any of such a customer."""
 
 
 Answer = Callable[[Seen], object]
@@ -92,4 +95,6 @@ class PopulationView:
     def _answer(self, asked: tree.Asked) -> Answer | None:
         if asked.function == "cluster":
             return None if self.clusters is None else lambda seen: seen.cluster == asked.args[0]
+        if asked.function in PROPENSITIES:  # absent at first, so that the other segments need not wait for weeks
+            return lambda seen: seen.scores.get(asked.function)
         return answerer(asked, self)

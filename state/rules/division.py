@@ -19,7 +19,7 @@ from functools import cached_property
 from state.rules import tree
 from state.rules.codegen import Compiled, Rule, StayStep, Step, compile_rules
 from state.rules.document import Segment
-from state.rules.features import FEATURES
+from state.rules.features import FEATURES, PROPENSITIES
 from state.rules.numbered import Numbered
 
 
@@ -61,6 +61,11 @@ class Remainder(Numbered):
     def asks_cluster(self) -> bool:
         """Whether any of the questions is about clusters."""
         return any(asked.function == "cluster" for asked in self.asks)
+
+    @cached_property
+    def asks_propensity(self) -> bool:
+        """Whether any of the questions is about a learned probability."""
+        return any(asked.function in PROPENSITIES for asked in self.asks)
 
 
 def remainder_of(version: str, ordered: Sequence[Segment], waiting: Iterable[str], names: Sequence[str]) -> Remainder:

@@ -100,3 +100,6 @@ FEATURES: Final[dict[str, FeatureSpec]] = {
 
 POPULATION_SCORES: Final = ("rfm_recency", "rfm_frequency", "rfm_monetary")
 """Scores from 1 to 5 by quintiles of all customers: known only beside the population."""
+
+PROPENSITIES: Final = ("buys_7d", "lapses_30d")
+"""Probabilities that are learned from what has become of all customers, between 0 and 1; known only there, too."""

@@ -5,7 +5,7 @@ import re
 from typing import Final, Literal
 
 from state.rules import arithmetic, tree
-from state.rules.features import FEATURES, POPULATION_SCORES, WINDOW_DAYS, FeatureSpec, Unit
+from state.rules.features import FEATURES, POPULATION_SCORES, PROPENSITIES, WINDOW_DAYS, FeatureSpec, Unit
 from state.rules.language import MAX_NUMBER
 from state.rules.operand import KINDS, Operand, Report, moving_rule, snippet, unit_clash, unit_of
 from state.rules.suggest import did_you_mean
@@ -89,7 +89,7 @@ class Operands:
         return Operand(tree.Const(number), "number", unit)
 
     def _name(self, node: ast.expr, name: str) -> Operand | None:
-        if name in POPULATION_SCORES:
+        if name in POPULATION_SCORES or name in PROPENSITIES:
             return Operand(tree.Asked(name, ()), "number")
         spec = FEATURES.get(name)
         if spec is None:
@@ -209,7 +209,7 @@ class Operands:
 
 
 def _unknown_feature(name: str) -> str:
-    hint = did_you_mean(name, (*FEATURES, *POPULATION_SCORES, "True", "False"))
+    hint = did_you_mean(name, (*FEATURES, *POPULATION_SCORES, *PROPENSITIES, "True", "False"))
     if name in FUNCTIONS:
         return f'"{name}" is a function: write {name}(…)'
     window = re.search(r"_(\d{1,9})d\b|_(\d{1,9})d_", name)

@@ -17,7 +17,9 @@ from state.local_population import LocalPopulation
 from state.population.cluster_settings import ClusterSettings
 from state.population.contributions import FeatureSketches
 from state.population.publishing import PublishSettings
+from state.population.score_settings import ScoreSettings
 from state.population.settings import PopulationSettings
+from state.rules.ruleset import parse_rules
 
 HARD = SimulationSettings(
     events=3_000, customers=150, days=30, shuffle_ms=HOUR_MS, duplicates=0.05, malformed=0.01, refunds_first=True
@@ -142,6 +144,29 @@ class TestPopulationSegments:
         """Events, time and the model alike move customers."""
         causes = {record["cause"]["kind"] for record in filter(asks, runs[0].changes())}
         assert {"event", "model"} <= causes
+
+
+class TestScoresInRules:
+    """A learned probability decides who is in a segment."""
+
+    def test_members(self) -> None:
+        """At the end those whose profile says so; nobody where too few outcomes are known for a score."""
+        rules = parse_rules(
+            "[segments.likely]\ndescription = 'Will buy soon.'\nwhen = 'buys_7d >= 0.1'\n"
+            "[segments.slipping]\ndescription = 'Bought, and is about to stay away.'\n"
+            "when = 'lapses_30d >= 0.1 and orders_total >= 1'\n"
+        )
+        lines = lines_of(0)
+        soon = replace(EAGER, scores=ScoreSettings(examples_min=50, each_min=5))
+        left = fed(LocalPopulation(logics(newest_ms(lines), soon, rules=rules), Settings().out_of_orderness_ms), lines)
+        shares = {key: profile["scores"] for key, profile in left.profiles.items()}
+        assert {name for one in shares.values() for name in one} == {"buys_7d"}
+        members = {key for key, profile in left.profiles.items() if "likely" in profile["segments"]}
+        assert members == {key for key, one in shares.items() if one["buys_7d"] >= 0.1}
+        assert set() < members < left.profiles.keys()
+        changes = left.changes()
+        assert {(one["segment"], one["change"]) for one in changes} == {("likely", "entered"), ("likely", "left")}
+        assert all(one["why"]["buys_7d"][1] is not None for one in changes)
 
 
 class TestOrder:

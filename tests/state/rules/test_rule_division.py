@@ -18,6 +18,7 @@ NUMBERS = {
     "percentile(orders_30d, 50)": ("orders_30d", "orders_7d * 2"),
     "quartile(engagement)": ("2", "3"),
     "rfm_monetary": ("4", "orders_7d"),
+    "buys_7d": ("3", "orders_7d"),
 }
 """What a rule can ask about the population, and what its answer is compared with here."""
 ANSWERS = st.fixed_dictionaries(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from state.rules.errors import RuleError
-from state.rules.features import FEATURES, POPULATION_SCORES, WINDOW_DAYS
+from state.rules.features import FEATURES, POPULATION_SCORES, PROPENSITIES, WINDOW_DAYS
 from state.rules.operands import FUNCTIONS
 from state.rules.ruleset import load_rules, parse_rules
 
@@ -44,7 +44,7 @@ class TestDocumentation:
         for name, spec in FEATURES.items():
             written = name.replace(f"_{spec.window_days}d", "_{W}d") if spec.window_days in WINDOW_DAYS else name
             assert f"`{written}`" in DOCS, name
-        for score in POPULATION_SCORES:
+        for score in (*POPULATION_SCORES, *PROPENSITIES):
             assert f"`{score}`" in DOCS
         for function in FUNCTIONS:
             assert f"`{function}(" in DOCS, function

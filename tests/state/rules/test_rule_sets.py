@@ -107,6 +107,7 @@ class TestWaiting:
             "quartile(engagement) == 4",
             "cluster('bargain hunters')",
             "rfm_recency >= 4 and rfm_frequency + rfm_monetary > 7",
+            "buys_7d >= 0.3 or lapses_30d > 0.5 and orders_7d > 1",
         ],
     )
     def test_they_are_checked_and_wait(self, condition: str) -> None:

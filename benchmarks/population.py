@@ -95,7 +95,7 @@ def run(population: Population, settings: ClusterSettings) -> Run:
 
 
 def _compare(results: Results, population: Population, peer: str) -> None:
-    name, busy = ("shifted half way" if "seed 2" in population.name else population.name), _busy(population.last)
+    name, some = ("shifted half way" if "seed 2" in population.name else population.name), busy(population.last)
     kinds = [population.kinds.get(customer_id, "") for customer_id, _, _ in population.last]
     truth = np.unique(kinds, return_inverse=True)[1]
     for algorithm in ALGORITHMS:
@@ -103,14 +103,14 @@ def _compare(results: Results, population: Population, peer: str) -> None:
         model = found.model
         points = np.array([model.scaling.point(values) for _, _, values in population.last])
         ours = np.array([model.assign_point(tuple(point)).cluster_id for point in points.tolist()])
-        labellings = {algorithm: ours, **_peer(peer, points, len(model.clusters))}
+        labellings = {algorithm: ours, **peer_labels(peer, points, len(model.clusters))}
         head = f"{name}: {algorithm}, {len(model.clusters)} clusters"
         qualities = {who: silhouette(points[:JUDGED], labels[:JUDGED]) for who, labels in labellings.items()}
         _beside(results, f"{head}, silhouette", algorithm, qualities)
         if population.kinds:
             alike = {who: adjusted_rand(truth, labels) for who, labels in labellings.items()}
             _beside(results, f"{head}, ARI", algorithm, alike)
-            few = {who: adjusted_rand(truth[busy], labels[busy]) for who, labels in labellings.items()}
+            few = {who: adjusted_rand(truth[some], labels[some]) for who, labels in labellings.items()}
             _beside(results, f"{head}, ARI, few visits left out", algorithm, few)
         results.add(f"  {head}, stability of versions", "ARI", *found.stabilities)
         results.add(f"  {head}, gathering", "us/snapshot", found.gather_us)
@@ -125,11 +125,11 @@ def _beside(results: Results, head: str, algorithm: str, figures: dict[str, floa
             results.add(f"  {head} / sklearn {who}", "ratio", figures[algorithm] / figures[f"sklearn {who}"])
 
 
-def _busy(snapshots: Sequence[Snapshot]) -> Any:
+def busy(snapshots: Sequence[Snapshot]) -> Any:
     return np.array([values["sessions_90d"] >= BUSY_SESSIONS for _, _, values in snapshots])
 
 
-def _peer(python: str, points: Matrix, k: int) -> dict[str, Any]:
+def peer_labels(python: str, points: Matrix, k: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "points.npz"), Path(folder, "labels.npz")
         np.savez(source, points=points, k=k)

@@ -10,9 +10,10 @@ from schemas.changes import SegmentChange
 from schemas.decode import Decoder
 from schemas.rejects import Rejected
 from schemas.settings import Settings
-from state.channels import Channel
+from state.channels import Channel, Output
 from state.customer.logic import PLACE_END, CustomerLogic
 from state.local import LocalRun
+from state.population.settings import population_settings
 from state.rules.ruleset import RuleSet
 from state.similar.settings import SimilarSettings
 
@@ -67,10 +68,24 @@ def rehearse(
     as_of_ms: int,
     on_record: Callable[[], None] = lambda: None,
 ) -> Rehearsal:
-    """Replay (subject, time_ms, raw event) records under `rules`, as of `as_of_ms`."""
-    logic = CustomerLogic(settings, rules, SimilarSettings(), as_of_ms=as_of_ms)
-    local = LocalRun(logic, settings.out_of_orderness_ms)
-    rehearsal = Rehearsal(rules, {name: SegmentRecord() for name in rules.names})
+    """Replay (subject, time_ms, raw event) records under `rules`, as of `as_of_ms`.
+
+    With a population, if the settings want one; else segments that ask about it are left out.
+    """
+    close: Callable[[], Iterable[Output]]
+    if population_settings(settings).enabled:
+        from jobs.local_population import local_logics  # only who wants a population waits for NumPy, SciPy and River
+        from state.local_population import LocalPopulation
+
+        whole = LocalPopulation(local_logics(settings, rules.text, as_of_ms), settings.out_of_orderness_ms)
+        feed, close, customers = whole.feed, whole.close, whole.customers.stores
+        names = [segment.name for segment in rules.segments]
+    else:
+        logic = CustomerLogic(settings, rules, SimilarSettings(), as_of_ms=as_of_ms)
+        local = LocalRun(logic, settings.out_of_orderness_ms)
+        feed, close, customers = local.feed, local.close, local.stores
+        names = list(rules.names)
+    rehearsal = Rehearsal(rules, {name: SegmentRecord() for name in names})
     decode = msgspec.json.Decoder(SegmentChange).decode
 
     def take(outputs: Iterable[tuple[int, str, bytes]]) -> None:
@@ -80,10 +95,10 @@ def rehearse(
                 rehearsal.segments[change.segment].take(change)
 
     for subject, time_ms, raw in records:
-        take(local.feed(subject, time_ms, PLACE_END + raw))
+        take(feed(subject, time_ms, PLACE_END + raw))
         on_record()
-    take(local.close())
-    rehearsal.customers = len(local.stores)
+    take(close())
+    rehearsal.customers = len(customers)
     return rehearsal
 
 

@@ -12,11 +12,20 @@ import click
 import msgspec
 
 from jobs.commands.console import grid, plain, progress, say, show, show_table
-from jobs.commands.options import FORMATS, TimeParam, duration, iso, settings_from, settings_options
+from jobs.commands.options import (
+    FORMATS,
+    TimeParam,
+    duration,
+    iso,
+    population_option,
+    settings_from,
+    settings_options,
+)
 from jobs.currency import currency_of
 from jobs.examples import ONLINE_RETAIL
 from jobs.rehearsal import Rehearsal, SegmentRecord, accepted, rehearse
 from schemas.logs import open_log
+from state.population.settings import population_settings
 from state.rules.errors import RuleError
 from state.rules.ruleset import load_rules
 
@@ -67,6 +76,7 @@ def check_command(file: Path, as_json: bool) -> None:
 @click.option("--limit", type=click.IntRange(0), default=5, show_default=True, help="Customers named for each segment.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 @settings_options
+@population_option
 def try_command(
     file: Path,
     events: tuple[Path, ...],
@@ -79,6 +89,7 @@ def try_command(
     currency: str | None,
     rates: tuple[tuple[str, Decimal], ...],
     lateness_days: float | None,
+    population: bool | None,
 ) -> None:
     """Replay EVENTS under FILE and under the rules of now, and show who would have moved.
 
@@ -88,8 +99,9 @@ def try_command(
     \b
       segmill rules try my.toml                       on the shipped data set, against the shipped rules
       segmill rules try new.toml --against old.toml events.jsonl.gz
+      segmill rules try my.toml --population          with the segments that ask about all customers; slower
     """
-    settings, currency_given = settings_from(settings_file, currency, rates, lateness_days)
+    settings, currency_given = settings_from(settings_file, currency, rates, lateness_days, population)
     proposed, current = load_rules(file), load_rules(against)
     log = open_log(events or (ONLINE_RETAIL,), log_format)
     if not currency_given:
@@ -120,7 +132,7 @@ def try_command(
         return
     say(f"{len(records):,} events of {after.customers:,} customers, as of {iso(as_of_ms)}")
     _show(comparison, limit)
-    for name, reason in proposed.waiting:
+    for name, reason in () if population_settings(settings).enabled else proposed.waiting:
         show(f"[dim]{plain(name)}: {plain(reason)}[/]")
 
 
@@ -133,7 +145,7 @@ def _nothing(rejected: Counter[str], as_of: int | None) -> str:
 def compare(before: Rehearsal, after: Rehearsal) -> dict[str, Any]:
     """Both outcomes side by side, by segment; `joins` and `goes` are the customers whose membership differs."""
     segments = {}
-    for name in dict.fromkeys((*before.rules.names, *after.rules.names)):
+    for name in dict.fromkeys((*before.segments, *after.segments)):
         old, new = before.segments.get(name), after.segments.get(name)
         was, will = (set(record.members) if record else set() for record in (old, new))
         segments[name] = {

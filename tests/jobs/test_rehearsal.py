@@ -83,3 +83,36 @@ class TestNumbers:
         said = call(capsys, "rules", "try", tried, path)
         assert said.code == 1
         assert f"{tried}:6:" in said.err
+
+
+class TestWithAPopulation:
+    """Segments that ask about all customers are tried like the others; own facts count as without it."""
+
+    def test_quartiles(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Of 40 customers who view something 1 to 40 times, a quarter view most."""
+        tried = tmp_path / "tried.toml"
+        tried.write_text(
+            TRIED + '[segments.top]\ndescription = "t"\nwhen = "quartile(views_30d) == 4"\n', encoding="utf-8"
+        )
+        events = [
+            event(f"{customer}-{number}", f"c{customer:02}", number * HOUR)
+            for customer in range(1, 41)
+            for number in range(customer)
+        ]
+        path = log(tmp_path / "log.jsonl", *events)
+        runs = [call(capsys, "rules", "try", tried, path, "--json", *more) for more in ((), ("--population",))]
+        plain, whole = (said.json["segments"] for said in runs)
+        assert "top" not in plain
+        assert plain.items() <= {name: whole[name] for name in plain}.items()
+        assert whole["top"]["now"] is None
+        assert whole["top"]["joins"] == [f"c{customer:02}" for customer in range(31, 41)]
+        assert "high-value" in whole
+
+    def test_in_words(self, files: tuple[Path, Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+        """Nothing is said to wait for a population that is there."""
+        now, tried, path = files
+        tried.write_text(
+            TRIED + '[segments.top]\ndescription = "t"\nwhen = "quartile(engagement) == 4"\n', encoding="utf-8"
+        )
+        assert "top: waiting" in call(capsys, "rules", "try", tried, path, "--against", now).out
+        assert "waiting" not in call(capsys, "rules", "try", tried, path, "--against", now, "--population").out

@@ -86,29 +86,32 @@ class Bins(msgspec.Struct, frozen=True, kw_only=True):
     feature: str
     edges: tuple[Number, ...]
     counts: tuple[int, ...]
+    positive: bool = False
+    """Only those above 0 are counted: of a window's features, those who were there lately."""
 
     @classmethod
-    def of(cls, feature: str, sketch: QuantileSketch, at_ms: int) -> "Bins | None":
+    def of(cls, feature: str, sketch: QuantileSketch, at_ms: int, *, positive: bool = False) -> "Bins | None":
         """As the customers are now; None without any.
 
         Raises:
             PopulationError: the sketch is not on the feature's scale.
         """
-        deciles = percentiles_of(feature, sketch, DECILES)
+        deciles = percentiles_of(feature, sketch, DECILES, positive=positive)
         if deciles is None:
             return None
         edges = tuple(sketch.scale.value(bucket, at_ms) for bucket in sorted(set(deciles.buckets)))
-        sums = [sketch.up_to(bucket) for bucket in sorted(set(deciles.buckets))]
-        return cls(feature=feature, edges=edges, counts=_between(sums, len(sketch)))
+        found = cls(feature=feature, edges=edges, counts=(), positive=positive)
+        return msgspec.structs.replace(found, counts=found.count(sketch, at_ms))
 
     def count(self, sketch: QuantileSketch, at_ms: int) -> tuple[int, ...]:
         """How many customers lie between the same edges now."""
+        least = sketch.up_to(sketch.scale.bucket(0, at_ms)) if self.positive else 0
         sums = [sketch.up_to(sketch.scale.bucket(edge, at_ms)) for edge in self.edges]
-        return _between(sums, len(sketch))
+        return _between(least, sums, len(sketch))
 
     def packed(self) -> bytes:
         """Versioned bytes."""
-        return pack([VERSION, self.feature, self.edges, self.counts])
+        return pack([VERSION, self.feature, self.edges, self.counts, self.positive])
 
     @classmethod
     def unpacked(cls, packed: bytes) -> "Bins":
@@ -119,8 +122,8 @@ class Bins(msgspec.Struct, frozen=True, kw_only=True):
         """
         fields = unpack_versioned(packed, VERSION, "the bins of a feature")
         try:
-            feature, edges, counts = fields
-            bins = cls(feature=feature, edges=tuple(edges), counts=tuple(counts))
+            feature, edges, counts, *rest = fields  # the first ones had nothing behind the counts
+            bins = cls(feature=feature, edges=tuple(edges), counts=tuple(counts), positive=bool(rest and rest[0]))
         except (TypeError, ValueError) as error:
             raise PopulationError(f"the bins of a feature cannot be read: {error}") from error
         if not ascending(bins.edges) or len(bins.counts) != len(bins.edges) + 1:
@@ -128,8 +131,8 @@ class Bins(msgspec.Struct, frozen=True, kw_only=True):
         return bins
 
 
-def _between(sums: Sequence[int], total: int) -> tuple[int, ...]:
-    return tuple(upper - lower for lower, upper in pairwise((0, *sums, total)))
+def _between(least: int, sums: Sequence[int], total: int) -> tuple[int, ...]:
+    return tuple(upper - lower for lower, upper in pairwise((least, *sums, total)))
 
 
 def _shares(expected: Sequence[int], actual: Sequence[int]) -> list[tuple[float, float]]:

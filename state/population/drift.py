@@ -25,6 +25,7 @@ from state.population.detectors import Adwin, Detector, PageHinkley
 from state.population.divergence import Bins, psi, psi_by_chance
 from state.population.refusal import PopulationError, unpack_versioned
 from state.population.sketch import QuantileSketch
+from state.rules.features import FEATURES
 
 VERSION: Final = 1
 
@@ -53,6 +54,11 @@ class DriftSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Probability that chance alone moves any feature of two independent samples as far as an alarm takes."""
     hold_off_ms: int = DAY_MS
     """The least time between two alarms."""
+    warm_up_ms: int = 28 * DAY_MS
+    """So long after the first customer nothing is said: everybody is new then, and windows are filling."""
+    features: tuple[str, ...] = ("views_14d", "cart_adds_14d", "orders_14d", "revenue_14d_cents", "sessions_14d")
+    """Whose distributions are watched, among those who have any: counts and sums of windows. What adds up over a life
+    or fades moves as those who have gone become more."""
 
     def __post_init__(self) -> None:
         for name in ("delta", "false_alarms"):
@@ -61,8 +67,12 @@ class DriftSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         for name in ("threshold", "typical_distance", "batch_max", "psi_threshold"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} = {getattr(self, name)}: must be above 0")
-        if self.hold_off_ms < 0:
-            raise ValueError(f"hold_off_ms = {self.hold_off_ms}: must not be negative")
+        for name in ("hold_off_ms", "warm_up_ms"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} = {getattr(self, name)}: must not be negative")
+        for name in self.features:
+            if name not in FEATURES or FEATURES[name].drift not in ("count", "sum"):
+                raise ValueError(f"{name!r} among the features of the drift: must be a count or a sum of a window")
 
 
 class DistanceDrift:
@@ -208,11 +218,12 @@ class DriftAlarm:
     def _moved(self, one: Bins, features: int, sketches: Mapping[str, QuantileSketch], at_ms: int) -> float:
         """Its index if it is too large, else 0."""
         sketch = sketches.get(one.feature)
-        if sketch is None or not len(sketch):
+        counts = () if sketch is None else one.count(sketch, at_ms)
+        if not any(counts):
             return float("inf")
-        index = psi(one.counts, one.count(sketch, at_ms))
+        index = psi(one.counts, counts)
         share = self._settings.false_alarms / features
-        chance = psi_by_chance(len(one.counts), sum(one.counts), len(sketch), share)
+        chance = psi_by_chance(len(one.counts), sum(one.counts), sum(counts), share)
         return index if index > max(self._settings.psi_threshold, chance) else 0.0
 
     def _said(self, seen: Alarm | None, at_ms: int) -> Alarm | None:

@@ -11,9 +11,10 @@ from state.population.cluster_settings import ClusterSettings
 from state.population.contributions import Deltas
 from state.population.intake import Intake
 from state.population.refusal import unpack_versioned
+from state.population.sample import customer_hash
 from state.population.snapshots import Message
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 class Gathered(NamedTuple):
@@ -26,9 +27,11 @@ class Gathered(NamedTuple):
     gone: tuple[str, ...]
     """Customers who are not to be counted any more, in order."""
     given_up: int
+    came: tuple[int, ...]
+    """Hashes of customers in the intake's sample to whom something has happened, in order."""
 
     def packed(self) -> bytes:
-        rest = self.examples, self.gone, self.given_up
+        rest = self.examples, self.gone, self.given_up, self.came
         return pack([VERSION, self.deltas.packed(), self.intake.packed(), *rest])
 
     @classmethod
@@ -39,14 +42,10 @@ class Gathered(NamedTuple):
             PopulationError: the bytes are none of the kind, or of a newer program's.
             ClusterStateError: the snapshots in it are.
         """
-        deltas, intake, examples, gone, given_up = unpack_versioned(packed, VERSION, "what was gathered")
-        return cls(
-            Deltas.unpacked(deltas),
-            Intake.unpacked(settings, None, intake),
-            tuple(examples),
-            tuple(gone),
-            given_up,
-        )
+        deltas, intake, examples, gone, given_up, *rest = unpack_versioned(packed, VERSION, "what was gathered")
+        taken = Intake.unpacked(settings, None, intake)
+        came = rest[0] if rest else [hashed for hashed, _ in taken.sample.by_hash()]  # in version 1 nobody knew
+        return cls(Deltas.unpacked(deltas), taken, tuple(examples), tuple(gone), given_up, tuple(came))
 
 
 def gathered(settings: ClusterSettings, messages: Iterable[Message]) -> Gathered:
@@ -66,7 +65,9 @@ def gathered(settings: ClusterSettings, messages: Iterable[Message]) -> Gathered
         if message.point is not None:
             intake.add_point(message.customer_id, message.as_of_ms, message.point)
     gone = tuple(sorted(message.customer_id for message in newest.values() if message.gone))
-    return Gathered(deltas, intake, tuple(sorted(examples)), gone, given_up)
+    news = {customer_hash(message.customer_id) for message in newest.values() if message.news}
+    came = tuple(hashed for hashed, _ in intake.sample.by_hash() if hashed in news)
+    return Gathered(deltas, intake, tuple(sorted(examples)), gone, given_up, came)
 
 
 def merged(ones: Iterable[Gathered]) -> Gathered:
@@ -76,11 +77,17 @@ def merged(ones: Iterable[Gathered]) -> Gathered:
         ValueError: there are none.
     """
     first, *others = ones
-    examples, gone, given_up = list(first.examples), list(first.gone), first.given_up
+    examples, gone, given_up, came = list(first.examples), list(first.gone), first.given_up, set(first.came)
     for other in others:
         first.deltas.merge(other.deltas)
         first.intake.merge(other.intake)
         examples += other.examples
         gone += other.gone
         given_up += other.given_up
-    return first._replace(examples=tuple(sorted(examples)), gone=tuple(sorted(gone)), given_up=given_up)
+        came.update(other.came)
+    return first._replace(
+        examples=tuple(sorted(examples)),
+        gone=tuple(sorted(gone)),
+        given_up=given_up,
+        came=tuple(hashed for hashed, _ in first.intake.sample.by_hash() if hashed in came),
+    )

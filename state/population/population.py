@@ -38,7 +38,7 @@ from state.population.settings import PopulationSettings
 from state.population.version import Learned
 from state.population.view import PopulationView
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -84,13 +84,14 @@ class PopulationLogic:
         self._bins: list[Bins] = []
         self._shown: PopulationView | None = None
         self._intake: Intake | None = None  # what came since clusters learnt last, at `_learnt_ms`
-        self._learnt_ms = self._looked_ms = -1
+        self._learnt_ms = self._looked_ms = self._began_ms = -1
+        self._watching = False
         self._owed = Deltas()  # differences whose other half has not come yet
         if packed is not None:
-            *parts, bins, shown, intake, learnt_ms, looked_ms, owed = unpack_versioned(
-                packed, VERSION, "the population"
-            )
+            fields = unpack_versioned(packed, VERSION, "the population")
+            parts, (bins, shown, intake, learnt_ms, looked_ms, owed, *rest) = fields[:7], fields[7:]
             self._learnt_ms, self._looked_ms, self._owed = learnt_ms, looked_ms, Deltas.unpacked(owed)
+            self._began_ms, self._watching = rest or (learnt_ms, False)  # version 1 did not know
             self._bins = [Bins.unpacked(one) for one in bins]
             self._shown = None if shown is None else PopulationView.unpacked(shown)
             self._intake = None if intake is None else Intake.unpacked(settings.clusters, None, intake)
@@ -114,7 +115,7 @@ class PopulationLogic:
         bins = [one.packed() for one in self._bins]
         intake = None if self._intake is None else self._intake.packed()
         rest = self._number, bins, shown, intake, self._learnt_ms, self._looked_ms, self._owed.packed()
-        return pack([VERSION, *(part.packed() for part in parts), *rest])
+        return pack([VERSION, *(part.packed() for part in parts), *rest, self._began_ms, self._watching])
 
     def on_interval(self, gathered: Gathered, at_ms: int) -> Interval:
         """Learn from an interval that ended at `at_ms`; intervals go forward."""
@@ -122,7 +123,9 @@ class PopulationLogic:
         gathered.deltas.merge(self._owed)
         now, self._owed = self._sketches.payable(gathered.deltas)
         self._sketches.apply(now)
-        alarm = self._drifted(gathered.intake, at_ms)
+        if self._began_ms < 0:
+            self._began_ms = at_ms
+        alarm = self._drifted(gathered, at_ms)
         if alarm is not None:
             events.append(Event(at_ms, "drift", features=alarm.features or None))
             self._learner.look_again()
@@ -130,7 +133,7 @@ class PopulationLogic:
         learned = self._learned(at_ms, at_once=alarm is not None)
         if learned is not None:
             events += [Event(at_ms, one.kind, one.cluster_id, one.other_id) for one in learned.events]
-            if alarm is not None or learned.events or not self._bins:
+            if self._is_warm(at_ms) and (alarm is not None or learned.events or not self._watching):
                 self._start_watching(at_ms)
         self._scores.learn(self._history.recalled(map(Example.unpacked, gathered.examples)), at_ms)
         view = self._view(self._ask(at_ms), changed=bool(events), at_ms=at_ms)
@@ -160,15 +163,20 @@ class PopulationLogic:
         self._intake, self._learnt_ms = None, at_ms
         return self._learner.learn(intake)
 
-    def _drifted(self, intake: Intake, at_ms: int) -> Alarm | None:
+    def _is_warm(self, at_ms: int) -> bool:
+        """Whether there has been a population for long enough to tell a drift from its growth."""
+        return at_ms >= self._began_ms + self._settings.drift.warm_up_ms
+
+    def _drifted(self, gathered: Gathered, at_ms: int) -> Alarm | None:
         """Whether those who came in this interval, or everybody, are others than the model was made of."""
         model = self._learner.model
-        if model is None:
+        if model is None or not self._watching:
             return None
-        distances = {}
-        for hashed, (_, raw) in intake.sample.by_hash():
-            point = model.scaling.place(raw)
-            distances[f"{hashed:016x}"] = min(dist(point, cluster.centroid) for cluster in model.clusters)
+        distances, came = {}, set(gathered.came)
+        for hashed, (_, raw) in gathered.intake.sample.by_hash():
+            if hashed in came:  # whoever stays away is looked at now and then, all of one day on one day
+                point = model.scaling.place(raw)
+                distances[f"{hashed:016x}"] = min(dist(point, cluster.centroid) for cluster in model.clusters)
         alarm = self._drift.on_distances(distances, at_ms)
         if alarm is not None or not self._bins or at_ms < self._looked_ms + self._settings.learn_every_ms:
             return alarm
@@ -179,8 +187,9 @@ class PopulationLogic:
     def _start_watching(self, at_ms: int) -> None:
         """There are other clusters: what comes is held against what is so now."""
         self._drift.on_model()
-        features = sorted({feature for feature, positive in self._questions if not positive})
-        found = (Bins.of(feature, self._sketches.sketch(feature), at_ms) for feature in features)
+        self._watching = True
+        watched = ((feature, self._sketches.sketch(feature)) for feature in self._settings.drift.features)
+        found = (Bins.of(feature, sketch, at_ms, positive=True) for feature, sketch in watched)
         self._bins = [one for one in found if one is not None]
 
     def _ask(self, at_ms: int) -> bool:

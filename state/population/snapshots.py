@@ -26,7 +26,7 @@ from state.population.score_inputs import DAY_MS
 from state.population.sight import Sight
 from state.population.stores import ValueStore
 
-MESSAGE_VERSION: Final = 1
+MESSAGE_VERSION: Final = 2
 VERSION: Final = 2
 NEVER: Final = -1
 AWAY_MS: Final = (7 * DAY_MS, 30 * DAY_MS, 90 * DAY_MS + 1)
@@ -53,6 +53,8 @@ class Message(NamedTuple):
     """Packed `Example`s."""
     given_up: int
     """Answers that nobody can give."""
+    news: bool = True
+    """Whether something has happened to the customer since they were told of last, other than time."""
 
     def packed(self) -> bytes:
         return pack([MESSAGE_VERSION, *self])
@@ -65,9 +67,9 @@ class Message(NamedTuple):
             PopulationError: the bytes are none of a message, or of a newer program's.
         """
         fields = unpack_versioned(packed, MESSAGE_VERSION, "a message")
-        customer_id, as_of_ms, deltas, gone, point, examples, given_up = fields
+        customer_id, as_of_ms, deltas, gone, point, examples, *rest = fields  # in version 1 without `news`
         place = None if point is None else tuple(point)
-        return cls(customer_id, as_of_ms, deltas, gone, place, tuple(examples), given_up)
+        return cls(customer_id, as_of_ms, deltas, gone, place, tuple(examples), *rest)
 
 
 class SnapshotSettings(NamedTuple):
@@ -78,6 +80,8 @@ class SnapshotSettings(NamedTuple):
     session_gap_ms: int
     as_of_ms: int | None = None
     """The end of a bounded run, beyond which time does not pass."""
+    watched: tuple[str, ...] = ()
+    """Features that are counted whatever rules ask."""
 
 
 class _State(NamedTuple):
@@ -113,7 +117,7 @@ class SnapshotLogic:
 
     def count(self, features: Iterable[str]) -> None:
         """Count these features from now on; of each customer with the next look."""
-        self._features = tuple(sorted(features))
+        self._features = tuple(sorted({*features, *self._settings.watched}))
 
     def is_time(self, time_ms: int) -> bool:
         """Whether customers are looked at then at all: at the last millisecond of an interval."""
@@ -155,17 +159,18 @@ class SnapshotLogic:
             told = state.told_ms != NEVER  # perhaps nothing is counted of them, but they are in the sample
             return None, Message(key, as_of_ms, deltas.packed(), True, None, (), 0) if told else None
         message = None
-        if closing or revision != state.revision or self._was_away(state, as_of_ms):
+        news = revision != state.revision
+        if closing or news or self._was_away(state, as_of_ms):
             deltas, contribution = contribute(state.contribution, values, as_of_ms, self._features)
             step = take(state.pending, key, as_of_ms, values)
             counted, point = deltas.packed() if deltas else b"", read_point(self._settings.axes, values)
             state = _State(contribution, step.pending, as_of_ms, revision)
-            message = Message(key, as_of_ms, counted, False, point, _packed(step.examples), step.given_up)
+            message = Message(key, as_of_ms, counted, False, point, _packed(step.examples), step.given_up, news)
         else:
             step = answer(state.pending, key, as_of_ms, values)
             state = state._replace(pending=step.pending)
             if step.examples or step.given_up:
-                message = Message(key, as_of_ms, b"", False, None, _packed(step.examples), step.given_up)
+                message = Message(key, as_of_ms, b"", False, None, _packed(step.examples), step.given_up, False)
         due_ms = self._next_ms(state)
         look_ms = None if due_ms is None else self._at_last(max(due_ms, time_ms + 1))
         store.save(state.packed(look_ms))

@@ -12,6 +12,7 @@ from schemas.settings import DAY_MS, HOUR_MS
 from state.packing import pack
 from state.population.axes import read_point
 from state.population.contributions import contribute
+from state.population.drift import DriftSettings
 from state.population.gather import Gathered, gathered
 from state.population.labels import BUYS, LAPSES, Example
 from state.population.population import Interval, PopulationLogic
@@ -132,9 +133,21 @@ class TestViews:
 class TestDrift:
     """Others than before."""
 
+    def test_nothing_is_said_at_first(self) -> None:
+        """While the population is young it changes all the time; what it is then is no measure of what comes."""
+        young = replace(USED, drift=DriftSettings(warm_up_ms=2 * DAY_MS))
+        others = (CENTRES[0], CENTRES[1], (3, 200, 2), (900, 300, 3), (900, 2, 400))
+        logic, world = new_logic(used=young), World()
+        intervals = [*lived(logic, world, range(24)), *lived(logic, world, range(24, 47), others)]
+        assert not [one for interval in intervals for one in interval.events if one.kind == "drift"]
+        intervals = [*lived(logic, world, range(47, 95), others), *lived(logic, world, range(95, 143))]
+        assert [one for interval in intervals for one in interval.events if one.kind == "drift"]
+
     def test_found_and_learned(self) -> None:
         """Two kinds change: an alarm within two days, none before, and it is what finds the new clusters."""
-        patient = replace(USED, clusters=replace(SETTINGS, recheck_every=1_000_000))
+        patient = replace(
+            USED, clusters=replace(SETTINGS, recheck_every=1_000_000), drift=DriftSettings(warm_up_ms=DAY_MS)
+        )
         logic, world = new_logic(used=patient), World()
         before = list(lived(logic, world, range(48)))
         assert not [one for interval in before for one in interval.events if one.kind == "drift"]

@@ -14,6 +14,8 @@ from state.population.questions import counted
 from state.population.sight import Sight
 from state.rules.tree import Asked
 
+NOTED_MAX = 100_000
+
 
 class Snapshots:
     """Binds a `SnapshotLogic` beside the customers' own; a message leaves under the subtask's own key."""
@@ -29,6 +31,8 @@ class Snapshots:
         """Something has happened to the current key."""
         look_ms = self._logic.look_ms(news_ms, timers.current_watermark())
         if look_ms is not None and look_ms < self._noted.get(key, END_OF_TIME_MS):
+            if len(self._noted) >= NOTED_MAX:
+                self._noted.clear()
             self._noted[key] = look_ms
             self._logic.note(look_ms, self._store)
             timers.register_event_time_timer(look_ms)

@@ -138,8 +138,9 @@ class CustomerLogic:
             customer.timer_ms = NEVER_MS
         said: list[Output] = []
         renewed = customer.looked_up != self.calendar.revision and self._renewed(customer)
-        self.news_ms = time_ms if renewed else None
-        if customer.pending:
+        self.news_ms, reign = time_ms if renewed else None, customer.epochs[-1]
+        repaired = bool(customer.pending)
+        if repaired:
             if renewed:  # what the rules change is theirs, before late events change it again
                 self._speak(key, customer, said, urgent=False)
             customer.repair(store)
@@ -148,8 +149,13 @@ class CustomerLogic:
         now_ms = self.as_of_ms if ends and self.as_of_ms is not None else time_ms
         if customer.fold.clock_ms > 0:
             customer.pass_time(max(now_ms, customer.fold.clock_ms))
+        if customer.epochs[-1] is not reign:  # other rules came into force while time passed
+            self.news_ms = time_ms
         if ends:
-            return None, self._close(key, customer, said)
+            self._close(key, customer, said)
+            if repaired:  # what it let go of is gone from the store, and what is left there must not ask for it
+                store.save(customer.pack(store))
+            return None, said
         self._speak(key, customer, said, urgent=self._live or self._is_away(customer), closing=publishes)
         customer.settle(watermark_ms)
         wake_ms = self._wake_ms(customer, watermark_ms, time_ms)
@@ -163,8 +169,6 @@ class CustomerLogic:
             return Sight(time_ms, 0, None)
         customer = Customer.unpack(self.calendar, packed, store)
         fold, now_ms = customer.fold, time_ms if self.as_of_ms is None else min(time_ms, self.as_of_ms)
-        if customer.pending:
-            customer.repair(store)
         if fold.clock_ms > 0:
             customer.pass_time(max(now_ms, fold.clock_ms))
         shown = not (fold.denied or fold.last_seen_ms is None)
@@ -229,14 +233,12 @@ class CustomerLogic:
         self.settings = settings
         self.decoder = Decoder(settings, self._now_ms) if self._now_ms else Decoder(settings)
 
-    def _close(self, key: str, customer: Customer, said: list[Output]) -> list[Output]:
-        """The end of a bounded run: everything as of its as-of time, once. Nobody reads the state after that."""
-        if customer.timer_ms == CLOSED:
-            return said
-        customer.timer_ms = CLOSED
-        self._speak(key, customer, said, urgent=True, closing=True)
-        said.append(outputs.counts(key, customer))
-        return said
+    def _close(self, key: str, customer: Customer, said: list[Output]) -> None:
+        """The end of a bounded run: everything as of its as-of time, once."""
+        if customer.timer_ms != CLOSED:
+            customer.timer_ms = CLOSED
+            self._speak(key, customer, said, urgent=True, closing=True)
+            said.append(outputs.counts(key, customer))
 
     def _speak(
         self,

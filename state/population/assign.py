@@ -163,7 +163,9 @@ class AssignLogic:
         if standing is None:
             raise RuntimeError("nothing is known of the customer")
         since = assigned.since()
-        names = assigned.shown_in() if whole or assigned.is_stale or not standing.shown else ()
+        whole |= assigned.is_stale or not (standing.shown and assigned.is_told)
+        names = assigned.shown_in() if whole else ()
+        assigned.is_told = True
         if not standing.shown:
             return (Channel.REDIS, key, profile_tombstone(key, version, standing.as_of_ms, names))
         body: dict[str, Any] = {

@@ -45,6 +45,7 @@ class Assigned:
         "_said",
         "_stale",
         "cluster_id",
+        "is_told",
         "membership",
         "probabilities",
         "rfm",
@@ -73,6 +74,9 @@ class Assigned:
         """Number of the view of that."""
         self.version = -1
         """Of the last write to Redis: no other version of this customer is higher."""
+        self.is_told = False
+        """Whether readers have been told of all memberships since this was unpacked. What they know may be of a run
+        that was lost: which view a customer was seen with is not the same again after a restart."""
         self.told_ms = -1
         """Event time up to which memberships are said: nothing is ever said of a time before that."""
 

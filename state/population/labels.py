@@ -17,9 +17,8 @@ An answer is never given early, not even a clear yes: else the model would hear 
 of those who did not, and think too well of everybody (Chapelle, "Modeling delayed feedback", KDD 2014).
 
 Answers are read from later snapshots, which know the newest order (`recency_ms`) and the newest event. So whoever calls
-wakes a customer at `next_due_ms` with a snapshot as of that very moment, or says that nothing has happened since the
-last one. If neither is done, a newer order may hide whether there was one in time: such an example is given up, not
-guessed.
+wakes a customer at `next_due_ms` with a snapshot as of that very moment. If it comes later, a newer order may hide
+whether there was one in time: such an example is given up, not guessed.
 """
 
 from collections.abc import Callable, Mapping
@@ -173,13 +172,6 @@ def take(
     told = tuple(None if said is None else said.get(name) for name in TARGETS)
     new = Waiting(as_of_ms, vectors.packed(score_inputs(values)), told, asked)
     return step._replace(pending=known._replace(waiting=(*known.waiting, new)))
-
-
-def pass_time(pending: Pending, customer_id: str, now_ms: int) -> Step:
-    """Let time pass: the caller knows that nothing has happened to the customer since the newest snapshot."""
-    if now_ms <= pending.as_of_ms:
-        return Step([], pending)
-    return _settled(pending, pending._replace(as_of_ms=now_ms), customer_id)
 
 
 def _asked(waiting: tuple[Waiting, ...], as_of_ms: int, values: Mapping[str, Any]) -> int:

@@ -23,7 +23,7 @@ class PopulationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     enabled: bool = False
     """Whether anything of this is done. Without it, segments that ask about the population wait."""
     interval_ms: int = MINUTE_MS
-    """A customer's snapshot is taken at most once in such an interval."""
+    """A customer's snapshot is taken at most once in such an interval, and in one of gathering."""
     gather_every_ms: int = 10 * MINUTE_MS
     """Snapshots are put together so often, and counted for percentiles; of a customer the newest one stays. In a run
     that ends, every GATHER_BOUNDED_MS: nobody waits for it."""

@@ -29,8 +29,11 @@ from state.population.stores import ValueStore
 MESSAGE_VERSION: Final = 2
 VERSION: Final = 2
 NEVER: Final = -1
-AWAY_MS: Final = (7 * DAY_MS, 30 * DAY_MS, 90 * DAY_MS + 1)
-"""Whoever is away for so long is looked at: else they would stay in the counts of all with what they did last."""
+AWAY_MS: Final = tuple(days * DAY_MS for days in (1, 3, 7, 14, 30, 90))
+"""Whoever is away for so long is looked at, as windows empty: else they would stay in the counts of all with what they
+did last, and scores would learn nothing of those who are away."""
+GRID_MS: Final = 60_000
+"""Intervals are whole numbers of these: looks that were asked for with one interval are recognized with another."""
 _HEAD: Final = bytes((0x96, VERSION, 0xD3))
 """How packed states begin: an array of six, the version, and an integer of 64 bits, when to look again."""
 _DUE: Final = Struct(">q")
@@ -77,6 +80,7 @@ class SnapshotSettings(NamedTuple):
 
     axes: tuple[Axis, ...]
     interval_ms: int
+    """Rounded up to whole minutes."""
     session_gap_ms: int
     as_of_ms: int | None = None
     """The end of a bounded run, beyond which time does not pass."""
@@ -111,7 +115,8 @@ class SnapshotLogic:
 
     def __init__(self, settings: SnapshotSettings, features: Iterable[str]) -> None:
         """`features`: those whose values are counted."""
-        self._settings = settings
+        interval_ms = -(-settings.interval_ms // GRID_MS) * GRID_MS
+        self._settings = settings._replace(interval_ms=interval_ms)
         self._away_ms = (settings.session_gap_ms, *AWAY_MS)
         self.count(features)
 
@@ -120,8 +125,8 @@ class SnapshotLogic:
         self._features = tuple(sorted({*features, *self._settings.watched}))
 
     def is_time(self, time_ms: int) -> bool:
-        """Whether customers are looked at then at all: at the last millisecond of an interval."""
-        return (time_ms + 1) % self._settings.interval_ms == 0
+        """Whether customers are looked at then at all: at the last millisecond of an interval, whatever its length."""
+        return (time_ms + 1) % GRID_MS == 0
 
     def look_ms(self, news_ms: int, watermark_ms: int) -> int | None:
         """When to look at a customer of whom there is news as of `news_ms`; None: the run ends before."""

@@ -58,7 +58,11 @@ class Operands:
         else:
             self._report(node, f"{function}() takes the name of a feature, such as {function}(average_order_cents)")
             return None
-        if name not in FEATURES:
+        if name in POPULATION_SCORES or name in PROPENSITIES:
+            self._report(
+                node, f"{name} is a score, no feature: {function}() does not take it; compare it with a number"
+            )
+        elif name not in FEATURES:
             self._report(node, _unknown_feature(name))
         return FEATURES.get(name)
 

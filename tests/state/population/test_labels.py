@@ -18,7 +18,6 @@ from state.population.labels import (
     Pending,
     Step,
     answer,
-    pass_time,
     take,
 )
 from state.population.score_inputs import score_inputs, vectors
@@ -35,11 +34,6 @@ class Follower:
         self.pending = NOTHING
         self.examples: list[Example] = []
         self.given_up = 0
-        self.known: list[Event] = []
-
-    def _is_news(self, now_ms: int) -> bool:
-        before, self.known = self.known, streams.known(self.events, now_ms)
-        return before != self.known
 
     def _keep(self, step: Step) -> None:
         self.pending = step.pending
@@ -50,14 +44,10 @@ class Follower:
             self.pending = Pending.unpacked(self.pending.packed())
 
     def snapshot(self, now_ms: int) -> None:
-        self._is_news(now_ms)
         self._keep(take(self.pending, "c1", now_ms, streams.values_at(self.events, now_ms), SAID))
 
     def wake(self, now_ms: int) -> None:
-        if not self._is_news(now_ms) and self.random.random() < 0.5:
-            self._keep(pass_time(self.pending, "c1", now_ms))
-        else:
-            self._keep(answer(self.pending, "c1", now_ms, streams.values_at(self.events, now_ms)))
+        self._keep(answer(self.pending, "c1", now_ms, streams.values_at(self.events, now_ms)))
 
     def live(self, snapshots: list[int]) -> None:
         """Through all of it, never late."""

@@ -19,7 +19,7 @@ from state.population.sample import customer_hash
 from state.population.sight import Sight
 from state.population.snapshots import Message, SnapshotLogic, SnapshotSettings
 
-MINUTE_MS, DAY_MS = 60_000, 86_400_000
+MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 GAP_MS = 30 * MINUTE_MS
 START_MS = 1_750_000_020_000
 """A minute begins."""
@@ -146,13 +146,28 @@ class TestCounts:
         assert [one.as_of_ms for one in shop.messages[1:]] == [START_MS + MINUTE_MS - 1 + GAP_MS]
 
     def test_who_stays_away(self) -> None:
-        """Is told of after 7, 30 and 90 days; then there is nothing more to come."""
+        """Is told of after 1, 3, 7, 14, 30 and 90 days; then there is nothing more to come."""
         shop = Shop(1)
         shop.news("a")
         shop.pass_time(START_MS + 400 * DAY_MS)
         told = [one.as_of_ms - START_MS for one in shop.messages if one.point is not None]
-        assert [at_ms // DAY_MS for at_ms in told] == [0, 0, 7, 30, 90]
+        assert [at_ms // DAY_MS for at_ms in told] == [0, 0, 1, 3, 7, 14, 30, 90]
         assert all(one.as_of_ms % MINUTE_MS == MINUTE_MS - 1 for one in shop.messages)
+        assert not any(shop.timers.values())
+
+    @pytest.mark.parametrize("interval_ms", [MINUTE_MS, 90_000, 10 * MINUTE_MS, DAY_MS])
+    def test_another_interval(self, interval_ms: int) -> None:
+        """What was asked for with the interval before is done, and what comes of it."""
+        shop = Shop(1, SETTINGS._replace(interval_ms=5 * MINUTE_MS))
+        shop.news("a")
+        shop.news("b")
+        shop.pass_time(START_MS + HOUR_MS)
+        shop.news("b")
+        shop.logic = SnapshotLogic(SETTINGS._replace(interval_ms=interval_ms), FEATURES)
+        shop.pass_time(START_MS + 400 * DAY_MS)
+        for key in "ab":
+            told = [one.as_of_ms for one in shop.messages if one.customer_id == key and one.point is not None]
+            assert {(at_ms - START_MS) // DAY_MS for at_ms in told} >= {0, 1, 3, 7, 14, 30, 90}
         assert not any(shop.timers.values())
 
     def test_a_look_for_nothing_asks_nobody(self) -> None:

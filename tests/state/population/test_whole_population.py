@@ -1,5 +1,6 @@
 """Customers and their population together: what a run that ends leaves is what is true at its end."""
 
+import json
 from collections import Counter
 from random import Random
 from typing import Any
@@ -144,6 +145,19 @@ class TestPopulationSegments:
         """Events, time and the model alike move customers."""
         causes = {record["cause"]["kind"] for record in filter(asks, runs[0].changes())}
         assert {"event", "model"} <= causes
+
+
+class TestTheEnd:
+    def test_an_erasure_that_comes_last(self) -> None:
+        """Out of order, of a customer with sealed chunks, where nothing is left to repair it with before the end."""
+        start_ms, minute_ms = 1_700_000_000_000, 60_000
+        view = '{"event_id":"e%d","type":"product_viewed","timestamp":%d,"customer_id":"c","product_id":"p"}'
+        lines = [(view % (number, start_ms + number * minute_ms)).encode() for number in range(401)]
+        erasure = {"event_id": "x", "type": "erase", "timestamp": start_ms + 350 * minute_ms + 1, "customer_id": "c"}
+        run = LocalPopulation(logics(newest_ms(lines), EAGER), 0)
+        left = fed(run, [*lines, json.dumps(erasure).encode()])
+        assert left.profiles["c"]["features"]["views_1d"] == 50
+        assert len(sketches(run).sketch("revenue_total_cents")) == 1
 
 
 class TestScoresInRules:

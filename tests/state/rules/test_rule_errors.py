@@ -227,6 +227,11 @@ class TestExpressions:
             ("segment('s') == True", "segment() is a condition"),
             ("absent(5)", "absent() takes the name of a feature"),
             ("absent(nothing)", 'unknown feature "nothing"'),
+            (
+                "present(buys_7d)",
+                "buys_7d is a score, no feature: present() does not take it; compare it with a number",
+            ),
+            ("engagement > percentile(rfm_recency, 5)", "rfm_recency is a score, no feature: percentile()"),
             ("revenue_total_cents > percentile(device, 80)", "percentile() takes a feature that is a number"),
             ("revenue_total_cents > percentile(revenue_total_cents, 100)", "between 0 and 100"),
             ("(orders_7d > 1) == 2", "is a condition: join conditions"),

@@ -15,7 +15,8 @@ _RULE = "| --- | ---: | ---: | ---: | --- | ---: |"
 ORDER = (
     "core", "embedded", "layers", "bytewax_peer",
     "kafka_peers", "kafka_latency", "kafka_cost", "kafka_growth", "kafka_checkpoints",
-    "quantile_sketches", "drift_alarms", "population", "population_cost", "propensity",
+    "quantile_sketches", "drift_alarms", "population", "population_chain",
+    "population_cost", "propensity",
 )  # fmt: skip
 
 MOST_ROWS = 64

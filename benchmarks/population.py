@@ -14,7 +14,7 @@ import argparse
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple, get_args
@@ -96,13 +96,11 @@ def run(population: Population, settings: ClusterSettings) -> Run:
 
 def _compare(results: Results, population: Population, peer: str) -> None:
     name, some = ("shifted half way" if "seed 2" in population.name else population.name), busy(population.last)
-    kinds = [population.kinds.get(customer_id, "") for customer_id, _, _ in population.last]
-    truth = np.unique(kinds, return_inverse=True)[1]
+    truth = kinds_of(population.last, population.kinds)
     for algorithm in ALGORITHMS:
         found = run(population, ClusterSettings(algorithm=algorithm))
         model = found.model
-        points = np.array([model.scaling.point(values) for _, _, values in population.last])
-        ours = np.array([model.assign_point(tuple(point)).cluster_id for point in points.tolist()])
+        points, ours = assigned(model, population.last)
         labellings = {algorithm: ours, **peer_labels(peer, points, len(model.clusters))}
         head = f"{name}: {algorithm}, {len(model.clusters)} clusters"
         qualities = {who: silhouette(points[:JUDGED], labels[:JUDGED]) for who, labels in labellings.items()}
@@ -129,6 +127,17 @@ def busy(snapshots: Sequence[Snapshot]) -> Any:
     return np.array([values["sessions_90d"] >= BUSY_SESSIONS for _, _, values in snapshots])
 
 
+def kinds_of(snapshots: Sequence[Snapshot], kinds: Mapping[str, str]) -> Any:
+    """The true kinds, as numbers."""
+    return np.unique([kinds.get(customer_id, "") for customer_id, _, _ in snapshots], return_inverse=True)[1]
+
+
+def assigned(model: ClusterModel, snapshots: Sequence[Snapshot]) -> tuple[Matrix, Any]:
+    """Where customers lie in the model's space, and the ids of their clusters."""
+    points = np.array([model.scaling.point(values) for _, _, values in snapshots])
+    return points, np.array([model.assign_point(tuple(point)).cluster_id for point in points.tolist()])
+
+
 def peer_labels(python: str, points: Matrix, k: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "points.npz"), Path(folder, "labels.npz")
@@ -152,13 +161,11 @@ def _unchanged(results: Results, population: Population) -> None:
 
 
 def _spread(results: Results, population: Population, seeds: int, shuffles: int) -> None:
-    kinds = [population.kinds.get(customer_id, "") for customer_id, _, _ in population.last]
-    truth = np.unique(kinds, return_inverse=True)[1]
+    truth = kinds_of(population.last, population.kinds)
 
     def judged(settings: ClusterSettings, fed: Population) -> tuple[float, float, int]:
         model = run(fed, settings).model
-        points = np.array([model.scaling.point(values) for _, _, values in population.last])
-        labels = np.array([model.assign_point(tuple(point)).cluster_id for point in points.tolist()])
+        points, labels = assigned(model, population.last)
         return adjusted_rand(truth, labels), silhouette(points[:1024], labels[:1024]), len(model.clusters)
 
     settings = ClusterSettings()

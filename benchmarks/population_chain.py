@@ -21,15 +21,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.alone import alone
-from benchmarks.population import JUDGED, busy, peer_labels
-from benchmarks.population_data import Snapshot, online_retail, simulated
+from benchmarks.population import JUDGED, assigned, busy, kinds_of, peer_labels
+from benchmarks.population_data import Snapshot, online_retail, online_retail_lines, simulated
 from benchmarks.results import Results
-from jobs.examples import ONLINE_RETAIL
 from jobs.local_population import local_logics
 from jobs.simulation import Simulation, SimulationSettings
 from operators.garbage import collect_seldom
 from schemas.decode import Decoder
-from schemas.logs import open_log
 from schemas.rejects import Rejected
 from schemas.settings import DAY_MS, Settings
 from state.local_population import LocalPopulation
@@ -88,7 +86,7 @@ def chain_of(shop: SimulationSettings | None) -> Chain:
     """What a job shows of a shop; None: of Online Retail."""
     settings = Settings(population={"enabled": True}, currency="GBP" if shop is None else "USD")
     decode, events = Decoder(settings).decode, []
-    for line in _lines(shop):
+    for line in online_retail_lines() if shop is None else Simulation(shop).lines():
         try:
             subject, fact = decode(line)
         except Rejected:
@@ -125,12 +123,6 @@ def chain_of(shop: SimulationSettings | None) -> Chain:
     return Chain(events[0][0], events[-1][0], models, alarms)
 
 
-def _lines(shop: SimulationSettings | None) -> Iterable[bytes]:
-    if shop is None:
-        return (record.raw for record in open_log([ONLINE_RETAIL]) if record.rejected is None)
-    return Simulation(shop).lines()
-
-
 def _judged(
     chain: Chain, last: list[Snapshot], kinds: dict[str, str], young_ms: int, shift_ms: int | None, python: str
 ) -> Iterable[tuple[tuple[str, str], float]]:
@@ -149,7 +141,7 @@ def _judged(
     yield ("  their stability, median", "ARI"), float(np.median(stabilities))
     yield ("  of them at 0.9 or better", "share"), float(np.mean([one >= 0.9 for one in stabilities]))
     yield ("clusters at the end", "clusters"), len(chain.models[-1].clusters)
-    points, ours = _assigned(chain.models[-1], last)
+    points, ours = assigned(chain.models[-1], last)
     batch = peer_labels(python, points, len(chain.models[-1].clusters))["sklearn kmeans"]
     wide, theirs = silhouette(points[:JUDGED], ours[:JUDGED]), silhouette(points[:JUDGED], batch[:JUDGED])
     yield ("silhouette", "index"), wide
@@ -157,21 +149,16 @@ def _judged(
     if not kinds:
         return
     some = busy(last)
-    truth = np.unique([kinds.get(customer_id, "") for customer_id, _, _ in last], return_inverse=True)[1][some]
+    truth = kinds_of(last, kinds)[some]
     least = RIGHT * adjusted_rand(truth, batch[some])
     found = adjusted_rand(truth, ours[some])
     yield ("ARI, few visits left out", "index"), found
     yield ("  ARI / batch k-means", "ratio"), found * RIGHT / least
     if shift_ms is not None:
         for model in (model for model in chain.models if model.as_of_ms >= shift_ms):
-            if adjusted_rand(truth, _assigned(model, last)[1][some]) >= least:
+            if adjusted_rand(truth, assigned(model, last)[1][some]) >= least:
                 yield ("right again", "days"), (model.as_of_ms - shift_ms) / DAY_MS
                 break
-
-
-def _assigned(model: ClusterModel, last: list[Snapshot]) -> tuple[Any, Any]:
-    points = np.array([model.scaling.point(values) for _, _, values in last])
-    return points, np.array([model.assign_point(tuple(point)).cluster_id for point in points.tolist()])
 
 
 if __name__ == "__main__":

@@ -47,8 +47,13 @@ def simulated(
 def online_retail(every_days: int = 14) -> Population:
     """The customers of the Online Retail data, a year."""
     settings = Settings(currency="GBP")
-    raws = (record.raw for record in open_log([ONLINE_RETAIL]) if record.rejected is None)
-    return Population("Online Retail", list(_snapshots(_facts(raws, settings), settings, every_days * DAY_MS)), {})
+    facts = _facts(online_retail_lines(), settings)
+    return Population("Online Retail", list(_snapshots(facts, settings, every_days * DAY_MS)), {})
+
+
+def online_retail_lines() -> Iterator[bytes]:
+    """The data as events."""
+    return (record.raw for record in open_log([ONLINE_RETAIL]) if record.rejected is None)
 
 
 def _facts(raws: Iterable[bytes], settings: Settings) -> list[tuple[str, Fact]]:

@@ -72,11 +72,12 @@ class Customers:
         """One event: (place, 0x1F, raw bytes)."""
         key = ctx.get_current_key()
         timers = ctx.timer_service()
-        wake_ms, outputs = self._on_event(key, value, timers.current_watermark(), self._store)
+        watermark_ms = timers.current_watermark()
+        wake_ms, outputs = self._on_event(key, value, watermark_ms, self._store)
         if wake_ms is not None:
             timers.register_event_time_timer(wake_ms)
         if self._snapshots is not None and self._logic.news_ms is not None:
-            self._snapshots.note(key, self._logic.news_ms, timers)
+            self._snapshots.note(key, self._logic.news_ms, watermark_ms, timers)
         if self._bounded and key not in self._with_last_timer:  # known again after a restart at the key's next event
             self._with_last_timer.add(key)
             timers.register_event_time_timer(END_OF_TIME_MS)
@@ -87,14 +88,15 @@ class Customers:
     def timer_of(self, key: str, timestamp: int, ctx: Any) -> Any:
         """Time has passed for one key."""
         timers = ctx.timer_service()
-        wake_ms, outputs = self._on_timer(key, timestamp, timers.current_watermark(), self._store)
+        watermark_ms = timers.current_watermark()
+        wake_ms, outputs = self._on_timer(key, timestamp, watermark_ms, self._store)
         self._metrics.passed()
         if wake_ms is not None:
             timers.register_event_time_timer(wake_ms)
         told: tuple[Any, ...] = ()
         if self._snapshots is not None:
             if self._logic.news_ms is not None:
-                self._snapshots.note(key, self._logic.news_ms, timers)
+                self._snapshots.note(key, self._logic.news_ms, watermark_ms, timers)
             if self._snapshots.is_time(timestamp):
                 told = self._snapshots.look(
                     key, timestamp, timers, partial(self._logic.sight, key, timestamp, self._store)

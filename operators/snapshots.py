@@ -27,9 +27,9 @@ class Snapshots:
         self._noted: dict[str, int] = {}
         """Looks at customers that Flink's state has: a shorter way, to be forgotten at any time."""
 
-    def note(self, key: str, news_ms: int, timers: Any) -> None:
+    def note(self, key: str, news_ms: int, watermark_ms: int, timers: Any) -> None:
         """Something has happened to the current key."""
-        look_ms = self._logic.look_ms(news_ms, timers.current_watermark())
+        look_ms = self._logic.look_ms(news_ms, watermark_ms)
         if look_ms is not None and look_ms < self._noted.get(key, END_OF_TIME_MS):
             if len(self._noted) >= NOTED_MAX:
                 self._noted.clear()

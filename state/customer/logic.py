@@ -18,6 +18,7 @@ from state.customer.book import Book, View, check_control
 from state.customer.counts import NEVER_MS
 from state.customer.customer import ORDER_FIRST, ORDER_LAST, Customer
 from state.customer.features import FEATURE_NAMES, read_all
+from state.generations import Generations
 from state.population.sight import Sight
 from state.rules.ruleset import RuleSet
 from state.rules.tree import Asked
@@ -71,10 +72,7 @@ class CustomerLogic:
         self._use(settings)
         self.news_ms: int | None = None
         """Of when is what the last call has found new about its customer: a fact, or other rules. None: nothing."""
-        # two generations: who was not asked for while the younger one filled up is let go with the older one
-        self._recent: dict[str, Customer] = {}
-        self._older: dict[str, Customer] = {}
-        self._generation_size = cached_customers // 2
+        self._cache: Generations[Customer] = Generations(cached_customers)
 
     def on_event(self, key: str, payload: bytes, watermark_ms: int, store: KeyedStore) -> Step:
         """Take in one event of the customer `key`."""
@@ -342,18 +340,12 @@ class CustomerLogic:
 
     def _customer(self, key: str, store: KeyedStore, *, comes: bool = True) -> Customer:
         """The customer; for whom time alone passes (not `comes`), the cache is no better."""
-        customer = self._recent.get(key)
+        customer = self._cache.get(key, keep=comes)
         if customer is None:
-            customer = self._older.pop(key, None) if comes else self._older.get(key)
-            if customer is None:
-                packed = store.load()
-                customer = Customer(self.calendar) if packed is None else Customer.unpack(self.calendar, packed, store)
-            if not comes:
-                return customer
-            if len(self._recent) >= self._generation_size:
-                self._older, self._recent = self._recent, {}
-            if self._generation_size:
-                self._recent[key] = customer
+            packed = store.load()
+            customer = Customer(self.calendar) if packed is None else Customer.unpack(self.calendar, packed, store)
+            if comes:
+                self._cache.put(key, customer)
         return customer
 
 

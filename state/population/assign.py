@@ -19,6 +19,7 @@ import msgspec
 from schemas.changes import LEFT, Cause, CauseKind, SegmentChange, change_id
 from schemas.writes import TOMBSTONE_TTL_MS, profile_tombstone, profile_write
 from state.channels import Channel, Output
+from state.generations import Generations
 from state.packing import with_entries
 from state.population.assigned import Assigned, Census, Turned
 from state.population.standing import Standing
@@ -48,10 +49,7 @@ class AssignLogic:
         self._rules: dict[str, Remainder] = {rules.version: rules}
         self._view: PopulationView | None = None
         self._censuses: dict[str, Census | None] = {}
-        # two generations: who was not asked for while the younger one filled up is let go with the older one
-        self._recent: dict[str, Assigned] = {}
-        self._older: dict[str, Assigned] = {}
-        self._generation_size = cached_customers // 2
+        self._cache: Generations[Assigned] = Generations(cached_customers)
         self.tally = AssignTally(rules.names)
 
     def learn_rules(self, rules: Remainder) -> None:
@@ -82,6 +80,7 @@ class AssignLogic:
         standing, assigned = Standing.unpacked(payload), self.load(key, store)
         whole = standing.whole or not assigned.is_shown
         turned, outputs = self.take(key, assigned, standing)
+        assigned.said = payload
         if standing.turned or turned:
             outputs.append(self.memberships(key, assigned))
         outputs.append(self.profile(key, assigned, whole=whole or turned))
@@ -102,8 +101,7 @@ class AssignLogic:
             if time_ms < gone_ms:
                 return gone_ms, ()
             store.clear()
-            self._recent.pop(key, None)
-            self._older.pop(key, None)
+            self._cache.drop(key)
             return None, ()
         before = assigned.cluster_id, assigned.rfm
         turned, outputs = self.look(key, assigned, time_ms)
@@ -118,17 +116,12 @@ class AssignLogic:
 
     def load(self, key: str, store: ValueStore, *, comes: bool = True) -> Assigned:
         """The customer of the store, or a new one; for whom nothing comes, the cache is no better."""
-        assigned = self._recent.get(key)
+        assigned = self._cache.get(key, keep=comes)
         if assigned is None:
-            assigned = self._older.pop(key, None) if comes else self._older.get(key)
-            if assigned is None:
-                packed = store.load()
-                known = self._rules.get
-                assigned = Assigned(self._newest) if packed is None else Assigned.unpacked(packed, known, self._newest)
-            if comes and self._generation_size:
-                if len(self._recent) >= self._generation_size:
-                    self._older, self._recent = self._recent, {}
-                self._recent[key] = assigned
+            packed, known = store.load(), self._rules.get
+            assigned = Assigned(self._newest) if packed is None else Assigned.unpacked(packed, known, self._newest)
+            if comes:
+                self._cache.put(key, assigned)
         return assigned
 
     def take(self, key: str, assigned: Assigned, standing: Standing) -> tuple[bool, list[Output]]:
@@ -194,7 +187,7 @@ class AssignLogic:
     def _forget_all(self) -> None:
         """There are other rules: what was made of those before is made anew."""
         self._censuses.clear()
-        self._recent, self._older = {}, {}
+        self._cache.clear()
 
     def _census(self, version: str) -> Census | None:
         """The view with its answers to the rules of a version; None while either is unknown, or an answer is."""

@@ -42,7 +42,6 @@ class Assigned:
     """State: the last standing, the memberships, the cluster; two kilobytes packed with all features, mostly less."""
 
     __slots__ = (
-        "_said",
         "_stale",
         "cluster_id",
         "is_told",
@@ -50,6 +49,7 @@ class Assigned:
         "probabilities",
         "rfm",
         "row",
+        "said",
         "scores",
         "standing",
         "told_ms",
@@ -61,7 +61,8 @@ class Assigned:
     def __init__(self, rules: Remainder) -> None:
         self.membership = Membership(rules)
         self.standing: Standing | None = None
-        self._said = b""  # the standing, packed
+        self.said = b""
+        """The standing as it came, packed; empty: it is still to be packed."""
         self.values: Mapping[str, Any] = {}
         """Features by name, of the standing."""
         self._stale: dict[str, None] = {}  # segments of rules before, in which readers may have been shown the customer
@@ -98,7 +99,7 @@ class Assigned:
         were = self.values
         if standing is not self.standing:
             self.standing, self.values = standing, standing.values() if standing.shown else {}
-            self._said = b""
+            self.said = b""
         self.told_ms = now_ms = max(now_ms, self.told_ms)
         gone: Sequence[Gone] = ()
         before = self.row
@@ -158,7 +159,7 @@ class Assigned:
         """Keep nothing of a customer who is not shown but how new that is."""
         if self.standing is not None:
             self.standing = self.standing._replace(features=b"", since={}, others=[])
-            self._said, self.values = b"", {}
+            self.said, self.values = b"", {}
 
     def _see(
         self, view: PopulationView, older: Values, as_of_ms: int, *, cluster: bool, scores: bool, rfm: bool
@@ -185,11 +186,11 @@ class Assigned:
 
     def packed(self) -> bytes:
         """Versioned bytes."""
-        if not self._said and self.standing is not None:
-            self._said = self.standing.packed()
+        if not self.said and self.standing is not None:
+            self.said = self.standing.packed()
         members = self.membership.to_packed()
         seen = self.cluster_id, self.rfm, self.row, self.view
-        return pack([VERSION, self._said, members, *seen, self.version, self.told_ms])
+        return pack([VERSION, self.said, members, *seen, self.version, self.told_ms])
 
     @classmethod
     def unpacked(cls, packed: bytes, rules: Callable[[str], Remainder | None], newest: Remainder) -> "Assigned":
@@ -209,7 +210,7 @@ class Assigned:
         assigned = cls(known)
         assigned.membership, _ = Membership.from_packed(known, members)
         if standing:
-            assigned._said, assigned.standing = standing, Standing.unpacked(standing)
+            assigned.said, assigned.standing = standing, Standing.unpacked(standing)
             assigned.values = assigned.standing.values() if assigned.standing.shown else {}
         assigned.cluster_id, assigned.rfm, assigned.row, assigned.view = cluster_id, rfm, tuple(row), view
         assigned.version, assigned.told_ms = version, told_ms

@@ -14,6 +14,7 @@ DURATIONS: Final = {"days": 86_400_000, "hours": 3_600_000, "minutes": 60_000}
 NUMBER_FUNCTIONS: Final = ("min", "max", "abs")
 POPULATION_NUMBERS: Final = ("percentile", "quartile")
 CONDITION_FUNCTIONS: Final = ("segment", "absent", "present", "cluster")
+SCORES: Final = (*POPULATION_SCORES, *PROPENSITIES)
 FUNCTIONS: Final = (*DURATIONS, *NUMBER_FUNCTIONS, *POPULATION_NUMBERS, *CONDITION_FUNCTIONS)
 
 _OPERATORS: Final[dict[type[ast.operator], tree.ArithmeticOp]] = {
@@ -58,7 +59,7 @@ class Operands:
         else:
             self._report(node, f"{function}() takes the name of a feature, such as {function}(average_order_cents)")
             return None
-        if name in POPULATION_SCORES or name in PROPENSITIES:
+        if name in SCORES:
             self._report(
                 node, f"{name} is a score, no feature: {function}() does not take it; compare it with a number"
             )
@@ -93,7 +94,7 @@ class Operands:
         return Operand(tree.Const(number), "number", unit)
 
     def _name(self, node: ast.expr, name: str) -> Operand | None:
-        if name in POPULATION_SCORES or name in PROPENSITIES:
+        if name in SCORES:
             return Operand(tree.Asked(name, ()), "number")
         spec = FEATURES.get(name)
         if spec is None:
@@ -213,7 +214,7 @@ class Operands:
 
 
 def _unknown_feature(name: str) -> str:
-    hint = did_you_mean(name, (*FEATURES, *POPULATION_SCORES, *PROPENSITIES, "True", "False"))
+    hint = did_you_mean(name, (*FEATURES, *SCORES, "True", "False"))
     if name in FUNCTIONS:
         return f'"{name}" is a function: write {name}(…)'
     window = re.search(r"_(\d{1,9})d\b|_(\d{1,9})d_", name)

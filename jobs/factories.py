@@ -68,7 +68,7 @@ def make_snapshot_logic(settings: Settings, as_of_ms: int | None) -> SnapshotLog
             interval_ms=max(chosen.interval_ms, _gather_every_ms(chosen, as_of_ms)),
             session_gap_ms=settings.session_gap_ms,
             as_of_ms=as_of_ms,
-            watched=chosen.drift.features,
+            watched=chosen.drift.watched,
         ),
         (),
     )

@@ -2,7 +2,7 @@
 
 ::
 
-    source -> CUSTOMER -> segment changes, rejected records, counts
+    source -> CUSTOMER -> segment changes, memberships, rejected records, counts
                  |-> REDIS
                  +-> ITEM -> PUBLISH -> REDIS
                        +-> REDIS
@@ -69,8 +69,6 @@ from operators.tags import (
 )
 from operators.types import BYTES, KEYED_BYTES
 
-_OF_ASSIGN = (CHANGE_RECORDS, MEMBERSHIP_RECORDS)
-"""Records of a live job that come from ASSIGN as well as from CUSTOMER."""
 MAX_PARALLELISM = 128
 """Fixed for ever: state is divided into so many groups of keys."""
 
@@ -116,6 +114,8 @@ class Outlets:
     """Records of a live job."""
     population_changes: Sink | None = None
     """Lines of a run that ends: changes of segments that ask about the population, which come from another operator."""
+    population_memberships: Sink | None = None
+    """Records of a live job: memberships in these."""
     models: Sink | None = None
     """Of a population: lines of a run that ends, records of a live job."""
     redis: RedisTarget | None = None
@@ -161,7 +161,7 @@ class Graph:
             outputs = side_output(customers, tag)
             if tag is REJECTED_RECORDS and records is not None:
                 outputs = outputs.union(side_output(records, tag))
-            if assigned is not None and tag in _OF_ASSIGN:
+            if assigned is not None and tag is CHANGE_RECORDS:
                 outputs = outputs.union(side_output(assigned, tag))
             (sink or discard)(outputs, tag.tag_id)
         if logics.item is None or logics.publish is None:
@@ -226,6 +226,9 @@ class Graph:
         if options.bounded:
             changes = side_output(assigned, SEGMENT_CHANGES)
             (self._outlets.population_changes or discard)(changes, "population-changes")
+        else:
+            records = side_output(assigned, MEMBERSHIP_RECORDS)
+            (self._outlets.population_memberships or discard)(records, "population-memberships")
         return models, assigned.name("assign").uid("assign")
 
     def _items(self, customers: DataStream, factory: ItemFactory) -> DataStream:

@@ -11,7 +11,7 @@ from jobs.runtime.valkey import SNAPSHOT, EmbeddedValkey
 from jobs.runtime.workspace import workspace
 from operators.redis_connection import RedisTarget
 from schemas.keys import Keys
-from schemas.profiles import unpack_versioned
+from schemas.profiles import merged, unpack_versioned
 
 RELATIONS = ("viewed-with", "bought-with")
 _BATCH = 500
@@ -29,8 +29,9 @@ class Store:
     keys: Keys
 
     def profile(self, customer_id: str) -> dict[str, Any] | None:
-        """A customer's profile, or None."""
-        return unpack_versioned(self.client.get(self.keys.profile(customer_id)))
+        """A customer's profile of both parts, or None."""
+        keys = self.keys.profile(customer_id), self.keys.population(customer_id)
+        return merged(*map(unpack_versioned, self.client.mget(*keys)))
 
     def similar(self, relation: str, item_id: str) -> dict[str, Any] | None:
         """An item's neighbours, or None."""
@@ -59,7 +60,12 @@ class Store:
 
     def profiles(self, customers: Iterable[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
         """The profiles of these customers, or all, by customer id."""
-        return self._values(self.keys.profile(""), customers)
+        for names in _batches(sorted(set(self.customers() if customers is None else customers))):
+            parts = (self._unpacked(start, names) for start in (self.keys.profile(""), self.keys.population("")))
+            for name, own, beside in zip(names, *parts, strict=True):
+                profile = merged(own, beside)
+                if profile is not None:
+                    yield name, profile
 
     def neighbours(self, relation: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """All lists of a relation, by item id."""
@@ -74,12 +80,14 @@ class Store:
         for key in self.client.scan_iter(match=pattern, count=1_000):
             yield key.decode()[len(start) :]
 
-    def _values(self, start: str, only: Iterable[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
-        for names in _batches(sorted(set(self._names(start) if only is None else only))):
-            for name, packed in zip(names, self.client.mget([start + name for name in names]), strict=True):
-                value = unpack_versioned(packed)
+    def _values(self, start: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        for names in _batches(sorted(set(self._names(start)))):
+            for name, value in zip(names, self._unpacked(start, names), strict=True):
                 if value is not None:
                     yield name, value
+
+    def _unpacked(self, start: str, names: list[str]) -> list[dict[str, Any] | None]:
+        return [unpack_versioned(packed) for packed in self.client.mget([start + name for name in names])]
 
 
 @contextmanager

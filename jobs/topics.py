@@ -64,8 +64,13 @@ class Topics:
 
     @property
     def segment_memberships(self) -> Topic:
-        """The current memberships of each customer; null: none."""
+        """The current memberships of each customer, in segments that own facts decide; null: none."""
         return self._topic("segment-memberships", "customer id", _COMPACTED)
+
+    @property
+    def population_memberships(self) -> Topic:
+        """The same of the segments that ask about the population, which others write."""
+        return self._topic("population-memberships", "customer id", _COMPACTED)
 
     @property
     def events_rejected(self) -> Topic:
@@ -96,6 +101,11 @@ class Topics:
         return self._topic("control", "rules, settings", _KEPT, 1)
 
     @property
+    def of_population(self) -> tuple[Topic, ...]:
+        """Those that only a job with a population writes."""
+        return self.population_memberships, self.models
+
+    @property
     def all(self) -> tuple[Topic, ...]:
         """Those of a live job."""
         return (
@@ -104,7 +114,7 @@ class Topics:
             self.segment_memberships,
             self.events_rejected,
             self.similar_items,
-            self.models,
+            *self.of_population,
             self.control,
         )
 

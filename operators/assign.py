@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from time import monotonic
 from typing import Any
 
 from pyflink.common import Row
@@ -15,6 +14,7 @@ from operators.every_key import every_key, watermark_ms
 from operators.logic import AssignFactory, Channel, Output
 from operators.metrics import AssignMetrics
 from operators.own_key import own_key
+from operators.pace import Pace
 from operators.shipping import Shipped
 from operators.short_way import take_short_way
 from operators.stores import FlinkValueStore
@@ -23,8 +23,9 @@ from operators.types import END_OF_TIME_MS
 
 STATE = "assign"
 """Name of the broadcast state."""
-WAKE_EVERY_S = 10.0
-"""Customers are woken at most so often, by the wall clock; who comes meanwhile is seen with the newest view anyway."""
+WAKE_EVERY_S, WAKE_SHARE = 10.0, 0.05
+"""Customers are woken at most so often, by the wall clock, and for at most this share of the time: where history is
+replayed views follow one another fast. Who comes meanwhile is seen with the newest view anyway."""
 
 
 class AssignOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[misc]
@@ -47,7 +48,7 @@ class AssignOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[mi
         self._descriptor = bytes_by_string(STATE)
         self._view = BroadcastView()
         self._begun = self._to_wake = False
-        self._next_wake_s = 0.0
+        self._pace, self._wake_ms = Pace(WAKE_EVERY_S, WAKE_SHARE), -1
         self._with_last_timer: set[str] = set()
         self._every_key = partial(every_key, runtime_context, "assigned")
         self._watermark_ms = partial(watermark_ms, runtime_context)
@@ -75,18 +76,25 @@ class AssignOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[mi
 
     def _wake(self, now_ms: int) -> None:
         """Wake every customer if there is something new, but not over and over while a job catches up."""
-        now_s = monotonic()
-        if self._to_wake and now_s >= self._next_wake_s:
-            self._to_wake, self._next_wake_s = False, now_s + WAKE_EVERY_S
-            self._every_key(now_ms + 1)
+        if self._to_wake and self._pace.is_due:
+            self._to_wake, self._wake_ms = False, now_ms + 1
+            self._pace.begin_round()
+            self._pace.begin_part()
+            self._every_key(self._wake_ms)
+            self._pace.end_part()
 
     def on_timer(self, timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Any:
         """Time has passed for one key."""
         timers = ctx.timer_service()
         if not self._begun:
             self._begin(ctx, timers.current_watermark())
-        key = ctx.get_current_key()
-        return self._done(timers, *self._logic.on_timer(key, timestamp, timers.current_watermark(), self._store))
+        key, woken = ctx.get_current_key(), timestamp == self._wake_ms
+        if woken:
+            self._pace.begin_part()
+        step = self._logic.on_timer(key, timestamp, timers.current_watermark(), self._store)
+        if woken:
+            self._pace.end_part()
+        return self._done(timers, *step)
 
     def close(self) -> None:
         """Show the last counts."""

@@ -1,6 +1,6 @@
 """The CUSTOMER operator: binds a `CustomerLogic` to the stream of (subject, payload)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -93,15 +93,14 @@ class Customers:
         self._metrics.passed()
         if wake_ms is not None:
             timers.register_event_time_timer(wake_ms)
-        told: tuple[Any, ...] = ()
+        told: Iterable[Any] = ()
         if self._snapshots is not None:
             if self._logic.news_ms is not None:
                 self._snapshots.note(key, self._logic.news_ms, watermark_ms, timers)
             if self._snapshots.is_time(timestamp):
-                told = self._snapshots.look(
-                    key, timestamp, timers, partial(self._logic.sight, key, timestamp, self._store)
-                )
-        return (*told, *self._emitted(outputs)) if outputs else told
+                see = partial(self._logic.sight, key, timestamp, self._store)
+                told = tuple(self._snapshots.look(key, timestamp, timers, see))
+        return (*self._emitted(outputs), *told) if outputs else told
 
     def close(self) -> None:
         """Show the last count."""

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from state.channels import Channel, Output
 from state.population.sight import Sight
-from state.population.snapshots import Message
+from state.population.snapshots import Look
 from state.rules.tree import Asked
 from state.tally import AssignTally, CustomerTally, MergerTally
 
@@ -112,7 +112,7 @@ class SnapshotLogic(Protocol):
     def note(self, look_ms: int, store: ValueStore) -> None: ...
     def on_time(
         self, key: str, time_ms: int, store: ValueStore, see: Callable[[], Sight], *, closing: bool = False
-    ) -> tuple[int | None, Message | None]: ...
+    ) -> Look: ...
 
 
 class GatherLogic(Protocol):

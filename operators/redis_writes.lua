@@ -2,7 +2,7 @@
 -- ARGV: the key prefix, the lifetime of a tombstone in ms, the length of a popularity list, then the packed writes.
 -- Returns {applied, older}. A write that fails raises an error that names its key; those before it stay, and may be repeated.
 -- Keys are made here, not declared: this script is for one server or a primary with replicas, not for a sharded cluster.
-local PROFILE, TOMBSTONE, SIMILAR, POPULAR, META, PUBLISHED, MODEL = 0, 1, 2, 3, 4, 5, 6
+local PROFILE, TOMBSTONE, SIMILAR, POPULAR, META, PUBLISHED, MODEL, POPULATION = 0, 1, 2, 3, 4, 5, 6, 7
 local HEADER_BYTES, HEADER = 38, '>I4I4'
 local prefix, tombstone_ttl_ms, most_popular = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local applied, older = 0, 0
@@ -49,14 +49,22 @@ local function enter(customer, since)
   end
 end
 
+local function put_with_members(kind, customer, value, since, others)
+  if not put(prefix .. kind .. customer, value) then return false end
+  if since then
+    enter(customer, since)
+    leave(customer, others)
+  end
+  return true
+end
+
 local write = {
-  [PROFILE] = function(customer, value, since, others)
-    if not put(prefix .. 'profile:' .. customer, value) then return false end
-    if since then
-      enter(customer, since)
-      leave(customer, others)
-    end
-    return true
+  [PROFILE] = function(...)
+    return put_with_members('profile:', ...)
+  end,
+
+  [POPULATION] = function(...)
+    return put_with_members('population:', ...)
   end,
 
   [TOMBSTONE] = function(customer, value, names)

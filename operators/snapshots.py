@@ -1,6 +1,6 @@
 """Within the customer operator: what customers tell the population, with a state and timers of its own."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pyflink.common import Row
@@ -8,7 +8,7 @@ from pyflink.datastream import RuntimeContext
 
 from operators.logic import SnapshotFactory
 from operators.stores import FlinkValueStore
-from operators.tags import SNAPSHOTS
+from operators.tags import SNAPSHOTS, STANDINGS
 from operators.types import END_OF_TIME_MS
 from state.population.questions import counted
 from state.population.sight import Sight
@@ -41,14 +41,16 @@ class Snapshots:
         """Whether customers are looked at then."""
         return timestamp == END_OF_TIME_MS or self._logic.is_time(timestamp)
 
-    def look(self, key: str, timestamp: int, timers: Any, see: Callable[[], Sight]) -> tuple[Any, ...]:
+    def look(self, key: str, timestamp: int, timers: Any, see: Callable[[], Sight]) -> Iterator[Any]:
         """It is such a time for the current key, perhaps for nothing; its own logic has lived until then."""
         self._noted.pop(key, None)
-        closing = timestamp == END_OF_TIME_MS
-        look_ms, message = self._logic.on_time(key, timestamp, self._store, see, closing=closing)
-        if look_ms is not None:
-            timers.register_event_time_timer(look_ms)
-        return () if message is None else ((SNAPSHOTS, Row(self._own_key, message.packed())),)
+        look = self._logic.on_time(key, timestamp, self._store, see, closing=timestamp == END_OF_TIME_MS)
+        if look.next_ms is not None:
+            timers.register_event_time_timer(look.next_ms)
+        if look.message is not None:
+            yield SNAPSHOTS, Row(self._own_key, look.message.packed())
+        if look.standing is not None:
+            yield STANDINGS, Row(key, look.standing.packed())
 
     def follow(self, asked: Iterable[Asked]) -> None:
         """Count what rules ask about from now on."""

@@ -8,7 +8,7 @@ class Keys:
     """Names of the Redis keys below one prefix.
 
     Ids are put in as they are: nothing follows them in a key, so an id may hold any character, a colon included.
-    (A relation and a scope are our own words and hold no colon, but for `category:x` and `segment:x` scopes.)
+    (A relation and a scope are our own words and hold no colon, but for `category:x`, `segment:x` and `new:x` scopes.)
     """
 
     prefix: str = "segmill:"
@@ -19,8 +19,12 @@ class Keys:
         return f"{self.prefix}meta"
 
     def profile(self, customer_id: str) -> str:
-        """A customer's packed profile."""
+        """A customer's packed profile: what the customer's own facts say."""
         return f"{self.prefix}profile:{customer_id}"
+
+    def population(self, customer_id: str) -> str:
+        """What is known of a customer beside all others: the second part of the profile, packed."""
+        return f"{self.prefix}population:{customer_id}"
 
     def segment(self, name: str) -> str:
         """The sorted set of a segment's members, scored by when they entered (ms)."""
@@ -31,12 +35,19 @@ class Keys:
         return f"{self.prefix}similar:{relation}:{item_id}"
 
     def popular(self, scope: str) -> str:
-        """The sorted set of trending items of a scope: `all`, `category:x` or `segment:x`."""
+        """The sorted set of trending items of a scope: `all`, `category:x` or `segment:x`.
+
+        Of the scope `new:x` a category's newest items, scored by when they were listed (ms): written with the catalog.
+        """
         return f"{self.prefix}popular:{scope}"
 
     def popular_versions(self, scope: str) -> str:
         """The hash of versions behind `popular`, by which an older score is told from a newer one."""
         return f"{self.prefix}popular-versions:{scope}"
+
+    def item(self, item_id: str) -> str:
+        """What the shop's catalog says of an item."""
+        return f"{self.prefix}item:{item_id}"
 
     def published(self, control_id: str) -> str:
         """As of which moment (ms) everything was written that a control record asked for; gone after a day."""

@@ -11,6 +11,7 @@ withdrawn.
 """
 
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -63,6 +64,18 @@ def unpack_versioned(value: bytes | None) -> dict[str, Any] | None:
     if not isinstance(unpacked, dict) or "version" not in unpacked or "as_of_ms" not in unpacked:
         raise ProfileError("not a map with a version and an as_of_ms")
     return unpacked if len(unpacked) > HEADER_ENTRIES else None
+
+
+def merged(profile: Mapping[str, Any] | None, population: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The profile of one customer, of its two parts as they are unpacked: own facts, and what all others add.
+
+    `version` and `as_of_ms` are those of own facts; without these there is no profile.
+    """
+    if profile is None or population is None:
+        return None if profile is None else dict(profile)
+    more = {name: value for name, value in population.items() if name not in profile}
+    both = {part: {**profile[part], **population.get(part, {})} for part in ("features", "segments") if part in profile}
+    return {**profile, **more, **both}
 
 
 def _header(version: int, as_of_ms: int, entries: int) -> bytes:

@@ -33,9 +33,10 @@ class WriteKind(IntEnum):
     META = 4
     PUBLISHED = 5
     MODEL = 6
+    POPULATION = 7
 
 
-_PROFILE, _TOMBSTONE, _SIMILAR, _POPULAR, _META, _PUBLISHED, _MODEL = (int(kind) for kind in WriteKind)
+_PROFILE, _TOMBSTONE, _SIMILAR, _POPULAR, _META, _PUBLISHED, _MODEL, _POPULATION = (int(kind) for kind in WriteKind)
 
 
 def profile_write(
@@ -57,15 +58,34 @@ def profile_write(
         not_member: all other segments the customer may have been in.
     """
     value = pack_versioned(version, as_of_ms, body)
-    if member_since_ms is None:
-        return _encode((_PROFILE, customer_id, value))
-    since = [part for name, at_ms in member_since_ms.items() for part in (name, at_ms)]
-    return _encode((_PROFILE, customer_id, value, since, list(not_member)))
+    return _with_members(_PROFILE, customer_id, value, member_since_ms, not_member)
 
 
 def profile_tombstone(customer_id: str, version: int, as_of_ms: int, segments: Iterable[str]) -> bytes:
     """Withdraw a profile (erasure, consent) and take the customer out of all `segments`."""
     return _encode((_TOMBSTONE, customer_id, pack_tombstone(version, as_of_ms), list(segments)))
+
+
+def population_write(
+    customer_id: str,
+    version: int,
+    as_of_ms: int,
+    body: dict[str, Any],
+    member_since_ms: Mapping[str, int] | None = None,
+    not_member: Iterable[str] = (),
+) -> bytes:
+    """What is known of a customer beside all others; arguments as of `profile_write`, no body withdraws it."""
+    value = pack_versioned(version, as_of_ms, body)
+    return _with_members(_POPULATION, customer_id, value, member_since_ms, not_member)
+
+
+def _with_members(
+    kind: int, customer_id: str, value: bytes, member_since_ms: Mapping[str, int] | None, not_member: Iterable[str]
+) -> bytes:
+    if member_since_ms is None:
+        return _encode((kind, customer_id, value))
+    since = [part for name, at_ms in member_since_ms.items() for part in (name, at_ms)]
+    return _encode((kind, customer_id, value, since, list(not_member)))
 
 
 def similar_write(

@@ -93,7 +93,12 @@ class _Customers:
         closing = time_ms == NEVER_MS
         if closing or snapshots.is_time(time_ms):
             see = partial(customer.sight, key, time_ms, store)
-            self._run.tell(key, *snapshots.on_time(key, time_ms, self._run.snapshots[key], see, closing=closing))
+            look = snapshots.on_time(key, time_ms, self._run.snapshots[key], see, closing=closing)
+            outputs = self._without_standings(outputs)
+            self._run.tell(key, look.next_ms, look.message)
+            if look.standing is not None:
+                self._run.stand(key, look.standing.packed())
+            return wake_ms, outputs
         return wake_ms, self._without_standings(outputs)
 
     def _note(self, key: str, watermark_ms: int) -> None:

@@ -27,6 +27,7 @@ def add_live_job(environment: Any, spec: LiveSpec) -> None:
         memberships=sinks.keyed(topics.segment_memberships),
         rejected=sinks.unkeyed(topics.events_rejected),
         similar=sinks.keyed(topics.similar_items),
+        population_memberships=sinks.keyed(topics.population_memberships),
         models=sinks.keyed(topics.models),
         redis=spec.redis,
     )

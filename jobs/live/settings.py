@@ -39,6 +39,6 @@ class LiveSpec:
 
     @property
     def needed_topics(self) -> tuple[Topic, ...]:
-        """Those that the job reads or writes; that of models only with a population."""
+        """Those that the job reads or writes; some only with a population."""
         enabled = population_settings(self.settings).enabled
-        return tuple(one for one in self.topics.all if enabled or one != self.topics.models)
+        return tuple(one for one in self.topics.all if enabled or one not in self.topics.of_population)

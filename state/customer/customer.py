@@ -49,7 +49,8 @@ class Customer:
         "after", "base", "before", "calendar", "coming", "correcting", "duplicates", "epoch", "epochs",
         "evaluated_ms", "flip_ms", "fold", "ghosts", "gone", "happened", "journal", "late", "lived_ms", "looked_up",
         "membership", "newest", "parts", "parts_told", "pending", "program", "publication", "published",
-        "redo_from_ms", "revision", "saved_members", "saved_published", "switch_ms", "timer_ms", "turns", "undo",
+        "redo_from_ms", "revision", "saved_members", "saved_published", "stood", "switch_ms", "timer_ms", "turns",
+        "undo",
     )  # fmt: skip
 
     def __init__(self, calendar: Calendar) -> None:
@@ -87,6 +88,7 @@ class Customer:
         self.after: Values = program.nothing
         self.parts = 0  # truths of `rules.remainder.parts`, bit by bit, if the program watches them
         self.parts_told = 0
+        self.stood = False  # whether those who know the population may hold the customer as shown
         self.happened: Cause = ("time", None)  # what the last evaluation was for
 
     # -- events ---------------------------------------------------------------------------------------------------
@@ -283,6 +285,11 @@ class Customer:
         """Segments of rules before the ones in force, which the customer may have been shown in."""
         return [name for epoch in self.epochs[:-1] for name in epoch.program.rules.names]
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is anything to show of the customer: seen, not erased, and with consent."""
+        return not self.fold.denied and self.fold.last_seen_ms is not None
+
     # -- memberships ----------------------------------------------------------------------------------------------
 
     def _evaluate(self, now_ms: int, cause: Cause, gone: Sequence[Any] = ()) -> None:
@@ -299,7 +306,7 @@ class Customer:
         elif self.undo:
             gone = self._take_back(now_ms, cause)
         self.after = after = self.program.read(fold, now_ms)
-        if fold.denied or fold.last_seen_ms is None:
+        if not self.is_shown:
             changes = membership.end_all(now_ms)
             self.flip_ms = self.switch_ms
             self.parts = 0
@@ -330,8 +337,8 @@ class Customer:
 
     def _watch(self) -> None:
         """Work out the parts of a customer that was read: as of its last evaluation, since which nothing has turned."""
-        fold, truths = self.fold, self.program.truths
-        if truths is not None and not fold.denied and fold.last_seen_ms is not None:
+        truths = self.program.truths
+        if truths is not None and self.is_shown:
             self.parts = truths(self.after, self.membership.mask) >> len(self.program.rules.names)
         else:
             self.parts = 0
@@ -555,7 +562,7 @@ class Customer:
         customer.revision, customer.duplicates, customer.late = revision, duplicates, late
         customer.before = customer.after = customer.program.read(customer.fold, customer.fold.clock_ms)
         customer._watch()
-        customer.parts_told = customer.parts  # nobody is saved before that is said
+        customer.parts_told, customer.stood = customer.parts, customer.is_shown  # nobody is saved before that is said
         return customer
 
     def _apply_again(self, facts: Sequence[Fact], standing: Standing | None) -> None:
@@ -573,7 +580,7 @@ class Customer:
         if facts and self.epochs[self.epoch].number != UNKNOWN:
             self._evaluate(fold.clock_ms, RULES)
             self.before = self.after
-            self.parts_told = self.parts
+            self.parts_told, self.stood = self.parts, self.is_shown
         if standing is not None:
             if standing.clock_ms > fold.clock_ms:
                 fold.advance(standing.clock_ms)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from schemas.decode import Decoder
 from schemas.rejects import Reason, Rejected, rejected_from_topic, rejected_record
-from schemas.settings import DAY_MS, Settings
+from schemas.settings import Settings
 from schemas.timestamps import format_ms
 from state.channels import Channel, Output
 from state.chunks import ChunkStore
@@ -56,8 +56,8 @@ class CustomerLogic:
     ) -> None:
         """`as_of_ms`: the end of a bounded run, beyond which time does not pass; None for a live job.
 
-        `watching`: for rules that ask about the population: standings are given out, not profiles and memberships. In a
-        bounded run, too, they come when what they say is so: at orders, when a part turns, as a session ends.
+        `watching`: for rules that ask about the population: standings are given out, too. In a bounded run, as in a
+        live job, they come when what they say is so.
         """
         self.settings = settings
         self._watching = watching
@@ -91,7 +91,7 @@ class CustomerLogic:
         said: list[Output] = []
         if customer.looked_up != self.calendar.revision and self._renewed(customer):
             self.news_ms = watermark_ms
-            self._speak(key, customer, said, urgent=False)
+            self._speak(key, customer, said, stands=True)
         # a restarted job has no watermark for a moment: then what the customer has let go of says what is too late
         # (of one who was erased, the ghosts know what to do with what lies before it)
         if fact.time_ms < watermark_ms - self.settings.allowed_lateness_ms or (
@@ -115,8 +115,8 @@ class CustomerLogic:
             if publication.profile_ms >= clock_ms:  # written as of this very millisecond, before this event was known
                 publication.profile_ms = clock_ms - 1
             if self._live or self._watching or customer.has_news:
-                urgent = self._watching and ORDER_FIRST <= fact.kind <= ORDER_LAST
-                self._speak(key, customer, said, urgent=urgent, known_ms=watermark_ms + 1)
+                stands = ORDER_FIRST <= fact.kind <= ORDER_LAST
+                self._speak(key, customer, said, stands=stands, known_ms=watermark_ms + 1)
         else:
             tally.duplicate += 1
         wake_ms = None
@@ -140,7 +140,7 @@ class CustomerLogic:
         repaired = bool(customer.pending)
         if repaired:
             if renewed:  # what the rules change is theirs, before late events change it again
-                self._speak(key, customer, said, urgent=False)
+                self._speak(key, customer, said, stands=True)
             customer.repair(store)
         elif not (ends or publishes or renewed) and time_ms < (due_ms := self._due_ms(customer, time_ms)):
             return self._timer_ms(customer, due_ms), ()  # what it was set for has moved on since
@@ -154,7 +154,7 @@ class CustomerLogic:
             if repaired:  # what it let go of is gone from the store, and what is left there must not ask for it
                 store.save(customer.pack(store))
             return None, said
-        self._speak(key, customer, said, urgent=self._live or self._is_away(customer), closing=publishes)
+        self._speak(key, customer, said, urgent=True, closing=publishes, stands=repaired or self.news_ms is not None)
         customer.settle(watermark_ms)
         wake_ms = self._wake_ms(customer, watermark_ms, time_ms)
         store.save(customer.pack(store))
@@ -169,17 +169,15 @@ class CustomerLogic:
         fold, now_ms = customer.fold, time_ms if self.as_of_ms is None else min(time_ms, self.as_of_ms)
         if fold.clock_ms > 0:
             customer.pass_time(max(now_ms, fold.clock_ms))
-        shown = not (fold.denied or fold.last_seen_ms is None)
-        values = dict(zip(FEATURE_NAMES, read_all(fold, fold.clock_ms), strict=True)) if shown else None
-        return Sight(fold.clock_ms, customer.revision, values)
+        if not customer.is_shown:
+            return Sight(fold.clock_ms, customer.revision, None)
+        values = dict(zip(FEATURE_NAMES, read_all(fold, fold.clock_ms), strict=True))
+        rules, version = customer.program.rules.version, outputs.version(customer)
+        return Sight(fold.clock_ms, customer.revision, values, version, rules, customer.parts)
 
     def _renewed(self, customer: Customer) -> bool:
         """Whether other rules than before are in force for the customer, or what they changed is yet to be said."""
-        if not (customer.renew() or customer.turns):
-            return False
-        if self._watching:  # a standing of this very millisecond may have been said of the rules before
-            customer.publication.profile_ms = min(customer.publication.profile_ms, customer.fold.clock_ms - 1)
-        return True
+        return customer.renew() or bool(customer.turns)
 
     def _rejected(
         self, key: str, reason: str, detail: str, place: bytes, raw: bytes, size: int | None = None
@@ -244,21 +242,24 @@ class CustomerLogic:
         customer: Customer,
         said: list[Output],
         *,
-        urgent: bool,
+        urgent: bool = False,
         closing: bool = False,
+        stands: bool = False,
         known_ms: int = -1,
     ) -> None:
         """Add what has to be said now.
 
         `urgent`: a profile that is due at all is written now; `closing`: everything is, whether it is due or not;
-        `known_ms`: of the standing.
+        `stands`: those who know the population are told, whether a part has turned or not; `known_ms`: of that.
         """
         turns = customer.say()
         if turns:
             self.tally.turned(turns)
             said += outputs.change_records(key, customer, turns)
-            if self._live and not self._watching:
+            if self._live:
                 said.append(outputs.memberships(key, customer))
+        if self._watching:
+            self._stand(key, customer, said, stands=stands, closing=closing, known_ms=known_ms)
         publication, now_ms = customer.publication, customer.fold.clock_ms
         # a bounded run tells the items once, at its end: what they are told is a function of the ledgers alone, so the
         # sums are the same, without the steps in between that nobody would read
@@ -266,22 +267,31 @@ class CustomerLogic:
             said += outputs.item_messages(customer, self.similar)
         # readers are shown the end of a bounded run, never how it came there: its middle is long past
         if closing or (
-            (self._live or self._watching)
+            self._live
             and (
-                (self._live and turns)
-                or customer.parts != customer.parts_told
-                or publication.profile_shown is (customer.fold.denied or customer.fold.last_seen_ms is None)
+                turns
+                or publication.profile_shown is not customer.is_shown
                 or (urgent and publication.profile_ms < now_ms)
-                or (self._live and now_ms - publication.profile_ms >= self.settings.profile_interval_ms)
+                or now_ms - publication.profile_ms >= self.settings.profile_interval_ms
             )
         ):
-            if self._watching:
-                write = outputs.standing(key, customer, turns, closing=closing, known_ms=known_ms)
-            else:
-                write = outputs.profile(key, customer, turns, closing=closing)
+            write = outputs.profile(key, customer, turns, closing=closing)
             if write is not None:
                 self.tally.profiles += 1
                 said.append(write)
+
+    @staticmethod
+    def _stand(key: str, customer: Customer, said: list[Output], *, stands: bool, closing: bool, known_ms: int) -> None:
+        """Add a standing, if there is reason to. (Of who has just come it is enough to say so at the next look.)"""
+        shown = customer.is_shown
+        if (
+            customer.parts != customer.parts_told
+            or (stands and shown)
+            or (customer.stood and not shown)
+            or (closing and customer.revision)
+        ):
+            said.append(outputs.standing(key, customer, known_ms=known_ms))
+        customer.stood = shown
 
     def _due_ms(self, customer: Customer, from_ms: int) -> int:
         """When something has to be done for the customer, as of `from_ms`, although no event arrives.
@@ -294,7 +304,7 @@ class CustomerLogic:
         if not (self._live or self._watching) or not customer.fold.clock_ms:  # who is not known cannot change
             return NEVER_MS
         if not self._live:
-            return min(customer.flip_ms, self._away_ms(customer))
+            return customer.flip_ms
         fold, publication, settings = customer.fold, customer.publication, self.settings
         due_ms = min(customer.flip_ms, publication.due_ms(fold))
         if publication.profile_ms < fold.clock_ms:
@@ -309,21 +319,6 @@ class CustomerLogic:
         if self._publications.newest_ms > from_ms:
             due_ms = min(due_ms, self._publications.next_ms(from_ms))
         return due_ms
-
-    def _away_ms(self, customer: Customer) -> int:
-        """When next to look at a customer who stays away, in a bounded run with a population.
-
-        At the end of a session, and when the longest windows empty: who is never seen again would stay in the counts
-        of all with what they did last.
-        """
-        last_ms, told_ms = customer.fold.last_seen_ms, customer.publication.profile_ms
-        if last_ms is None:
-            return NEVER_MS
-        due_ms = (last_ms + away_ms for away_ms in (self.settings.session_gap_ms, *_AWAY_MS))
-        return next((at_ms for at_ms in due_ms if at_ms > told_ms), NEVER_MS)
-
-    def _is_away(self, customer: Customer) -> bool:
-        return self._watching and self._away_ms(customer) <= customer.fold.clock_ms
 
     def _wake_ms(self, customer: Customer, watermark_ms: int, from_ms: int) -> int | None:
         """The time of a timer that is needed and not yet registered, if any."""
@@ -349,5 +344,4 @@ class CustomerLogic:
         return customer
 
 
-_AWAY_MS = (30 * DAY_MS, 90 * DAY_MS + 1)
 CLOSED = -1  # stands in timer_ms once the books of a bounded run are closed

@@ -12,6 +12,7 @@ from state.customer.corrections import Turn
 from state.customer.customer import Customer
 from state.customer.features import features
 from state.customer.publication import bought_ledger, viewed_ledger
+from state.customer.recent import recent
 from state.population.standing import Standing
 from state.rules.ruleset import RuleSet
 from state.similar.changes import messages
@@ -75,7 +76,7 @@ def profile(key: str, customer: Customer, turns: Sequence[Turn], *, closing: boo
     """
     fold, publication = customer.fold, customer.publication
     publication.profile_ms = fold.clock_ms
-    if fold.denied or fold.last_seen_ms is None:
+    if not customer.is_shown:
         if not (publication.profile_shown or (closing and customer.revision)):
             return None
         publication.profile_shown = False
@@ -87,7 +88,7 @@ def profile(key: str, customer: Customer, turns: Sequence[Turn], *, closing: boo
     first = not publication.profile_shown
     publication.profile_shown = True
     since = dict(customer.membership.since())
-    body = {"customer_id": key, "features": features(fold), "segments": since}
+    body = {"customer_id": key, "features": features(fold), "segments": since, "recent": recent(fold)}
     if turns or closing or first:
         others = [name for name in _segments(customer, turns) if name not in since]
         write = profile_write(key, version(customer), fold.clock_ms, body, since, others)
@@ -96,40 +97,31 @@ def profile(key: str, customer: Customer, turns: Sequence[Turn], *, closing: boo
     return (Channel.REDIS, key, write)
 
 
-def standing(
-    key: str, customer: Customer, turns: Sequence[Turn], *, closing: bool = False, known_ms: int = -1
-) -> Output | None:
-    """What `profile` would write, for those who know the population and write it in its place."""
-    fold, publication = customer.fold, customer.publication
-    publication.profile_ms = fold.clock_ms
+def standing(key: str, customer: Customer, *, known_ms: int = -1) -> Output:
+    """What those are told who know the population; `known_ms`: see `Standing`."""
+    fold, shown = customer.fold, customer.is_shown
     customer.parts_told = customer.parts
-    shown = not (fold.denied or fold.last_seen_ms is None)
-    if not (shown or publication.profile_shown or turns or (closing and customer.revision)):
-        return None
-    whole = bool(turns) or closing or not (shown and publication.profile_shown)
-    publication.profile_shown = shown
-    since = dict(customer.membership.since()) if shown else {}
     said = Standing(
         as_of_ms=fold.clock_ms,
         version=version(customer),
         rules=customer.program.rules.version,
         shown=shown,
-        turned=bool(turns),
         parts=customer.parts,
         cause=customer.happened,  # type: ignore[arg-type]
         features=_pack(features(fold)) if shown else b"",
-        since=since,
-        others=[name for name in _segments(customer, turns) if name not in since] if whole else [],
         known_ms=known_ms,
-        whole=whole,
     )
     return (Channel.STANDING, key, said.packed())
 
 
 def _segments(customer: Customer, turns: Sequence[Turn]) -> list[str]:
     """All segments in which readers may have been shown the customer, those of older rules included."""
-    names = [*customer.program.rules.names, *customer.older_segments(), *(turn.segment for turn in turns)]
-    return list(dict.fromkeys(names))
+    program = customer.program
+    names = dict.fromkeys([*program.rules.names, *customer.older_segments(), *(turn.segment for turn in turns)])
+    if program.watches:  # what asks about the population now is told by those who know it
+        for name in program.rules.remainder.names:
+            names.pop(name, None)
+    return list(names)
 
 
 def item_messages(customer: Customer, settings: SimilarSettings) -> list[Output]:

@@ -21,6 +21,8 @@ class Program:
     next_flip: NextFlip
     nothing: Values
     """What is read of a customer of whom nothing is known."""
+    watches: bool = False
+    """Whether segments that ask about the population are somebody else's business, not nobody's."""
     truths: Truths | None = field(default=None, repr=False)
     """Of what is watched for those who know the population; then more is read than the rules need, behind that."""
 
@@ -31,7 +33,7 @@ class Program:
             watched = watched_of(rules)
             read = reader(watched.reads)
             next_flip = next_flip_of(watched.bearings, watched.reads, watched.entries)
-            return cls(settings, rules, read, next_flip, read(Fold(settings), 0), watched.truths)
+            return cls(settings, rules, read, next_flip, read(Fold(settings), 0), watching, watched.truths)
         read = reader(rules.reads)
         next_flip = next_flip_of(rules.bearings, rules.reads, rules.entries)
-        return cls(settings, rules, read, next_flip, read(Fold(settings), 0))
+        return cls(settings, rules, read, next_flip, read(Fold(settings), 0), watching)

@@ -1,14 +1,16 @@
-"""The assign operator's logic: own facts and the population in, segment changes, memberships and profiles out.
+"""The assign operator's logic: own facts and the population in; changes, memberships and half of a profile out.
 
 ::
 
     standing of a customer ─────────┐
-                                    ├─> evaluate ─> changes, memberships, profile
+                                    ├─> evaluate ─> changes, memberships, what a profile has of the population
     view of the population ─> wake ─┘
 
+Segments that need no population are not its business, nor is the profile's other half: see state/customer.
+
 A standing is seen with the view that is in force as it comes; a new view wakes every customer. Nothing is corrected
-backwards: what others did is not remembered, so a late event changes these memberships from now on. (Segments that need
-no population are corrected, see state/customer.)
+backwards: what others did is not remembered, so a late event changes these memberships from now on. (The others are
+corrected.)
 """
 
 from collections.abc import Iterable
@@ -17,10 +19,9 @@ from typing import Any, Final, Literal
 import msgspec
 
 from schemas.changes import LEFT, Cause, CauseKind, SegmentChange, change_id
-from schemas.writes import TOMBSTONE_TTL_MS, profile_tombstone, profile_write
+from schemas.writes import TOMBSTONE_TTL_MS, population_write
 from state.channels import Channel, Output
 from state.generations import Generations
-from state.packing import with_entries
 from state.population.assigned import Assigned, Census, Turned
 from state.population.standing import Standing
 from state.population.stores import ValueStore
@@ -44,7 +45,7 @@ class AssignLogic:
     def __init__(self, rules: Remainder, *, cached_customers: int = 10_000) -> None:
         """`rules`: of the submission. `cached_customers`: so many are kept unpacked (always written through)."""
         self.whole = True
-        """Whether customers are seen as profiles need it, or only as rules do."""
+        """Whether customers are seen as readers of profiles want it, or only as rules do."""
         self._newest = rules
         self._rules: dict[str, Remainder] = {rules.version: rules}
         self._view: PopulationView | None = None
@@ -78,12 +79,9 @@ class AssignLogic:
     def on_standing(self, key: str, payload: bytes, watermark_ms: int, store: ValueStore) -> Step:
         """What a customer's own facts say."""
         standing, assigned = Standing.unpacked(payload), self.load(key, store)
-        whole = standing.whole or not assigned.is_shown
         turned, outputs = self.take(key, assigned, standing)
         assigned.said = payload
-        if standing.turned or turned:
-            outputs.append(self.memberships(key, assigned))
-        outputs.append(self.profile(key, assigned, whole=whole or turned))
+        self.tell(key, assigned, outputs, turned=turned)
         if not standing.shown:  # what is left says how old a write is, for as long as the tombstone does
             assigned.forget()
             store.save(assigned.packed())
@@ -105,10 +103,8 @@ class AssignLogic:
             return None, ()
         before = assigned.cluster_id, assigned.rfm
         turned, outputs = self.look(key, assigned, time_ms)
-        if turned:
-            outputs.append(self.memberships(key, assigned))
         if turned or before != (assigned.cluster_id, assigned.rfm):
-            outputs.append(self.profile(key, assigned, whole=turned))
+            self.tell(key, assigned, outputs, turned=turned)
         store.save(assigned.packed())
         return self.wake_ms(assigned, watermark_ms), outputs
 
@@ -144,28 +140,34 @@ class AssignLogic:
         """Event time from which on the view is in force; before there is any, -1."""
         return -1 if self._view is None else self._view.at_ms
 
-    def memberships(self, key: str, assigned: Assigned) -> Output:
-        """All that the customer is in now; empty: in nothing."""
+    def tell(self, key: str, assigned: Assigned, outputs: list[Output], *, turned: bool) -> None:
+        """Add what readers are to know; of whom nothing was ever told, nothing before there is a view."""
+        if turned:
+            outputs.append(self.memberships(key, assigned))
+        if self._view is not None or assigned.version >= 0:
+            outputs.append(self.write(key, assigned))
+
+    @staticmethod
+    def memberships(key: str, assigned: Assigned) -> Output:
+        """All that the customer is in now, of what asks about the population; empty: in nothing."""
         since = assigned.since()
         record = {"customer_id": key, "as_of_ms": assigned.told_ms, "segments": since}
         return (Channel.MEMBERSHIPS, key, _encode(record) if since else b"")
 
-    def profile(self, key: str, assigned: Assigned, *, whole: bool = True) -> Output:
-        """The write that brings Redis up to date; `whole`: with what the customer is in, and is not."""
+    def write(self, key: str, assigned: Assigned) -> Output:
+        """The write that brings Redis up to date.
+
+        It always has all that the customer is in, and is not: after a crash Redis may hold what a lost run has written
+        with a higher version, and it is not the first write after it that is newer than that.
+        """
         standing, version = assigned.standing, assigned.next_version()
         if standing is None:
             raise RuntimeError("nothing is known of the customer")
         since = assigned.since()
-        whole |= assigned.is_stale or not (standing.shown and assigned.is_told)
-        names = assigned.shown_in() if whole else ()
-        assigned.is_told = True
+        others = [name for name in assigned.shown_in() if name not in since]
         if not standing.shown:
-            return (Channel.REDIS, key, profile_tombstone(key, version, standing.as_of_ms, names))
-        body: dict[str, Any] = {
-            "customer_id": key,
-            "features": with_entries(standing.features, assigned.rfm),
-            "segments": since,
-        }
+            return (Channel.REDIS, key, population_write(key, version, standing.as_of_ms, {}, {}, others))
+        body: dict[str, Any] = {"customer_id": key, "features": assigned.rfm, "segments": since}
         view = self._view
         if assigned.probabilities and view is not None and view.clusters is not None:
             name = view.clusters.cluster(assigned.cluster_id).name
@@ -173,10 +175,7 @@ class AssignLogic:
             body["cluster"] = {"id": assigned.cluster_id, "name": name, "probabilities": shares}
         if assigned.scores:
             body["scores"] = {name: round(share, _DIGITS) for name, share in assigned.scores.items()}
-        if not names:
-            return (Channel.REDIS, key, profile_write(key, version, standing.as_of_ms, body))
-        others = [name for name in names if name not in since]
-        return (Channel.REDIS, key, profile_write(key, version, standing.as_of_ms, body, since, others))
+        return (Channel.REDIS, key, population_write(key, version, standing.as_of_ms, body, since, others))
 
     @staticmethod
     def wake_ms(assigned: Assigned, watermark_ms: int) -> int | None:

@@ -11,7 +11,7 @@ from state.population.view import Answer, PopulationView, Seen, Values
 from state.rules.division import Remainder
 from state.rules.membership import Change, Gone, Membership
 
-VERSION: Final = 1
+VERSION: Final = 2
 NO_CLUSTER: Final = -1
 NO_VIEW: Final = -1
 
@@ -44,7 +44,6 @@ class Assigned:
     __slots__ = (
         "_stale",
         "cluster_id",
-        "is_told",
         "membership",
         "probabilities",
         "rfm",
@@ -75,9 +74,6 @@ class Assigned:
         """Number of the view of that."""
         self.version = -1
         """Of the last write to Redis: no other version of this customer is higher."""
-        self.is_told = False
-        """Whether readers have been told of all memberships since this was unpacked. What they know may be of a run
-        that was lost: which view a customer was seen with is not the same again after a restart."""
         self.told_ms = -1
         """Event time up to which memberships are said: nothing is ever said of a time before that."""
 
@@ -104,7 +100,9 @@ class Assigned:
         gone: Sequence[Gone] = ()
         before = self.row
         if census is not None and self.membership.rules is not census.rules:
-            self._stale.update(dict.fromkeys(self.membership.rules.names))
+            # what own facts decide from now on is told by others
+            shown = (*self._stale, *self.membership.rules.names)
+            self._stale = dict.fromkeys(name for name in shown if name not in census.rules.own)
             gone = self.membership.migrate(census.rules)
             before = ()
         if not standing.shown:
@@ -135,30 +133,17 @@ class Assigned:
         return self.standing is not None and self.standing.shown
 
     def since(self) -> dict[str, int]:
-        """All segments that the customer is in, each with when it was entered."""
-        if self.standing is None or not self.standing.shown:
-            return {}
-        return {**self.standing.since, **dict(self.membership.since())}
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether readers may show the customer in segments of rules before."""
-        return bool(self._stale)
+        """The segments of these that the customer is in, each with when it was entered."""
+        return dict(self.membership.since()) if self.is_shown else {}
 
     def shown_in(self) -> list[str]:
-        """All segments in which readers may have been shown the customer, as far as the last standing is whole.
-
-        Those of older rules are told once: after that readers do not show them any more.
-        """
-        standing, names = self.standing, self.membership.rules.names
-        own = () if standing is None else (*standing.others, *standing.since)
-        stale, self._stale = self._stale, {}
-        return list(dict.fromkeys((*own, *names, *stale)))
+        """All segments of these in which readers may have been shown the customer, those of older rules included."""
+        return list(dict.fromkeys((*self.membership.rules.names, *self._stale)))
 
     def forget(self) -> None:
         """Keep nothing of a customer who is not shown but how new that is."""
         if self.standing is not None:
-            self.standing = self.standing._replace(features=b"", since={}, others=[])
+            self.standing = self.standing._replace(features=b"")
             self.said, self.values = b"", {}
 
     def _see(

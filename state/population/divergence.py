@@ -80,18 +80,34 @@ class Bins(msgspec.Struct, frozen=True, kw_only=True):
     the same value deciles coincide, and there are fewer bins. Edges are values, not buckets: an engagement of 3 is the
     same engagement a week later.
 
-    Bound: 9 edges, 10 counts.
+    Bound: 9 edges, 11 counts.
     """
 
     feature: str
     edges: tuple[Number, ...]
     counts: tuple[int, ...]
     positive: bool = False
-    """Only those above 0 are counted: of a window's features, those who were there lately."""
+    """Only those above 0 are counted one by one. With one count more, the first is of those who have none, though they
+    were there: of a window's features, who has visits in it and no order, say."""
 
     @classmethod
-    def of(cls, feature: str, sketch: QuantileSketch, at_ms: int, *, positive: bool = False) -> "Bins | None":
+    def of(
+        cls,
+        feature: str,
+        sketch: QuantileSketch,
+        at_ms: int,
+        *,
+        positive: bool = False,
+        visits: QuantileSketch | None = None,
+    ) -> "Bins | None":
         """As the customers are now; None without any.
+
+        Args:
+            feature: what is counted.
+            sketch: of that, of all customers.
+            at_ms: now.
+            positive: of those above 0 only ...
+            visits: ... and of those who have none of it, but of this.
 
         Raises:
             PopulationError: the sketch is not on the feature's scale.
@@ -101,13 +117,25 @@ class Bins(msgspec.Struct, frozen=True, kw_only=True):
             return None
         edges = tuple(sketch.scale.value(bucket, at_ms) for bucket in sorted(set(deciles.buckets)))
         found = cls(feature=feature, edges=edges, counts=(), positive=positive)
-        return msgspec.structs.replace(found, counts=found.count(sketch, at_ms))
+        return msgspec.structs.replace(found, counts=found._counts(sketch, at_ms, visits))
 
-    def count(self, sketch: QuantileSketch, at_ms: int) -> tuple[int, ...]:
-        """How many customers lie between the same edges now."""
+    @property
+    def with_none(self) -> bool:
+        """Whether those are counted, too, who were there and have none."""
+        return len(self.counts) == len(self.edges) + 2
+
+    def count(self, sketch: QuantileSketch, at_ms: int, visits: QuantileSketch | None = None) -> tuple[int, ...]:
+        """How many customers lie between the same edges now; `visits`: as in `of`, if it was told then."""
+        return self._counts(sketch, at_ms, (visits or QuantileSketch(sketch.scale)) if self.with_none else None)
+
+    def _counts(self, sketch: QuantileSketch, at_ms: int, visits: QuantileSketch | None) -> tuple[int, ...]:
         least = sketch.up_to(sketch.scale.bucket(0, at_ms)) if self.positive else 0
         sums = [sketch.up_to(sketch.scale.bucket(edge, at_ms)) for edge in self.edges]
-        return _between(least, sums, len(sketch))
+        counts = _between(least, sums, len(sketch))
+        if visits is None:
+            return counts
+        there = len(visits) - visits.up_to(visits.scale.bucket(0, at_ms))
+        return (max(0, there - (len(sketch) - least)), *counts)
 
     def packed(self) -> bytes:
         """Versioned bytes."""
@@ -126,7 +154,7 @@ class Bins(msgspec.Struct, frozen=True, kw_only=True):
             bins = cls(feature=feature, edges=tuple(edges), counts=tuple(counts), positive=bool(rest and rest[0]))
         except (TypeError, ValueError) as error:
             raise PopulationError(f"the bins of a feature cannot be read: {error}") from error
-        if not ascending(bins.edges) or len(bins.counts) != len(bins.edges) + 1:
+        if not ascending(bins.edges) or not 1 <= len(bins.counts) - len(bins.edges) <= 2:
             raise PopulationError("the bins of a feature cannot be read: edges and counts do not go together")
         return bins
 

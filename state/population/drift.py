@@ -56,9 +56,14 @@ class DriftSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The least time between two alarms."""
     warm_up_ms: int = 28 * DAY_MS
     """So long after the first customer nothing is said: everybody is new then, and windows are filling."""
-    features: tuple[str, ...] = ("views_14d", "cart_adds_14d", "orders_14d", "revenue_14d_cents", "sessions_14d")
-    """Whose distributions are watched, among those who have any: counts and sums of windows. What adds up over a life
-    or fades moves as those who have gone become more."""
+    features: tuple[str, ...] = ("views_7d", "cart_adds_7d", "orders_7d", "revenue_7d_cents", "sessions_7d")
+    """Whose distributions are watched, among those who were there in the window: counts and sums of windows. What adds
+    up over a life or fades moves as those who have gone become more."""
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """What has to be counted for this: the features, and the visits of their windows."""
+        return tuple(dict.fromkeys((*self.features, *filter(None, map(visits_of, self.features)))))
 
     def __post_init__(self) -> None:
         for name in ("delta", "false_alarms"):
@@ -73,6 +78,12 @@ class DriftSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         for name in self.features:
             if name not in FEATURES or FEATURES[name].drift not in ("count", "sum"):
                 raise ValueError(f"{name!r} among the features of the drift: must be a count or a sum of a window")
+
+
+def visits_of(feature: str) -> str | None:
+    """The feature that says who was there in the window of another one; None: this one does."""
+    spec = FEATURES[feature]
+    return None if spec.window_days is None or spec.metric == "sessions" else f"sessions_{spec.window_days}d"
 
 
 class DistanceDrift:
@@ -218,7 +229,8 @@ class DriftAlarm:
     def _moved(self, one: Bins, features: int, sketches: Mapping[str, QuantileSketch], at_ms: int) -> float:
         """Its index if it is too large, else 0."""
         sketch = sketches.get(one.feature)
-        counts = () if sketch is None else one.count(sketch, at_ms)
+        visits = visits_of(one.feature)
+        counts = () if sketch is None else one.count(sketch, at_ms, sketches.get(visits) if visits else None)
         if not any(counts):
             return float("inf")
         index = psi(one.counts, counts)

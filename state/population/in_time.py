@@ -82,7 +82,7 @@ class InTime:
             if assigned.is_shown:
                 said += logic.look(key, assigned, now_ms)[1]
             if assigned.standing is not None:
-                said.append(logic.profile(key, assigned))
+                said.append(logic.write(key, assigned))
             return None, said
         store.save(assigned.packed())
         # in its turn, even if the watermark has passed it: timers fire in order, and those that they set, too

@@ -16,9 +16,9 @@ Both are answered as of the end of their horizon, with what is known then::
 An answer is never given early, not even a clear yes: else the model would hear of those who bought days before it hears
 of those who did not, and think too well of everybody (Chapelle, "Modeling delayed feedback", KDD 2014).
 
-Answers are read from later snapshots, which know the newest order (`recency_ms`) and the newest event. So whoever calls
-wakes a customer at `next_due_ms` with a snapshot as of that very moment. If it comes later, a newer order may hide
-whether there was one in time: such an example is given up, not guessed.
+Answers are read from later snapshots, which know the newest order (`recency_ms`) and the newest event. A snapshot may
+come long after an answer is due, if it says until when nothing had happened since the one before (`quiet_ms`). Else a
+newer order may hide whether there was one in time: such an example is given up, not guessed.
 """
 
 from collections.abc import Callable, Mapping
@@ -126,8 +126,10 @@ def is_asked(target: int, values: Mapping[str, Any]) -> bool:
     return bool(values.get("orders_total")) and away_ms is not None and away_ms < HORIZONS_MS[LAPSES]
 
 
-def answer(pending: Pending, customer_id: str, as_of_ms: int, values: Mapping[str, Any]) -> Step:
-    """Let a snapshot answer what is due, and ask nothing about it: what to do with a wake-up.
+def answer(
+    pending: Pending, customer_id: str, as_of_ms: int, values: Mapping[str, Any], quiet_ms: int | None = None
+) -> Step:
+    """Let a snapshot answer what is due, and ask nothing about it.
 
     A snapshot older than the newest one changes nothing; one of the same time takes its place, as it may know of late
     events. One of whom nothing is known (erased) leaves nothing, and what is older than the oldest event is dropped
@@ -135,6 +137,7 @@ def answer(pending: Pending, customer_id: str, as_of_ms: int, values: Mapping[st
 
     Args:
         values: the features as of `as_of_ms`; `last_seen_ms`, `first_seen_ms` and `recency_ms` are read.
+        quiet_ms: until when nothing had happened since the snapshot before; None: nobody knows.
     """
     if as_of_ms < pending.as_of_ms:
         return Step([], pending)
@@ -143,7 +146,8 @@ def answer(pending: Pending, customer_id: str, as_of_ms: int, values: Mapping[st
         return Step([], NOTHING)
     ordered_ms = None if recency_ms is None else as_of_ms - recency_ms
     waiting = tuple(one for one in pending.waiting if one.as_of_ms >= first_ms)
-    return _settled(pending, Pending(as_of_ms, ordered_ms, seen_ms, waiting), customer_id)
+    known = Pending(as_of_ms, ordered_ms, seen_ms, waiting)
+    return _settled(pending, known, customer_id, pending.as_of_ms if quiet_ms is None else quiet_ms)
 
 
 def take(
@@ -152,17 +156,19 @@ def take(
     as_of_ms: int,
     values: Mapping[str, Any],
     said: Mapping[str, float | None] | None = None,
+    quiet_ms: int | None = None,
 ) -> Step:
     """Let a snapshot answer what is due, then ask about it what its slots have room for.
 
     Args:
         values: the features as of `as_of_ms` (state.rules.features).
         said: the probability of each target that is said of the customer now, if any.
+        quiet_ms: as of `answer`.
 
     Raises:
         ScoreInputError: a feature is no number.
     """
-    step = answer(pending, customer_id, as_of_ms, values)
+    step = answer(pending, customer_id, as_of_ms, values, quiet_ms)
     known = step.pending
     if known.as_of_ms != as_of_ms:  # older than the newest one, or of somebody who is not known
         return step
@@ -184,8 +190,8 @@ def _asked(waiting: tuple[Waiting, ...], as_of_ms: int, values: Mapping[str, Any
     return bits
 
 
-def _settled(before: Pending, after: Pending, customer_id: str) -> Step:
-    """Answer what is due as of `after`, whose customer was as in `before` until then."""
+def _settled(before: Pending, after: Pending, customer_id: str, quiet_ms: int) -> Step:
+    """Answer what is due as of `after`, whose customer was as in `before` until `quiet_ms`."""
     examples: list[Example] = []
     waiting: list[Waiting] = []
     given_up = 0
@@ -195,7 +201,7 @@ def _settled(before: Pending, after: Pending, customer_id: str) -> Step:
             if not one.open >> target & 1 or one.as_of_ms + horizon_ms > after.as_of_ms:
                 continue
             still_open &= ~(1 << target)
-            answer = _ANSWERS[target](one.as_of_ms, one.as_of_ms + horizon_ms, before, after)
+            answer = _ANSWERS[target](one.as_of_ms, one.as_of_ms + horizon_ms, before, after, quiet_ms)
             if answer is None:
                 given_up += 1
             else:
@@ -205,8 +211,10 @@ def _settled(before: Pending, after: Pending, customer_id: str) -> Step:
     return Step(examples, after._replace(waiting=tuple(waiting)), given_up)
 
 
-def _happened(from_ms: int, to_ms: int, before_ms: int | None, after_ms: int | None) -> bool | None:
+def _happened(from_ms: int, to_ms: int, before_ms: int | None, after_ms: int | None, quiet_ms: int) -> bool | None:
     """Whether something happened in (from_ms, to_ms], by its newest time as known until then and after."""
+    if quiet_ms >= to_ms:  # what was known before is what is so
+        after_ms = before_ms
     if after_ms is None or after_ms <= from_ms:
         return False
     if after_ms <= to_ms:
@@ -214,13 +222,13 @@ def _happened(from_ms: int, to_ms: int, before_ms: int | None, after_ms: int | N
     return True if before_ms is not None and before_ms > from_ms else None
 
 
-def _bought(from_ms: int, to_ms: int, before: Pending, after: Pending) -> bool | None:
-    return _happened(from_ms, to_ms, before.ordered_ms, after.ordered_ms)
+def _bought(from_ms: int, to_ms: int, before: Pending, after: Pending, quiet_ms: int) -> bool | None:
+    return _happened(from_ms, to_ms, before.ordered_ms, after.ordered_ms, quiet_ms)
 
 
-def _lapsed(from_ms: int, to_ms: int, before: Pending, after: Pending) -> bool | None:
-    active = _happened(from_ms, to_ms, before.seen_ms, after.seen_ms)
+def _lapsed(from_ms: int, to_ms: int, before: Pending, after: Pending, quiet_ms: int) -> bool | None:
+    active = _happened(from_ms, to_ms, before.seen_ms, after.seen_ms, quiet_ms)
     return None if active is None else not active
 
 
-_ANSWERS: Final[tuple[Callable[[int, int, Pending, Pending], bool | None], ...]] = (_bought, _lapsed)
+_ANSWERS: Final[tuple[Callable[[int, int, Pending, Pending, int], bool | None], ...]] = (_bought, _lapsed)

@@ -20,7 +20,7 @@ import msgspec
 from state.packing import pack
 from state.population.contributions import Deltas, FeatureSketches
 from state.population.divergence import Bins
-from state.population.drift import Alarm, DriftAlarm
+from state.population.drift import Alarm, DriftAlarm, visits_of
 from state.population.gather import Gathered
 from state.population.intake import Intake
 from state.population.labels import Example
@@ -181,16 +181,22 @@ class PopulationLogic:
         if alarm is not None or not self._bins or at_ms < self._looked_ms + self._settings.learn_every_ms:
             return alarm
         self._looked_ms = at_ms
-        sketches = {one.feature: self._sketches.sketch(one.feature) for one in self._bins}
+        needed = {name for one in self._bins for name in (one.feature, visits_of(one.feature)) if name is not None}
+        sketches = {name: self._sketches.sketch(name) for name in needed}
         return self._drift.on_distributions(self._bins, sketches, at_ms)
 
     def _start_watching(self, at_ms: int) -> None:
         """There are other clusters: what comes is held against what is so now."""
         self._drift.on_model()
         self._watching = True
-        watched = ((feature, self._sketches.sketch(feature)) for feature in self._settings.drift.features)
-        found = (Bins.of(feature, sketch, at_ms, positive=True) for feature, sketch in watched)
-        self._bins = [one for one in found if one is not None]
+        sketch = self._sketches.sketch
+        self._bins = []
+        for feature in self._settings.drift.features:
+            visits = visits_of(feature)
+            there = None if visits is None else sketch(visits)
+            bins = Bins.of(feature, sketch(feature), at_ms, positive=True, visits=there)
+            if bins is not None:
+                self._bins.append(bins)
 
     def _ask(self, at_ms: int) -> bool:
         """Publish the thresholds that have moved; whether there are any."""

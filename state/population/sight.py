@@ -3,6 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
+from state.population.standing import Standing
+
+_pack = msgspec.msgpack.Encoder().encode
+
 
 class Sight(NamedTuple):
     """A customer as of a moment."""
@@ -12,3 +18,13 @@ class Sight(NamedTuple):
     """Another one whenever something has happened to the customer."""
     values: Mapping[str, Any] | None
     """Features by name; None: there is nothing to show of the customer (consent withdrawn, erased, unknown)."""
+    version: int = -1
+    rules: str = ""
+    parts: int = 0
+    """These as a standing has them."""
+
+    def standing(self, *, news: bool) -> Standing:
+        """What those are told who know the population; `news`: of something that happened, not of time alone."""
+        values = {name: value for name, value in (self.values or {}).items() if value is not None}
+        cause: Any = ("event", None) if news else ("time", None)
+        return Standing(self.as_of_ms, self.version, self.rules, True, self.parts, cause, _pack(values))

@@ -5,12 +5,15 @@
     interval   |---- 1 ----|---- 2 ----|---- 3 ----| ... |---- n ----|
     events       e1  e2  e3      e4
     looked at              ^           ^           ^                 ^
-    because            e1, e2, e3      e4     the session ended,  7, 30 or 90 days away, or an answer is due
+    because            e1, e2, e3      e4    a cart was left    7, 30 or 90 days away
 
 Whoever is looked at has lived through time until then, so what is told is as of that very moment. What a customer adds
 to the counts of all is remembered here, beside what waits for its outcome, so that every message is a difference: to
 the counts of values, and in examples that time has answered. So messages may be added up in any order, and an erasure
 takes out what was put in.
+
+Where the population is known each customer is said again with each look that tells something (standing.py). A session's
+end is not looked at by itself, as its last event was, unless it leaves a cart alone.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,20 +27,23 @@ from state.population.labels import NOTHING, Pending, answer, take
 from state.population.refusal import unpack_versioned
 from state.population.score_inputs import DAY_MS
 from state.population.sight import Sight
+from state.population.standing import Standing
 from state.population.stores import ValueStore
+from state.rules.features import FEATURES
 
 MESSAGE_VERSION: Final = 2
-VERSION: Final = 2
+VERSION: Final = 3
 NEVER: Final = -1
-AWAY_MS: Final = tuple(days * DAY_MS for days in (1, 3, 7, 14, 30, 90))
-"""Whoever is away for so long is looked at, as windows empty: else they would stay in the counts of all with what they
-did last, and scores would learn nothing of those who are away."""
+NEVER_MS: Final = 2**63 - 1
+AWAY_DAYS: Final = (7, 30, 90)
+"""Whoever is away for so long is looked at, and for the lengths of windows that are counted, as these are empty then:
+else they would stay in the counts of all with what they did last, and scores would learn nothing of those who are
+away."""
 GRID_MS: Final = 60_000
 """Intervals are whole numbers of these: looks that were asked for with one interval are recognized with another."""
-_HEAD: Final = bytes((0x96, VERSION, 0xD3))
-"""How packed states begin: an array of six, the version, and an integer of 64 bits, when to look again."""
+_HEAD: Final = bytes((0x97, VERSION, 0xD3))
+"""How packed states begin: an array of seven, the version, and an integer of 64 bits, when to look again."""
 _DUE: Final = Struct(">q")
-_NEVER_DUE: Final = 2**63 - 1
 _REST: Final = len(_HEAD) + _DUE.size
 
 
@@ -88,6 +94,16 @@ class SnapshotSettings(NamedTuple):
     """Features that are counted whatever rules ask."""
 
 
+class Look(NamedTuple):
+    """What has come of a moment at which a customer may be looked at."""
+
+    next_ms: int | None
+    """When to look again."""
+    message: Message | None = None
+    standing: Standing | None = None
+    """For those who know the population."""
+
+
 class _State(NamedTuple):
     """Of one customer. Bound: the contribution, and `labels.WAITING_MAX` examples."""
 
@@ -97,17 +113,20 @@ class _State(NamedTuple):
     """As of when something was told last."""
     revision: int = NEVER
     """Of what was told last."""
+    left_ms: int = NEVER
+    """When the cart that was open then counts as left alone."""
 
     def packed(self, due_ms: int | None) -> bytes:
         """`due_ms`: when to look again; it has a fixed place, so that whoever comes sooner reads no more."""
-        rest = [self.contribution, self.pending.packed(), self.told_ms, self.revision]
-        return _HEAD + _DUE.pack(_NEVER_DUE if due_ms is None else due_ms) + pack(rest)[1:]
+        rest = [self.contribution, self.pending.packed(), self.told_ms, self.revision, self.left_ms]
+        return _HEAD + _DUE.pack(NEVER_MS if due_ms is None else due_ms) + pack(rest)[1:]
 
     @classmethod
     def unpacked(cls, packed: bytes) -> "_State":
         _, contribution, pending, told_ms, *rest = unpack_versioned(packed, VERSION, "a customer's snapshots")
         # version 1 held a standing that was not told yet; with no revision, the next look tells what is so
-        return cls(contribution, Pending.unpacked(pending), told_ms, rest[0] if len(rest) == 1 else NEVER)
+        more = () if packed[1] == 1 else tuple(rest)
+        return cls(contribution, Pending.unpacked(pending), told_ms, *more)
 
 
 class SnapshotLogic:
@@ -117,12 +136,14 @@ class SnapshotLogic:
         """`features`: those whose values are counted."""
         interval_ms = -(-settings.interval_ms // GRID_MS) * GRID_MS
         self._settings = settings._replace(interval_ms=interval_ms)
-        self._away_ms = (settings.session_gap_ms, *AWAY_MS)
         self.count(features)
 
     def count(self, features: Iterable[str]) -> None:
         """Count these features from now on; of each customer with the next look."""
         self._features = tuple(sorted({*features, *self._settings.watched}))
+        windows = (FEATURES[name].window_days for name in self._features)
+        self.away_ms = tuple(days * DAY_MS for days in sorted({*AWAY_DAYS, *filter(None, windows)}))
+        """After how long an absence customers are looked at."""
 
     def is_time(self, time_ms: int) -> bool:
         """Whether customers are looked at then at all: at the last millisecond of an interval, whatever its length."""
@@ -143,7 +164,7 @@ class SnapshotLogic:
 
     def on_time(
         self, key: str, time_ms: int, store: ValueStore, see: Callable[[], Sight], *, closing: bool = False
-    ) -> tuple[int | None, Message | None]:
+    ) -> Look:
         """A moment at which customers are looked at: what to tell, and when to look again.
 
         Args:
@@ -155,49 +176,54 @@ class SnapshotLogic:
         """
         packed = store.load()
         if packed is not None and not closing and packed.startswith(_HEAD) and time_ms < _due_ms(packed):
-            return None, None  # it was set for what has been told since
+            return Look(None)  # it was set for what has been told since
         state = _State() if packed is None else _State.unpacked(packed)
-        as_of_ms, revision, values = see()
+        sight = see()
+        as_of_ms, revision, values = sight[:3]
         if values is None:
             deltas, _ = contribute(state.contribution, None, as_of_ms, self._features)
             store.clear()
             told = state.told_ms != NEVER  # perhaps nothing is counted of them, but they are in the sample
-            return None, Message(key, as_of_ms, deltas.packed(), True, None, (), 0) if told else None
-        message = None
+            return Look(None, Message(key, as_of_ms, deltas.packed(), True, None, (), 0) if told else None)
         news = revision != state.revision
-        if closing or news or self._was_away(state, as_of_ms):
+        # nothing had happened since the look before when the interval of the news began
+        quiet_ms = self._begin_ms(min(time_ms, as_of_ms)) - 1 if news else as_of_ms
+        message = standing = None
+        if closing or news or self._next_ms(state) <= as_of_ms:
             deltas, contribution = contribute(state.contribution, values, as_of_ms, self._features)
-            step = take(state.pending, key, as_of_ms, values)
+            away_ms = values.get("since_last_seen_ms") or 0
+            step = (
+                answer(state.pending, key, as_of_ms, values, quiet_ms)
+                if away_ms >= self.away_ms[-1]  # there is no look by which it would be answered
+                else take(state.pending, key, as_of_ms, values, None, quiet_ms)
+            )
             counted, point = deltas.packed() if deltas else b"", read_point(self._settings.axes, values)
-            state = _State(contribution, step.pending, as_of_ms, revision)
+            left_ms = self._settings.session_gap_ms - away_ms if values.get("cart_open") else 0
+            state = _State(contribution, step.pending, as_of_ms, revision, as_of_ms + left_ms if left_ms > 0 else NEVER)
             message = Message(key, as_of_ms, counted, False, point, _packed(step.examples), step.given_up, news)
-        else:
-            step = answer(state.pending, key, as_of_ms, values)
-            state = state._replace(pending=step.pending)
-            if step.examples or step.given_up:
-                message = Message(key, as_of_ms, b"", False, None, _packed(step.examples), step.given_up, False)
+            standing = None if closing else sight.standing(news=news)
         due_ms = self._next_ms(state)
-        look_ms = None if due_ms is None else self._at_last(max(due_ms, time_ms + 1))
+        look_ms = None if due_ms == NEVER_MS else self._at_last(max(due_ms, time_ms + 1))
         store.save(state.packed(look_ms))
-        return look_ms, message
+        return Look(look_ms, message, standing)
 
-    def _was_away(self, state: _State, now_ms: int) -> bool:
-        """Whether the customer has been away for one of those times since they were told of."""
+    def _next_ms(self, state: _State) -> int:
+        """When there is something to tell although nothing happens; NEVER_MS: never."""
         seen_ms = state.pending.seen_ms
-        return seen_ms is not None and any(state.told_ms < seen_ms + away_ms <= now_ms for away_ms in self._away_ms)
+        if seen_ms is None:
+            return NEVER_MS
+        if state.left_ms > state.told_ms:
+            return state.left_ms
+        return next((seen_ms + away_ms for away_ms in self.away_ms if seen_ms + away_ms > state.told_ms), NEVER_MS)
 
-    def _next_ms(self, state: _State) -> int | None:
-        """When there is something to tell although nothing happens."""
-        answer_ms, seen_ms = state.pending.next_due_ms(), state.pending.seen_ms
-        times = [] if answer_ms is None else [answer_ms]
-        if seen_ms is not None:
-            times += [seen_ms + away_ms for away_ms in self._away_ms if seen_ms + away_ms > state.told_ms][:1]
-        return min(times, default=None)
+    def _begin_ms(self, time_ms: int) -> int:
+        """When the interval began that a time lies in."""
+        return time_ms // self._settings.interval_ms * self._settings.interval_ms
 
     def _at_last(self, time_ms: int) -> int | None:
         """The last millisecond of the interval that a time lies in; None: the run ends before."""
-        interval_ms, ends_ms = self._settings.interval_ms, self._settings.as_of_ms
-        at_ms = (time_ms // interval_ms + 1) * interval_ms - 1
+        ends_ms = self._settings.as_of_ms
+        at_ms = self._begin_ms(time_ms) + self._settings.interval_ms - 1
         return None if ends_ms is not None and at_ms > ends_ms else at_ms
 
 

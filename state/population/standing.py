@@ -8,43 +8,35 @@ from schemas.changes import CauseKind
 from state.packing import pack
 from state.population.refusal import unpack_versioned
 
-VERSION = 1
+VERSION = 2
 _decode = msgspec.msgpack.Decoder(dict[str, Any]).decode
 
 
 class Standing(NamedTuple):
-    """A customer as of a time: all that a profile is made of, and the truths that are watched (rules/watched.py).
+    """A customer as of a time: the features, and the truths that are watched (rules/watched.py).
 
-    Said whenever the profile would be written without a population, and whenever one of the truths turns.
+    Said when one of the truths turns, of an order or a refund, under other rules, and at each look (snapshots.py).
     """
 
     as_of_ms: int
     version: int
-    """Moves forward with every one of this customer."""
+    """Moves forward with what it says."""
     rules: str
     """Version of the rules that are in force for the customer."""
     shown: bool
     """False: there is nothing to show of the customer (consent withdrawn, erased), and no segment holds them."""
-    turned: bool
-    """Whether `since` differs from what was said before."""
     parts: int
     """Truths of `Remainder.parts`, bit by bit."""
     cause: tuple[CauseKind, str | None]
     """What has happened: kind and event, as in a segment change."""
     features: bytes
     """A MessagePack map; absent features are not in it."""
-    since: dict[str, int]
-    """Segments that do not ask about the population, each with when it was entered."""
-    others: list[str]
-    """If it is `whole`: all other segments of that kind in which readers may have been shown the customer."""
     known_ms: int = -1
     """Event time before which nobody could know of it: it may be of a time that the watermark has passed."""
-    whole: bool = True
-    """Whether readers may know of other segments than `since`; else it is as they were told before."""
 
     def values(self) -> dict[str, Any]:
         """The features by name."""
-        return values_of(self.features)
+        return _decode(self.features)
 
     def packed(self) -> bytes:
         """Versioned bytes."""
@@ -57,10 +49,12 @@ class Standing(NamedTuple):
         Raises:
             PopulationError: the bytes are none of a standing, or of a newer program's.
         """
-        as_of_ms, version, rules, shown, turned, parts, cause, *rest = unpack_versioned(packed, VERSION, "a standing")
-        return cls(as_of_ms, version, rules, shown, turned, parts, (cause[0], cause[1]), *rest)
+        fields = unpack_versioned(packed, VERSION, "a standing")
+        if len(fields) == _FIELDS_OF_1:  # with the segments of own facts, which others write now
+            as_of_ms, version, rules, shown, _, parts, cause, features, _, _, known_ms, _ = fields
+        else:
+            as_of_ms, version, rules, shown, parts, cause, features, known_ms = fields
+        return cls(as_of_ms, version, rules, shown, parts, (cause[0], cause[1]), features, known_ms)
 
 
-def values_of(features: bytes) -> dict[str, Any]:
-    """Features by name, of what a standing has of them."""
-    return _decode(features)
+_FIELDS_OF_1 = 12

@@ -40,6 +40,8 @@ class Remainder(Numbered):
     """What is asked of the population, each once."""
     parts: tuple[tree.Condition, ...] = field(repr=False)
     """What a customer's own facts settle, each once; they may refer to segments that do not wait."""
+    own: frozenset[str]
+    """Names of the segments that do not wait."""
     min_stay_ms: tuple[int, ...]
     features_of: tuple[tuple[str, ...], ...] = field(repr=False)
     """For each of `names` the features that it depends on, through segment() too, in the registry's order."""
@@ -95,6 +97,7 @@ def remainder_of(version: str, ordered: Sequence[Segment], waiting: Iterable[str
         reads=reads,
         asks=asks,
         parts=tuple(cutter.parts),
+        own=frozenset(stays) - frozenset(names),
         min_stay_ms=tuple(stays[name] for name in names),
         features_of=tuple(_features_among(below[name]) for name in names),
         asks_of=tuple(tuple(at for at, asked in enumerate(asks) if asked in below[name]) for name in names),

@@ -83,13 +83,19 @@ class TestOwnFacts:
 
 class TestPopulation:
     def test_all_tell_the_same(self, written: tuple[LiveJob, Path, int]) -> None:
-        """Committed changes, the topic of memberships, the sets in Redis and the profiles."""
+        """Committed changes, the topics of memberships, the sets in Redis and the profiles."""
         job, export, _ = written
         members = folded(job.changes_said())
         assert {segment for _, segment in members} >= ASKING - {"vip"}
         until(lambda: job.memberships_in_redis() == members, "Redis has the memberships")
-        told = newest_of_each(records(job.bootstrap, job.topics.segment_memberships.name))
-        assert {customer: record["segments"] for customer, record in told.items()} == by_customer(members)
+        own, asking = (
+            by_customer({one: at_ms for one, at_ms in members.items() if (one[1] in ASKING) is asks})
+            for asks in (False, True)
+        )
+        topics = {job.topics.segment_memberships: own, job.topics.population_memberships: asking}
+        for topic, expected in topics.items():
+            told = newest_of_each(records(job.bootstrap, topic.name))
+            assert {customer: record["segments"] for customer, record in told.items()} == expected
         assert {customer: sorted(since) for customer, since in by_customer(members).items()} == {
             customer: profile["segments"] for customer, profile in profiles(export).items() if profile["segments"]
         }

@@ -38,6 +38,7 @@ class TestCreate:
             f"{prefix}segment-memberships": 4,
             f"{prefix}events-rejected": 4,
             f"{prefix}similar-items": 4,
+            f"{prefix}population-memberships": 4,
             f"{prefix}models": 4,
             f"{prefix}control": 1,
         }
@@ -60,7 +61,7 @@ class TestCreate:
         assert "--repair" in told.out
         repaired = call(capsys, "topics", "create", "--repair", *words, "--json")
         assert repaired.code == 0
-        assert sorted(topic["state"] for topic in repaired.json["topics"]) == ["fits"] * 5 + ["repaired"] * 2
+        assert sorted(topic["state"] for topic in repaired.json["topics"]) == ["fits"] * 6 + ["repaired"] * 2
         other = call(capsys, "topics", "create", "--repair", *words, "--partitions", 3)
         assert other.code == 3
         assert "partitions is 2, needed is 3 (cannot be changed in place)" in other.out

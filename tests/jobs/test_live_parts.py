@@ -60,7 +60,7 @@ class TestTopics:
             {one.name for one in LiveSpec(KafkaTarget("b:1"), RedisTarget("redis://h"), one, "", "").needed_topics}
             for one in (Settings(population={"enabled": True}), Settings())
         )
-        assert told - plain == {"models"}
+        assert told - plain == {"models", "population-memberships"}
         assert plain < told == {one.name for one in Topics().all}
 
 

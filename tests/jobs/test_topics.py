@@ -17,6 +17,7 @@ class TestTable:
             "segment-memberships",
             "events-rejected",
             "similar-items",
+            "population-memberships",
             "models",
             "control",
         ]

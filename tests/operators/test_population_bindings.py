@@ -29,7 +29,7 @@ from operators.tags import (
 )
 from operators.types import END_OF_TIME_MS
 from state.population.sight import Sight
-from state.population.snapshots import Message
+from state.population.snapshots import Look, Message
 from state.population.standing import Standing
 from state.rules.tree import Asked
 from state.tally import AssignTally, CustomerTally, MergerTally
@@ -103,7 +103,7 @@ class EchoAssign:
 
 def standing(as_of_ms: int) -> bytes:
     cause: Any = ("event", "e")
-    return Standing(as_of_ms, 1, "v", True, False, 0, cause, b"", {}, []).packed()
+    return Standing(as_of_ms, 1, "v", True, 0, cause, b"").packed()
 
 
 class StandingCustomer:
@@ -149,12 +149,13 @@ class EchoSnapshots:
 
     def on_time(
         self, key: str, time_ms: int, store: ValueStore, see: Callable[[], Sight], *, closing: bool = False
-    ) -> tuple[int | None, Message | None]:
+    ) -> Look:
         seen = see()
         told = Message(key, seen.as_of_ms, ",".join(self.counted).encode(), closing, None, (), seen.revision)
         again = (store.load() or b"").endswith(b"noted")
         store.save(b"looked")
-        return time_ms + 40 if again and not closing else None, told
+        said = None if closing else Standing.unpacked(standing(time_ms))
+        return Look(time_ms + 40 if again and not closing else None, told, said)
 
 
 def again(runtime: FakeRuntime, operator: Any) -> FakeRuntime:
@@ -270,7 +271,7 @@ class TestAssign:
 
 class TestSnapshots:
     def test_beside_the_customers(self) -> None:
-        """Standings go on as they are; what is told of a customer, under the subtask's own key; timers are shared."""
+        """Standings go on as they are, so do those of looks; what a look tells, under the subtask's own key."""
         binding = CustomerBinding(bounded=True, keys=("7",), snapshots=EchoSnapshots)
         runtime = FakeRuntime(CustomerOperator(StandingCustomer, binding))
         runtime.watermark_ms = 5
@@ -285,8 +286,9 @@ class TestSnapshots:
         for at_ms in (19, 59):
             runtime.advance(at_ms)
             told = Message("a", at_ms, asked, False, None, (), 0)
-            assert runtime.outputs[-1] == (SNAPSHOTS, Row("7", told.packed()))
-        assert len(runtime.outputs) == 6
+            said = (SNAPSHOTS, Row("7", told.packed())), (STANDINGS, Row("a", standing(at_ms)))
+            assert runtime.outputs[-2:] == list(said)
+        assert len(runtime.outputs) == 8
         assert runtime.states["snapshot"].by_key == {"a": b"looked"}
 
     def test_news_of_a_sooner_time(self) -> None:
@@ -313,7 +315,7 @@ class TestSnapshots:
         runtime.element("a", b"10")
         restarted = again(runtime, CustomerOperator(StandingCustomer, binding))
         restarted.advance(19)
-        assert [tag for tag, _ in restarted.outputs] == [SNAPSHOTS]
+        assert [tag for tag, _ in restarted.outputs] == [SNAPSHOTS, STANDINGS]
 
 
 class TestImports:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.packing import pack, part, unpack, with_entries
+from state.packing import pack, part, unpack
 
 PLAIN = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-(1 << 63), (1 << 64) - 1), st.floats(allow_nan=False), st.text()),
@@ -30,13 +30,3 @@ class TestRoundTrip:
     def test_no_python_object_can_hide_in_it(self) -> None:
         with pytest.raises(TypeError):
             pack(object())
-
-
-class TestWithEntries:
-    """A packed map grows without being unpacked."""
-
-    @pytest.mark.parametrize("count", [0, 1, 14, 15, 16, 300])
-    @pytest.mark.parametrize("more", [0, 1, 3, 16])
-    def test_all_sizes(self, count: int, more: int) -> None:
-        first, second = {f"a{at}": at for at in range(count)}, {f"b{at}": at / 2 for at in range(more)}
-        assert unpack(pack([with_entries(pack(first), second)])) == [{**first, **second}]

@@ -35,6 +35,8 @@ class Job:
         self.stores: dict[str, DictStore] = {}
         self.redis = Redis()
         self.memberships: dict[str, Any] = {}
+        self.asked: dict[str, Any] = {}
+        """Memberships in segments that ask about the population."""
         self.changes: list[tuple[str, Any]] = []
         self.parts: dict[str, int] = {}
         self.take(self.local.start())
@@ -53,21 +55,22 @@ class Job:
         assert self.assign is not None
         self.assign.on_view(view.packed())
         for key, store in self.stores.items():
-            self.take(self.assign.on_timer(key, view.at_ms, view.at_ms, store)[1])
+            self.take(self.assign.on_timer(key, view.at_ms, view.at_ms, store)[1], self.asked)
 
-    def take(self, outputs: Iterable[Output]) -> None:
+    def take(self, outputs: Iterable[Output], memberships: dict[str, Any] | None = None) -> None:
+        members = self.memberships if memberships is None else memberships
         for channel, key, payload in outputs:
             if channel == Channel.REDIS:
                 self.redis.apply(payload)
             elif channel == Channel.MEMBERSHIPS:
-                self.memberships[key] = json.loads(payload)["segments"] if payload else {}
+                members[key] = json.loads(payload)["segments"] if payload else {}
             elif channel == Channel.SEGMENT_CHANGE:
                 self.changes.append((key, json.loads(payload)))
             elif channel == Channel.STANDING:
                 assert self.assign is not None
                 self.parts[key] = Standing.unpacked(payload).parts
                 store = self.stores.setdefault(key, DictStore())
-                self.take(self.assign.on_standing(key, payload, self.local.watermark_ms, store)[1])
+                self.take(self.assign.on_standing(key, payload, self.local.watermark_ms, store)[1], self.asked)
 
     def shown(self) -> dict[str, Any]:
         found = self.redis.left()
@@ -93,7 +96,7 @@ class TestWithoutAView:
     @pytest.mark.parametrize("cached", [0, 1_000])
     @pytest.mark.parametrize("spice", SPICES)
     def test_the_same_is_shown(self, spice: str, cached: int) -> None:
-        """After every event; only the versions differ."""
+        """After every event."""
         for seed in range(3):
             plain, asking = Job(cached), Job(cached, AssignLogic(ASKING.remainder))
             for line in stream(Random(f"{spice} {seed}"), spice):
@@ -104,9 +107,10 @@ class TestWithoutAView:
                 assert mine["memberships"] == theirs["memberships"]
                 assert mine["profiles"].keys() == theirs["profiles"].keys()
             assert said(asking) == said(plain)
-            for job in (plain, asking):  # a part that turns is a reason to write a profile: so they come at other times
+            for job in (plain, asking):  # a part that turns is a reason to look: profiles may come at other times
                 job.publish()
             assert asking.shown() == plain.shown()
+            assert not any(asking.asked.values())
 
 
 class TestParts:
@@ -133,7 +137,7 @@ class TestWithAView:
     """Segments that ask about the population come to the others, and go with them."""
 
     def test_both_in_one_place(self) -> None:
-        """The sorted sets, the profile and the compacted memberships have both kinds."""
+        """The sorted sets and the profile have both kinds, and each kind has its compacted memberships."""
         job = Job(1_000, AssignLogic(ASKING.remainder))
         least = {
             (feature, positive): Percentiles(
@@ -146,10 +150,11 @@ class TestWithAView:
         for line in stream(Random(3), "busy"):
             job.feed(line)
         shown = job.shown()
-        kinds = {name for since in shown["memberships"].values() for name in since}
-        assert kinds & set(ASKING.names)
-        assert kinds & set(ASKING.remainder.names)
-        for key, since in shown["memberships"].items():
+        for rules, memberships in ((ASKING, job.memberships), (ASKING.remainder, job.asked)):
+            assert set() < {name for since in memberships.values() for name in since} <= set(rules.names)
+        both = {key: {**since, **job.asked.get(key, {})} for key, since in job.memberships.items()}
+        assert job.asked.keys() <= both.keys()
+        for key, since in both.items():
             profile = shown["profiles"].get(key, {"segments": {}})
             assert profile["segments"] == since
             assert {name for name, members in shown["members"].items() if key in members} == set(since)
@@ -159,7 +164,7 @@ class TestWithAView:
                 members[key, change["segment"]] = change["since_ms"]
             else:
                 members.pop((key, change["segment"]), None)
-        assert members == {(key, name): at for key, since in shown["memberships"].items() for name, at in since.items()}
+        assert members == {(key, name): at for key, since in both.items() for name, at in since.items()}
 
 
 class TestTurnedOn:

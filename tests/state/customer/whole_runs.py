@@ -8,6 +8,7 @@ from typing import Any
 import msgpack
 from customer_runs import NOW_MS, PATIENT, key_and_time
 
+from schemas.profiles import merged
 from schemas.settings import Settings
 from schemas.writes import WriteKind
 from state.channels import Channel, Output
@@ -56,13 +57,13 @@ class Redis:
     def apply(self, write: bytes) -> None:
         kind, name, packed, *rest = msgpack.unpackb(write, raw=True)
         name, value = name.decode(), msgpack.unpackb(packed)
-        at = (int(kind == WriteKind.SIMILAR), name)
+        at = (_PLACES[kind], name)
         version = value.pop("version"), value["as_of_ms"]
         self.writes.append((name, value["as_of_ms"]))
         if at in self.values and version < self.values[at][0]:
             return
         self.values[at] = version, value
-        if kind == WriteKind.PROFILE and rest:
+        if kind != WriteKind.TOMBSTONE and rest:
             since, others = rest
             for place in range(0, len(since), 2):
                 self.members[since[place].decode()][name] = since[place + 1]
@@ -74,11 +75,17 @@ class Redis:
     def left(self) -> dict[str, Left]:
         """What readers see: profiles, lists, members; what was withdrawn is not there."""
         shown = {at: value for at, (_, value) in self.values.items() if len(value) > 1}
+        profiles, similar, population = (
+            {name: value for (one, name), value in shown.items() if one == place} for place in range(3)
+        )
         return {
-            "profiles": {name: value for (similar, name), value in shown.items() if not similar},
-            "similar": {name: value for (similar, name), value in shown.items() if similar},
+            "profiles": {name: merged(value, population.get(name)) for name, value in profiles.items()},
+            "similar": similar,
             "members": {name: since for name, since in self.members.items() if since},
         }
+
+
+_PLACES = {WriteKind.PROFILE: 0, WriteKind.TOMBSTONE: 0, WriteKind.SIMILAR: 1, WriteKind.POPULATION: 2}
 
 
 class WholeRun:

@@ -120,6 +120,20 @@ class TestBins:
         sketch = sketch_of("orders_total", [0] * 95 + [1, 2, 3, 4, 5])
         assert Bins.of("orders_total", sketch, T0_MS) == Bins(feature="orders_total", edges=(0,), counts=(95, 5))
 
+    def test_who_was_there_and_has_none(self) -> None:
+        """Is counted besides; who was not there is not."""
+        orders, visits = ([0] * 60 + [1] * 30 + [2] * 10, [0] * 50 + [3] * 50)
+        sketches = sketch_of("orders_7d", orders), sketch_of("sessions_7d", visits)
+        bins = Bins.of("orders_7d", sketches[0], T0_MS, positive=True, visits=sketches[1])
+        assert bins is not None
+        assert (bins.edges, bins.counts) == ((1, 2), (10, 30, 10, 0))
+        later = sketch_of("orders_7d", [0] * 80 + [1] * 15 + [2] * 5)
+        assert bins.count(later, T0_MS, sketches[1]) == (30, 15, 5, 0)
+        assert Bins.unpacked(bins.packed()) == bins
+        plain = Bins.of("orders_7d", sketches[0], T0_MS, positive=True)
+        assert plain is not None
+        assert plain.count(later, T0_MS, sketches[1]) == (15, 5, 0)
+
     def test_nobody(self) -> None:
         assert Bins.of("orders_total", QuantileSketch(), T0_MS) is None
 

@@ -143,6 +143,23 @@ class TestDistributions:
         assert alarm is not None
         assert list(alarm.features) == ["views_30d"]
 
+    def test_fewer_of_those_who_come_buy(self) -> None:
+        """Those who do, buy as they did; and as many as before stay away, who do not matter."""
+        visits = sketch_of("sessions_7d", [0] * 5_000 + [2] * 1_000)
+        then = sketch_of("orders_7d", [0] * 5_400 + [1] * 400 + [2] * 200)
+        now = sketch_of("orders_7d", [0] * 5_850 + [1] * 100 + [2] * 50)
+        bins = Bins.of("orders_7d", then, T0_MS, positive=True, visits=visits)
+        assert bins is not None
+        for there, expected in ((now, ["orders_7d"]), (then, None)):
+            told = {"orders_7d": there, "sessions_7d": visits}
+            alarm = DriftAlarm(DriftSettings()).on_distributions([bins], told, T0_MS)
+            assert (alarm and list(alarm.features)) == expected
+
+    def test_visits_are_watched_too(self) -> None:
+        """Of the windows that are looked at, each once."""
+        settings = DriftSettings(features=("orders_7d", "views_7d", "sessions_30d", "revenue_30d_cents"))
+        assert settings.watched == (*settings.features, "sessions_7d")
+
     def test_no_features_no_alarm(self) -> None:
         assert DriftAlarm(DriftSettings()).on_distributions([], {}, T0_MS) is None
 

@@ -44,7 +44,7 @@ AS_OF_MS = START_MS + 30 * DAY_MS
 def standing(at_ms: int, spend: int, known_ms: int = -1, *, shown: bool = True, version: int = 1) -> Standing:
     features = msgpack.packb({SPEND: spend}) if shown else b""
     cause: Any = ("event", "e") if shown else ("consent", None)
-    return Standing(at_ms, version, RULES.version, shown, False, 0, cause, features, {}, [], known_ms)
+    return Standing(at_ms, version, RULES.version, shown, 0, cause, features, known_ms)
 
 
 def view(number: int, at_ms: int, median: int) -> PopulationView:
@@ -136,7 +136,8 @@ def profiles(said: Iterable[Output]) -> dict[str, dict[str, Any] | None]:
         if channel == Channel.REDIS:
             kind, _, packed, *_ = msgpack.unpackb(payload, raw=True)
             assert key not in found
-            found[key] = unpack_versioned(packed) if kind == WriteKind.PROFILE else None
+            assert kind == WriteKind.POPULATION
+            found[key] = unpack_versioned(packed)
     return found
 
 
@@ -252,7 +253,8 @@ def said_of(left: Left) -> dict[str, list[Output]]:
     """By customer, in the order in which it was said: all that is said where the population is known."""
     found: dict[str, list[Output]] = {}
     for channel, key, payload in left.outputs:
-        if channel == Channel.REDIS or (channel == Channel.SEGMENT_CHANGE and asks(json.loads(payload))):
+        beside = channel == Channel.REDIS and msgpack.unpackb(payload, raw=True)[0] == WriteKind.POPULATION
+        if beside or (channel == Channel.SEGMENT_CHANGE and asks(json.loads(payload))):
             found.setdefault(key, []).append((channel, key, payload))
     return found
 

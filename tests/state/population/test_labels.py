@@ -43,8 +43,8 @@ class Follower:
         if self.random.random() < 0.2:
             self.pending = Pending.unpacked(self.pending.packed())
 
-    def snapshot(self, now_ms: int) -> None:
-        self._keep(take(self.pending, "c1", now_ms, streams.values_at(self.events, now_ms), SAID))
+    def snapshot(self, now_ms: int, quiet_ms: int | None = None) -> None:
+        self._keep(take(self.pending, "c1", now_ms, streams.values_at(self.events, now_ms), SAID, quiet_ms))
 
     def wake(self, now_ms: int) -> None:
         self._keep(answer(self.pending, "c1", now_ms, streams.values_at(self.events, now_ms)))
@@ -124,6 +124,27 @@ class TestAgainstTheWholeList:
         found = follower.answers()
         assert found.items() <= expected.items()
         assert len(found) + follower.given_up == len(due)
+
+    @pytest.mark.parametrize("seed", range(100))
+    def test_when_it_is_known_what_was_quiet(self, seed: int) -> None:
+        """Nothing is given up, however late a snapshot comes, if one came after all that happened in a time."""
+        random = Random(seed)
+        plain = [
+            event for event in streams.history(random, 120, lateness_ms=0, erasures=False) if event.kind != "refund"
+        ]
+        asked_at, last_ms = snapshot_times(random)[::7], 0
+        news = sorted({event.time_ms for event in plain})
+        times = sorted({*asked_at, *news})
+        follower = Follower(plain, random)
+        for at_ms in times:
+            quiet_ms = min((one - 1 for one in news if last_ms < one <= at_ms), default=at_ms)
+            follower.snapshot(at_ms, quiet_ms)
+            last_ms = at_ms
+        asked = streams.asked_of(plain, times)
+        found = follower.answers()
+        due = {one for one in asked if one[0] + HORIZONS_MS[one[1]] <= times[-1]}
+        assert found == {one: came for one, came in streams.answers(plain, asked, UNTIL).items() if one in due}
+        assert follower.given_up == 0
 
 
 def values(at_ms: int, ordered_ms: int | None, seen_ms: int, **more: Any) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from state.population.questions import counted
 from state.population.scales import scale_of
 from state.population.settings import PopulationSettings
 from state.population.sketch import QuantileSketch
-from state.population.snapshots import AWAY_MS, Message, SnapshotLogic, SnapshotSettings
+from state.population.snapshots import Message, SnapshotLogic, SnapshotSettings
+from state.population.standing import Standing
 from state.rules.ruleset import parse_rules
 from state.similar.settings import SimilarSettings
 
@@ -38,6 +39,7 @@ class Job:
         self.snapshots = SnapshotLogic(SnapshotSettings(AXES, EVERY_MS, SETTINGS.session_gap_ms), ())
         self.stores: dict[str, DictStore] = defaultdict(DictStore)
         self.messages: list[Message] = []
+        self.standings: list[tuple[str, Standing]] = []
         self.number = 0
         self.run = LocalRun(self, SETTINGS.out_of_orderness_ms)  # type: ignore[arg-type]
 
@@ -51,10 +53,11 @@ class Job:
         self.note(key, watermark_ms)
         if self.logic._watching and self.snapshots.is_time(time_ms):
             see = partial(self.logic.sight, key, time_ms, store)
-            look_ms, message = self.snapshots.on_time(key, time_ms, self.stores[key], see)
-            if look_ms is not None:
-                self.run.register(look_ms, key)
-            self.messages += [] if message is None else [message]
+            look = self.snapshots.on_time(key, time_ms, self.stores[key], see)
+            if look.next_ms is not None:
+                self.run.register(look.next_ms, key)
+            self.messages += [] if look.message is None else [look.message]
+            self.standings += [] if look.standing is None else [(key, look.standing)]
         return step
 
     def note(self, key: str, watermark_ms: int) -> None:
@@ -153,7 +156,12 @@ class TestWindows:
         for key, times in views.items():
             as_of_ms, last_ms = told[key], max(times)
             counts.add(sum(as_of_ms - 30 * DAY_MS < at_ms <= as_of_ms for at_ms in times))
-            due = [last_ms + away_ms for away_ms in (0, SETTINGS.session_gap_ms, *AWAY_MS)]
+            due = [last_ms + away_ms for away_ms in (0, *job.snapshots.away_ms)]
             assert as_of_ms >= max(at_ms for at_ms in due if at_ms <= now_ms - EVERY_MS)
         assert job.sketches().sketch("views_30d").packed() == counts.packed()
         assert len({told[key] for key in views}) > 2
+        for key, one in dict(job.standings).items():
+            assert one.as_of_ms == told.get(key, one.as_of_ms)
+            seen = sum(one.as_of_ms - 30 * DAY_MS < at_ms <= one.as_of_ms for at_ms in views.get(key, ()))
+            assert one.values()["views_30d"] == seen or key == "clock"
+            assert one.rules == parse_rules(ASKING).version

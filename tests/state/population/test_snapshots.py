@@ -18,6 +18,7 @@ from state.population.refusal import PopulationError, unpack_versioned
 from state.population.sample import customer_hash
 from state.population.sight import Sight
 from state.population.snapshots import Message, SnapshotLogic, SnapshotSettings
+from state.population.standing import Standing
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 GAP_MS = 30 * MINUTE_MS
@@ -40,10 +41,11 @@ class Shop:
         """Of those who are shown: as of when, and features."""
         self.revisions: dict[str, int] = defaultdict(int)
         self.messages: list[Message] = []
+        self.standings: list[Standing] = []
         self.now_ms = START_MS
         self.looks = 0
 
-    def news(self, key: str, *, shown: bool = True) -> None:
+    def news(self, key: str, *, shown: bool = True, cart: bool = False) -> None:
         random = self.random
         values: dict[str, Any] = {
             "engagement": random.choice((0.0, 0.7, 3.0)),
@@ -52,6 +54,7 @@ class Shop:
             "first_seen_ms": START_MS - DAY_MS,
             "last_seen_ms": self.now_ms,
             "since_last_seen_ms": 0,
+            "cart_open": cart,
         }
         if random.random() < 0.7:
             values["recency_ms"] = random.choice((0, DAY_MS, 50 * DAY_MS))
@@ -87,15 +90,19 @@ class Shop:
     def look(self, key: str, at_ms: int, *, closing: bool = False) -> None:
         ends_ms = self.logic._settings.as_of_ms
         as_of_ms = at_ms if ends_ms is None else min(at_ms, ends_ms)
-        look_ms, message = self.logic.on_time(
-            key, at_ms, self.stores[key], lambda: self.sight(key, as_of_ms), closing=closing
-        )
-        if look_ms is not None:
-            assert look_ms > at_ms
-            self.timers[key].add(look_ms)
-        if message is not None:
-            assert Message.unpacked(message.packed()) == message
-            self.messages.append(message)
+        look = self.logic.on_time(key, at_ms, self.stores[key], lambda: self.sight(key, as_of_ms), closing=closing)
+        if look.next_ms is not None:
+            assert look.next_ms > at_ms
+            self.timers[key].add(look.next_ms)
+        if look.message is not None:
+            assert Message.unpacked(look.message.packed()) == look.message
+            self.messages.append(look.message)
+            assert (look.standing is None) is (closing or look.message.gone)
+        if look.standing is not None:
+            assert look.message is not None
+            assert Standing.unpacked(look.standing.packed()) == look.standing
+            assert look.standing.as_of_ms == look.message.as_of_ms
+            self.standings.append(look.standing)
 
 
 def counted(messages: list[Message], random: Random) -> FeatureSketches:
@@ -134,7 +141,7 @@ class TestCounts:
         assert counted(shop.messages, shop.random).packed() == naive(shop.values).packed()
 
     def test_once_in_an_interval(self) -> None:
-        """The busy are told no more often than the others, as of the end of the interval; and as the session ends."""
+        """The busy are told no more often than the others, as of the end of the interval; not as the session ends."""
         shop = Shop(1)
         for second in range(30):
             shop.pass_time(START_MS + second * 1_000)
@@ -143,15 +150,28 @@ class TestCounts:
         shop.pass_time(START_MS + MINUTE_MS)
         assert [one.as_of_ms for one in shop.messages] == [START_MS + MINUTE_MS - 1]
         shop.pass_time(START_MS + DAY_MS)
-        assert [one.as_of_ms for one in shop.messages[1:]] == [START_MS + MINUTE_MS - 1 + GAP_MS]
+        assert len(shop.messages) == 1
 
-    def test_who_stays_away(self) -> None:
-        """Is told of after 1, 3, 7, 14, 30 and 90 days; then there is nothing more to come."""
+    def test_a_cart_that_is_left(self) -> None:
+        """As the session ends, nothing else is new, but the cart counts as abandoned from then on."""
         shop = Shop(1)
+        shop.news("a", cart=True)
+        shop.pass_time(START_MS + 10 * MINUTE_MS)
+        shop.news("a", cart=True)
+        shop.pass_time(START_MS + DAY_MS)
+        seen_ms = START_MS + 10 * MINUTE_MS
+        told = [START_MS + MINUTE_MS - 1, seen_ms + MINUTE_MS - 1, seen_ms + GAP_MS + MINUTE_MS - 1]
+        assert [one.as_of_ms for one in shop.messages] == told
+        assert [one.cause for one in shop.standings] == [("event", None), ("event", None), ("time", None)]
+
+    @pytest.mark.parametrize(("watched", "days"), [((), [7, 30, 90]), (("views_14d", "orders_1d"), [1, 7, 14, 30, 90])])
+    def test_who_stays_away(self, watched: tuple[str, ...], days: list[int]) -> None:
+        """Is told of after 7, 30 and 90 days, and as windows that are counted empty; then nothing more is to come."""
+        shop = Shop(1, SETTINGS._replace(watched=watched))
         shop.news("a")
         shop.pass_time(START_MS + 400 * DAY_MS)
         told = [one.as_of_ms - START_MS for one in shop.messages if one.point is not None]
-        assert [at_ms // DAY_MS for at_ms in told] == [0, 0, 1, 3, 7, 14, 30, 90]
+        assert [at_ms // DAY_MS for at_ms in told] == [0, *days]
         assert all(one.as_of_ms % MINUTE_MS == MINUTE_MS - 1 for one in shop.messages)
         assert not any(shop.timers.values())
 
@@ -167,20 +187,20 @@ class TestCounts:
         shop.pass_time(START_MS + 400 * DAY_MS)
         for key in "ab":
             told = [one.as_of_ms for one in shop.messages if one.customer_id == key and one.point is not None]
-            assert {(at_ms - START_MS) // DAY_MS for at_ms in told} >= {0, 1, 3, 7, 14, 30, 90}
+            assert {(at_ms - START_MS) // DAY_MS for at_ms in told} >= {0, 7, 30, 90}
         assert not any(shop.timers.values())
 
     def test_a_look_for_nothing_asks_nobody(self) -> None:
         """A timer that was set before newer facts were told does not have the customer made up again."""
         shop = Shop(1)
         shop.news("a")
-        shop.pass_time(START_MS + 20 * MINUTE_MS)
+        shop.pass_time(START_MS + DAY_MS)
         shop.news("a")
-        shop.pass_time(START_MS + 21 * MINUTE_MS)
+        shop.pass_time(START_MS + DAY_MS + MINUTE_MS)
         assert shop.looks == len(shop.messages) == 2
-        shop.pass_time(START_MS + GAP_MS + MINUTE_MS)  # of the first visit alone, which went on
+        shop.pass_time(START_MS + 7 * DAY_MS + MINUTE_MS)  # of the first visit, which was not the last
         assert shop.looks == 2
-        shop.pass_time(START_MS + 21 * MINUTE_MS + GAP_MS)
+        shop.pass_time(START_MS + 8 * DAY_MS + MINUTE_MS)
         assert shop.looks == len(shop.messages) == 3
 
     def test_who_is_hidden_leaves_nothing(self) -> None:
@@ -202,26 +222,36 @@ class TestCounts:
 
 
 class TestExamples:
-    """Outcomes come when they are due, although nothing happens to the customer."""
+    """Outcomes come with the next look after they are due, although nothing happens to the customer."""
 
-    def test_nobody_comes_again(self) -> None:
-        """One who bought and was seen no more: no order in 7 days, lapsed in 30."""
+    @pytest.mark.parametrize("orders", [0, 1])
+    def test_nobody_comes_again(self, orders: int) -> None:
+        """One who bought and was seen no more: no order in 7 days, lapsed in 30. None is without its answer."""
         shop = Shop(3)
         shop.news("a")
-        values = shop.values["a"][1]
-        shop.pass_time(START_MS + 29 * DAY_MS)
+        shop.values["a"][1]["orders_total"] = orders
+        shop.pass_time(START_MS + 400 * DAY_MS)
+        told = [(message.as_of_ms, Example.unpacked(one)) for message in shop.messages for one in message.examples]
+        asked = [message.as_of_ms for message in shop.messages[:-1]]  # nobody is asked of who is away for 90 days
+        assert [one.as_of_ms for _, one in told if one.target == 0] == asked
+        assert [one.as_of_ms for _, one in told if one.target == 1] == asked[:2] * orders
+        assert all(one.positive is bool(one.target) for _, one in told)
+        assert all(at_ms >= one.as_of_ms + HORIZONS_MS[one.target] for at_ms, one in told)
+        assert {(at_ms - START_MS) // DAY_MS for at_ms, _ in told} == {7, 30, 90}
+
+    def test_who_comes_long_after(self) -> None:
+        """Has not bought in the meantime: that is known, however many orders there are now."""
+        shop = Shop(6)
+        shop.news("a")
+        shop.values["a"][1].pop("recency_ms", None)
+        shop.pass_time(START_MS + MINUTE_MS)
+        shop.pass_time(START_MS + 20 * DAY_MS)
+        shop.news("a")
+        shop.values["a"][1]["recency_ms"] = 0
+        shop.pass_time(START_MS + 21 * DAY_MS)
         told = [Example.unpacked(one) for message in shop.messages for one in message.examples]
-        first_ms = START_MS + MINUTE_MS - 1
-        asked = [one.as_of_ms for one in told]
-        assert asked[0] == first_ms
-        assert all((one.target, one.positive) == (0, False) for one in told)
-        shop.pass_time(START_MS + 31 * DAY_MS)
-        told = [Example.unpacked(one) for message in shop.messages for one in message.examples]
-        lapsed = [(one.as_of_ms, one.positive) for one in told if one.target == 1]
-        assert lapsed[:1] == [(first_ms, True)] * bool(values["orders_total"])
-        for message in shop.messages:
-            for one in map(Example.unpacked, message.examples):
-                assert 0 <= message.as_of_ms - one.as_of_ms - HORIZONS_MS[one.target] < MINUTE_MS
+        assert [(one.as_of_ms // DAY_MS - START_MS // DAY_MS, one.positive) for one in told] == [(0, False), (7, False)]
+        assert not any(message.given_up for message in shop.messages)
 
 
 class TestPacked:
@@ -241,7 +271,7 @@ class TestPacked:
         shop = Shop(5)
         shop.news("a")
         shop.pass_time(START_MS + MINUTE_MS)
-        _, contribution, pending, told_ms, _ = unpack_versioned(shop.stores["a"].load() or b"", 2, "a state")
+        _, contribution, pending, told_ms, *_ = unpack_versioned(shop.stores["a"].load() or b"", 3, "a state")
         held = pack({"engagement": 1.0})  # a standing that was not told yet
         shop.stores["a"].save(pack([1, 2**40, contribution, pending, told_ms, told_ms + 5, held]))
         shop.news("a")

@@ -8,7 +8,7 @@ from typing import Any
 import msgpack
 
 from schemas.decode import Decoder
-from schemas.profiles import unpack_versioned
+from schemas.profiles import merged, unpack_versioned
 from schemas.rejects import Rejected
 from schemas.settings import Settings
 from schemas.writes import WriteKind
@@ -35,16 +35,19 @@ class Left:
 
     outputs: list[Output]
     profiles: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Of both parts."""
 
     def __post_init__(self) -> None:
+        parts: dict[str, dict[str, dict[str, Any] | None]] = {"own": {}, "beside": {}}
         for channel, _, payload in self.outputs:
             write = msgpack.unpackb(payload, raw=True) if channel == Channel.REDIS else (None,)
-            if write[0] in (WriteKind.PROFILE, WriteKind.TOMBSTONE):
-                found = unpack_versioned(write[2])
-                if found is None:
-                    self.profiles.pop(write[1].decode(), None)
-                else:
-                    self.profiles[write[1].decode()] = found
+            if write[0] in (WriteKind.PROFILE, WriteKind.TOMBSTONE, WriteKind.POPULATION):
+                part = "beside" if write[0] == WriteKind.POPULATION else "own"
+                parts[part][write[1].decode()] = unpack_versioned(write[2])
+        for key, own in parts["own"].items():
+            profile = merged(own, parts["beside"].get(key))
+            if profile is not None:
+                self.profiles[key] = profile
 
     def records(self, channel: Channel) -> list[dict[str, Any]]:
         return [json.loads(payload) for one, _, payload in self.outputs if one == channel]

@@ -1,0 +1,145 @@
+"""An answer in the making."""
+
+from collections.abc import Iterator
+from heapq import nlargest
+
+from serving.catalog.item import Item
+from serving.ranking import fallback
+from serving.ranking.context import Context
+from serving.ranking.diversity import mmr, spread
+from serving.ranking.loading import Loading
+from serving.ranking.plan import Heard, Plan
+from serving.ranking.request import PINNED, STATIC, Reason, Recommended
+from serving.ranking.screen import Screen
+from serving.ranking.shop_rules import Rule, RulesInForce
+from serving.ranking.votes import count_votes, reason, reasons_of
+
+_SPARE = 30
+"""So many candidates more than there are places are looked up in the catalog, for variety to choose from."""
+
+
+class Making:
+    """Candidates level by level, each level in its final order behind those before."""
+
+    def __init__(self, context: Context, rules: RulesInForce, loading: Loading) -> None:
+        self.heard = Heard()
+        self._context = context
+        self._limit = context.request.limit
+        self._rules = rules
+        self._screen = Screen(context, rules)
+        self._loading = loading
+        self._known: dict[str, Item] = {}
+        self._asked: set[str] = set()
+        self._pins: dict[str, Rule] = {}
+        self._chosen: dict[str, tuple[str, Plan | None, float, str | None]] = {}
+        """Item: level, plan it is of, score, name of the rule that boosted it. In the order to be shown."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many items as were asked for."""
+        return self._places <= 0
+
+    @property
+    def _places(self) -> int:
+        """That are still free."""
+        return self._limit - len(self._pins) - len(self._chosen)
+
+    async def pin(self) -> None:
+        """Take what rules want pinned out of the competition, as far as it may be shown and has a place."""
+        wanted = {item_id: rule for rule in self._rules.pins for item_id in rule.pinned}
+        await self._look_up(list(wanted))
+        for item_id, rule in wanted.items():
+            allowed = self._screen.allows(item_id, self._known.get(item_id))
+            if allowed and rule.position <= self._limit and len(self._pins) < self._limit:
+                self._pins[item_id] = rule
+
+    async def add(self, level: str, plan: Plan | None, scores: dict[str, float]) -> None:
+        """The items of a level that may be shown, in their order, behind those of the levels before."""
+        out, chosen, pins = self._context.left_out, self._chosen, self._pins
+        ranked = [(-score, item_id) for item_id, score in scores.items() if score > 0]
+        ranked.sort()
+        names = [item_id for _, item_id in ranked if not (item_id in out or item_id in chosen or item_id in pins)]
+        wanted, known, allows, factor_of = self._places + _SPARE, self._known, self._screen.allows, self._rules.factor
+        final: dict[str, float] = {}
+        boosts: dict[str, str | None] = {}
+        for some in self._stretches(names, scores, wanted, final):
+            await self._look_up(some)
+            for item_id in some:
+                item = known.get(item_id)
+                if allows(item_id, item):
+                    factor, boosts[item_id] = factor_of(item_id, item)
+                    final[item_id] = scores[item_id] * factor
+        for item_id in self._varied(final):
+            chosen[item_id] = level, plan, final[item_id], boosts[item_id]
+
+    def _stretches(
+        self, names: list[str], scores: dict[str, float], wanted: int, final: dict[str, float]
+    ) -> Iterator[list[str]]:
+        """Stretches of the ranked names, until nothing further down can be among those wanted.
+
+        `final` grows meanwhile by those that may be shown, with their scores after boosts.
+        """
+        most = self._rules.most_factor
+        at = 0
+        while at < len(names):
+            if len(final) >= wanted:
+                if most <= 1:
+                    return
+                if scores[names[at]] * most < nlargest(wanted, final.values())[-1]:
+                    return
+            until = at + max(wanted - len(final), _SPARE)
+            yield names[at:until]
+            at = until
+
+    def _varied(self, scores: dict[str, float]) -> list[str]:
+        settings = self._context.settings
+        ranked = sorted(scores, key=lambda item_id: (-scores[item_id], item_id))
+        ranked = mmr(ranked, scores, self._known, self._places, settings.diversity)
+        before = [*self._pins, *self._chosen]
+        return spread(before, ranked, self._known, self._limit, settings.category_share)[: self._places]
+
+    async def _look_up(self, item_ids: list[str]) -> None:
+        unknown = [item_id for item_id in item_ids if item_id not in self._asked]
+        self._asked.update(unknown)
+        self._known.update(await self._loading.items(unknown))
+
+    async def fall_back(self, level: str) -> None:
+        """Levels below the strategy's own, until there is enough."""
+        context = self._context
+        await self._look_up(fallback.at_hand(context))
+        below = fallback.levels(context, self._known, level)
+        scopes = tuple(scope for one in below for scope in one.plan.scopes)
+        await self._loading.hear(Plan(scopes=scopes), self.heard)  # all of them in one go: this is the slow way already
+        for one in below:
+            if self.is_full:
+                return
+            await self.add(one.name, one.plan, count_votes(one.plan, self.heard, context.request.now_ms))
+        if not self.is_full:
+            static = context.settings.static
+            await self.add(STATIC, None, {item_id: 1 - place / len(static) for place, item_id in enumerate(static)})
+
+    def items(self) -> tuple[Recommended, ...]:
+        """What was chosen, with its reasons, and pinned items in their places."""
+        reasons = self._reasons()
+        shown = []
+        for item_id, (level, _, score, boost) in self._chosen.items():
+            added = () if boost is None else (reason("rule", boost),)
+            shown.append(Recommended(item_id, score, level, reasons[item_id] + added))
+        for item_id, rule in sorted(self._pins.items(), key=lambda pin: pin[1].position):
+            place = rule.position - 1
+            while place < len(shown) and shown[place].level == PINNED:  # taken: the next one
+                place += 1
+            shown.insert(place, Recommended(item_id, 0.0, PINNED, (reason("rule", rule.name),)))
+        return tuple(shown)
+
+    def _reasons(self) -> dict[str, tuple[Reason, ...]]:
+        found: dict[str, tuple[Reason, ...]] = {}
+        by_plan: dict[int, tuple[Plan | None, list[str]]] = {}
+        for item_id, (_, plan, _, _) in self._chosen.items():
+            by_plan.setdefault(id(plan), (plan, []))[1].append(item_id)
+        for plan, item_ids in by_plan.values():
+            if plan is None:
+                found.update(dict.fromkeys(item_ids, (reason("static", None),)))
+            else:
+                found.update(reasons_of(item_ids, plan, self.heard, self._context.request.now_ms))
+        return found

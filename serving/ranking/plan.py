@@ -1,0 +1,63 @@
+"""What a strategy wants to hear before it decides: lists of similar items and scopes of popular ones, with weights."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from serving.ranking.source import Neighbour
+
+
+class ListVoice(NamedTuple):
+    """The neighbours of an item have a say."""
+
+    relation: str
+    item_id: str
+    weight: float
+    """What they have to give in all: it is shared among them."""
+    kind: str
+    """Why the item is asked: `viewed`, `cart` or `bought`."""
+    age_ms: int = 0
+    """How long ago that was."""
+
+
+class ScopeVoice(NamedTuple):
+    """What is popular in a scope has a say."""
+
+    scope: str
+    most: int
+    """So many items of it are asked for."""
+    weight: float
+    kind: str
+    """`segment`, `category`, `new` or `trending`."""
+    about: str | None
+    """Name of the segment or category."""
+
+
+class OwnVoice(NamedTuple):
+    """An item has a say for itself: one that was just viewed, as a place to return to."""
+
+    item_id: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All voices of a strategy for one question."""
+
+    lists: tuple[ListVoice, ...] = ()
+    scopes: tuple[ScopeVoice, ...] = ()
+    own: tuple[OwnVoice, ...] = ()
+
+
+Lists = Mapping[tuple[str, str], Sequence[Neighbour]]
+"""(relation, item): neighbours."""
+Scopes = Mapping[str, Sequence[tuple[str, float]]]
+"""Scope: (item, score)."""
+
+
+@dataclass(slots=True)
+class Heard:
+    """What was read for a plan; what could not be read is missing."""
+
+    lists: dict[tuple[str, str], Sequence[Neighbour]] = field(default_factory=dict)
+    scopes: dict[str, Sequence[tuple[str, float]]] = field(default_factory=dict)

@@ -1,0 +1,156 @@
+"""The shop's own rules: pin, boost, bury, hide or show only certain items, in certain contexts."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import prod
+from typing import Final, Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+from serving.catalog.item import Item
+from serving.conditions import ConditionSet
+from serving.ranking.context import Context
+from serving.ranking.settings import DAY_MS
+
+Action = Literal["pin", "boost", "bury", "hide", "only"]
+DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class Matching(NamedTuple):
+    """Which items a rule is about: all that is named must hold; of a list, one of it. Nothing named: every item."""
+
+    items: frozenset[str] = frozenset()
+    categories: frozenset[str] = frozenset()
+    tags: frozenset[str] = frozenset()
+    without_tags: frozenset[str] = frozenset()
+    in_stock: bool | None = None
+    new_days: float | None = None
+
+    def matches(self, item_id: str, item: Item | None, now_ms: int) -> bool:
+        """Whether an item is meant; one that the catalog does not know only by its id."""
+        if self.items and item_id not in self.items:
+            return False
+        if not (self.categories or self.tags or self.without_tags or self.in_stock is not None or self.new_days):
+            return True
+        if item is None:
+            return False
+        if self.categories and item.category not in self.categories:
+            return False
+        if self.tags and self.tags.isdisjoint(item.tags):
+            return False
+        if self.without_tags and not self.without_tags.isdisjoint(item.tags):
+            return False
+        if self.in_stock is not None and item.in_stock != self.in_stock:
+            return False
+        return self.new_days is None or (
+            item.listed_ms is not None and now_ms - item.listed_ms <= self.new_days * DAY_MS
+        )
+
+
+class When(NamedTuple):
+    """In which contexts a rule is in force: all that is named must hold. Nothing named: always."""
+
+    pages: frozenset[str] = frozenset()
+    devices: frozenset[str] = frozenset()
+    locations: frozenset[str] = frozenset()
+    days: frozenset[str] = frozenset()
+    minutes: tuple[int, int] | None = None
+    """From and until, in minutes of the local day, until not included; a span over midnight has until < from."""
+
+    def holds(self, context: Context, moment: datetime) -> bool:
+        """Whether a question is asked in such a context; `moment` is the local time of asking."""
+        request = context.request
+        for wanted, is_now in (
+            (self.pages, request.page),
+            (self.devices, context.device),
+            (self.locations, context.location),
+            (self.days, DAYS[moment.weekday()]),
+        ):
+            if wanted and is_now not in wanted:
+                return False
+        return self.minutes is None or _between(self.minutes, moment.hour * 60 + moment.minute)
+
+
+class Rule(NamedTuple):
+    """One rule of the shop."""
+
+    name: str
+    action: Action
+    matching: Matching
+    when: When
+    factor: float = 1.0
+    """What scores of matching items are multiplied by: above 1 for boost, below for bury."""
+    position: int = 1
+    """Where pinned items go, counted from 1; several go one after the other."""
+    pinned: tuple[str, ...] = ()
+    """Of a pin, in the file's order."""
+    condition: int | None = None
+    """Bit of its condition in the file's `ConditionSet`; None: it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class RulesInForce:
+    """The rules that hold for one question."""
+
+    rules: tuple[Rule, ...] = ()
+    now_ms: int = 0
+
+    @property
+    def pins(self) -> list[Rule]:
+        """Rules that put items at a place, by the place, then in the file's order."""
+        return sorted((rule for rule in self.rules if rule.action == "pin"), key=lambda rule: rule.position)
+
+    @property
+    def leave_out(self) -> bool:
+        """Whether any of them leaves items out."""
+        return any(rule.action in ("hide", "only") for rule in self.rules)
+
+    @property
+    def most_factor(self) -> float:
+        """No score grows by more than this; buried items do not shrink it."""
+        return prod(max(1.0, rule.factor) for rule in self.rules)
+
+    def allows(self, item_id: str, item: Item | None) -> bool:
+        """False for an item that is hidden, or that a rule for `only` others leaves out."""
+        for rule in self.rules:
+            if rule.action == "hide" and rule.matching.matches(item_id, item, self.now_ms):
+                return False
+            if rule.action == "only" and not rule.matching.matches(item_id, item, self.now_ms):
+                return False
+        return True
+
+    def factor(self, item_id: str, item: Item | None) -> tuple[float, str | None]:
+        """What the item's score is multiplied by, and the boost that is to be named as a reason, if there is one."""
+        factor, named = 1.0, None
+        for rule in self.rules:
+            if rule.action in ("boost", "bury") and rule.matching.matches(item_id, item, self.now_ms):
+                factor *= rule.factor
+                named = rule.name if rule.action == "boost" else named
+        return factor, named
+
+
+@dataclass(frozen=True, slots=True)
+class ShopRules:
+    """All rules of a file."""
+
+    rules: tuple[Rule, ...] = ()
+    timezone: ZoneInfo | None = None
+    """Of the hours and days; None: UTC."""
+    conditions: ConditionSet | None = None
+
+    def in_force(self, context: Context) -> RulesInForce:
+        """Those that hold for a question."""
+        if not self.rules:
+            return RulesInForce()
+        now_ms = context.request.now_ms
+        moment = datetime.fromtimestamp(now_ms // 1000, self.timezone or UTC)
+        holding = 0 if self.conditions is None else self.conditions.holding(context.profile, now_ms)
+        return RulesInForce(tuple(rule for rule in self.rules if _holds(rule, context, moment, holding)), now_ms)
+
+
+def _holds(rule: Rule, context: Context, moment: datetime, holding: int) -> bool:
+    return (rule.condition is None or bool(holding >> rule.condition & 1)) and rule.when.holds(context, moment)
+
+
+def _between(span: tuple[int, int], minute: int) -> bool:
+    first, until = span
+    return first <= minute < until if first <= until else minute >= first or minute < until

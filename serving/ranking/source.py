@@ -1,0 +1,84 @@
+"""What ranking reads: a protocol, so that Redis, a cache before it, or memory can serve it."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from math import sqrt
+from typing import Any, NamedTuple, Protocol
+
+from serving.catalog.item import Item
+
+VIEWED_WITH, BOUGHT_WITH = "viewed-with", "bought-with"
+"""The relations of docs/similar-items.md."""
+ALL = "all"
+"""The scope of what is popular with everybody."""
+
+
+def category_scope(category: str) -> str:
+    """The scope of what is popular in a category."""
+    return f"category:{category}"
+
+
+def segment_scope(segment: str) -> str:
+    """The scope of what is popular with the members of a segment."""
+    return f"segment:{segment}"
+
+
+def new_scope(category: str) -> str:
+    """The scope of a category's newest items, scored by `listed_ms`; written with the catalog."""
+    return f"new:{category}"
+
+
+class Neighbour(NamedTuple):
+    """One entry of an item's list of similar items."""
+
+    item_id: str
+    score: float
+    """About 0 to 1 (docs/similar-items.md)."""
+    support: int
+    """How many sessions or customers it rests on."""
+
+
+class Neighbours(tuple[Neighbour, ...]):
+    """An item's list, best first, that remembers its shares: for sources that keep lists between answers."""
+
+    @cached_property
+    def shares(self) -> dict[str, float]:
+        """Item: its part of the list's strength (votes.py)."""
+        return shares_of(self)
+
+
+def shares_of(neighbours: Sequence[Sequence[Any]]) -> dict[str, float]:
+    """Of each neighbour sqrt(score * support), divided by the sum of the list, largest first; empty if all are 0."""
+    strengths = [(sqrt(score * support), item_id) for item_id, score, support in neighbours]
+    total = sum(strength for strength, _ in strengths)
+    strengths.sort(key=lambda one: (-one[0], one[1]))
+    return {item_id: strength / total for strength, item_id in strengths} if total > 0 else {}
+
+
+class Source(Protocol):
+    """Answers questions of the ranking.
+
+    Every method may raise any `Exception`, or take too long: the ranking then goes on without that part and says that
+    its answer is degraded. Methods are called concurrently for one answer. What is returned must not be changed by
+    anybody afterwards: it may be shared by many answers.
+    """
+
+    async def profile(self, customer_id: str) -> Mapping[str, Any] | None:
+        """A customer's profile as `schemas.profiles.unpack_versioned` gives it; None: unknown or withdrawn."""
+        ...
+
+    async def similar(self, relation: str, item_ids: Sequence[str]) -> Sequence[Sequence[Neighbour]]:
+        """The neighbours of each item in their order, best first; an empty list for an item that has none.
+
+        An entry may be any sequence (item_id, score, support), such as it comes out of MessagePack. A source that
+        gives the same list to many answers gives it as `Neighbours`, so that its shares are worked out once.
+        """
+        ...
+
+    async def popular(self, scope: str, count: int) -> Sequence[tuple[str, float]]:
+        """The first `count` (item_id, score) of a scope, highest score first; empty for an unknown scope."""
+        ...
+
+    async def items(self, item_ids: Sequence[str]) -> Sequence[Item | None]:
+        """What the catalog says of each item, in their order; None where it says nothing."""
+        ...

@@ -1,0 +1,136 @@
+"""A log replayed: what is asked, and that nothing is learned before it is foretold."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.decode import Decoder
+from schemas.settings import Settings
+from serving.evaluation.clicks import ClicksError, are_clicks, click_events
+from serving.evaluation.replay import ANY, NEW, Asked, Event, Replay
+from state.rules.ruleset import load_rules
+from tests.jobs.cli_runs import call
+
+SETTINGS = Settings()
+START_MS = 1_740_787_200_000
+MINUTE_MS = 60_000
+
+
+def views(*sessions: str, apart_ms: int = 120 * MINUTE_MS) -> list[Event]:
+    """Sessions of visitors of their own, one after the other; items are letters, a minute apart."""
+    decode = Decoder(SETTINGS).decode
+    events = []
+    for number, items in enumerate(sessions):
+        for place, item in enumerate(items):
+            at_ms = START_MS + number * apart_ms + place * MINUTE_MS
+            event = {"event_id": f"{number}-{place}", "type": "product_viewed", "timestamp": at_ms,
+                     "customer_id": f"c{number}", "product_id": item}  # fmt: skip
+            raw = json.dumps(event).encode()
+            events.append(Event(*decode(raw), raw))
+    return events
+
+
+def replayed(events: list[Event], **asked: Any) -> Replay:
+    replay = Replay(SETTINGS, load_rules(), Asked(**{"k": 3, **asked}))
+    asyncio.run(replay.run(events))
+    return replay
+
+
+class TestAsking:
+    def test_every_view_but_the_first_of_a_session(self) -> None:
+        """And of those only new items for the one question."""
+        replay = replayed(views("abab", "a", "abc"))
+        assert len(replay.tallies[ANY]["session"].ranks) == 5
+        assert len(replay.tallies[NEW]["session"].ranks) == 3
+        assert len(replay.tallies[ANY]["VS-KNN (2018)"].ranks) == 5
+
+    def test_foretold_before_it_is_learned(self) -> None:
+        """Nobody can foretell what has never been seen; once a session is over, its lists are there."""
+        replay = replayed(views(*["ab"] * 40, "xy"), strategies=("session",), k=1)
+        ranks = replay.tallies[NEW]["session"].ranks
+        assert ranks[0] == 0
+        assert ranks[-1] == 0
+        assert ranks[-2] == 1
+
+    def test_from_and_until(self) -> None:
+        """What is before is learned and not asked, what is behind is asked and not learned."""
+        events = views("ab", "ab", "ab", "ab")
+        replay = replayed(events, from_ms=events[4].fact.time_ms, until_ms=events[2].fact.time_ms)
+        assert len(replay.tallies[ANY]["session"].ranks) == 2
+        assert replay.popularity.keys() == {"a", "b"}
+        assert replayed(events, until_ms=0).popularity == {}
+
+    def test_first_views(self) -> None:
+        """Of visitors who came before, if that is asked for."""
+        events = views("ab")
+        again = views("c")[0]
+        fact = again.fact
+        later = Event("c0", type(fact)(fact.time_ms + 300 * MINUTE_MS, "later", fact.kind, "c"), again.raw)
+        assert len(replayed([*events, later]).tallies[ANY]["session"].ranks) == 1
+        assert len(replayed([*events, later], first_views=True).tallies[ANY]["session"].ranks) == 2
+
+    def test_the_same_twice(self) -> None:
+        """No clock, no chance."""
+        events = views("abc", "bcd", "abd", "acd", "bad")
+        first, second = (replayed(events).tallies[ANY] for _ in range(2))
+        assert {name: tally.ranks for name, tally in first.items()} == {n: t.ranks for n, t in second.items()}
+
+
+class TestClicks:
+    def test_session_rec(self, tmp_path: Path) -> None:
+        """Tabs and seconds; a session is a visitor."""
+        file = tmp_path / "clicks.txt"
+        file.write_text("SessionId\tItemId\tTime\n1\t7\t1740787200.5\n")
+        assert are_clicks(file)
+        subject, fact = Decoder(SETTINGS).decode(next(click_events(file)))
+        assert (subject, fact.product_id, fact.time_ms, fact.session_id) == ("s-1", "7", 1_740_787_200_500, "1")
+
+    def test_retail_rocket(self, tmp_path: Path) -> None:
+        """Views, carts and transactions."""
+        file = tmp_path / "events.csv"
+        head = "timestamp,visitorid,event,itemid,transactionid\n"
+        rows = f"{START_MS},5,view,7,\n{START_MS},5,addtocart,7,\n{START_MS},5,transaction,7,90\n"
+        file.write_text(head + rows)
+        facts = [Decoder(SETTINGS).decode(raw)[1] for raw in click_events(file)]
+        assert [fact.product_id or fact.lines[0][0] for fact in facts] == ["7", "7", "7"]
+        assert facts[2].order_id == "90"
+
+    def test_faults_name_the_line(self, tmp_path: Path) -> None:
+        """And other files are no clicks."""
+        file = tmp_path / "clicks.txt"
+        file.write_text("SessionId\tItemId\tTime\n1\t7\t1740787200\n1\t7\tsoon\n")
+        with pytest.raises(ClicksError, match=r"clicks\.txt:3: no click"):
+            list(click_events(file))
+        file.write_text('{"event_id": 1}\n')
+        assert not are_clicks(file)
+
+
+class TestCommand:
+    def test_prints_json(self, tmp_path: Path, capsys: Any) -> None:
+        """With every method, its intervals, and from when it was asked."""
+        log = tmp_path / "log.jsonl"
+        log.write_bytes(b"\n".join(event.raw for event in views("abc", "bcd", "abd")) + b"\nnonsense\n")
+        said = call(capsys, "evaluate", log, "--warm-up", "0", "-k", "5", "--json")
+        assert (said.code, said.json["events"], sum(said.json["rejected"].values())) == (0, 9, 1)
+        methods = said.json["questions"][ANY]
+        assert {"session", "personal", "seed", "popular", "VS-KNN (2018)", "S-KNN (2018)"} <= methods.keys()
+        assert methods["session"]["questions"] == 6
+        assert methods["session"]["hit_rate"].keys() == {"mean", "low", "high"}
+
+    def test_prints_a_table(self, tmp_path: Path, capsys: Any) -> None:
+        """Of each question."""
+        log = tmp_path / "log.jsonl"
+        log.write_bytes(b"\n".join(event.raw for event in views("abc", "bcd")))
+        said = call(capsys, "evaluate", log, "--warm-up", "0", "--strategy", "session", "--no-baselines")
+        assert said.out.count("session ") >= 2
+        assert "VS-KNN" not in said.out
+
+    def test_nothing_to_ask(self, tmp_path: Path, capsys: Any) -> None:
+        """Is said, and is no answer."""
+        log = tmp_path / "log.jsonl"
+        log.write_bytes(b"\n".join(event.raw for event in views("a", "b")))
+        said = call(capsys, "evaluate", log, "--warm-up", "0")
+        assert (said.code, "nothing was asked" in said.err) == (1, True)

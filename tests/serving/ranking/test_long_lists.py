@@ -1,0 +1,37 @@
+"""What stands far down is found where it has to be."""
+
+import pytest
+
+from serving.catalog.item import Item
+from serving.ranking.source import VIEWED_WITH
+from tests.serving.ranking.shops import BrokenSource, ask, names
+
+ASKED = {"viewed": ("x",), "strategy": "session", "limit": 3}
+
+
+@pytest.fixture
+def source() -> BrokenSource:
+    """Fifty neighbours, p00 the best."""
+    source = BrokenSource()
+    source.put_similar(VIEWED_WITH, "x", [(f"p{number:02}", 0.9 - number / 100, 90) for number in range(50)])
+    source.scopes["all"] = [("t0", 1.0)]
+    return source
+
+
+class TestLongLists:
+    def test_the_catalog_may_turn_down_many(self, source: BrokenSource) -> None:
+        """Then the next ones of the same level are asked for, not another level."""
+        source.put_items(Item(item_id=f"p{number:02}", in_stock=number >= 32) for number in range(50))
+        answer = ask(source, **ASKED)
+        assert (names(answer), answer.level) == (["p32", "p33", "p34"], "session")
+
+    def test_a_boost_lifts_from_below(self, source: BrokenSource) -> None:
+        """As far as its factor goes: the score of p49 is two thirds of the first one's."""
+        rule = '[rules.r]\naction = "boost"\nfactor = {}\nitems = ["p49"]'
+        assert names(ask(source, rule.format(9), **ASKED))[0] == "p49"
+        assert "p49" not in names(ask(source, rule.format(1.1), **ASKED))
+
+    def test_no_more_is_looked_up_than_needed(self, source: BrokenSource) -> None:
+        """Three places and thirty to choose from."""
+        ask(source, **ASKED)
+        assert [len(what) for part, what in source.asked if part == "items"] == [33]

@@ -11,7 +11,7 @@ from importlib import import_module
 import click
 
 EXPLAINED = ("LogError", "RuleError", "RuntimeProblem", "RedisFailure", "SimulationError", "StoreError", "OutputError",
-             "ConservationError")  # fmt: skip
+             "ConservationError", "ClicksError", "SettingsError", "CatalogError")  # fmt: skip
 """Errors whose message says all that a user needs; anything else is a fault of the program and shows its trace."""
 
 COMMANDS = {
@@ -21,6 +21,9 @@ COMMANDS = {
     "show": ("jobs.commands.show", "show_group", "Look at one customer, item or segment."),
     "population": ("jobs.commands.population", "population_command", "Look at what all customers have in common."),
     "rules": ("jobs.commands.rules", "rules_group", "Check rule files, and try them on a log."),
+    "evaluate": ("jobs.commands.evaluate", "evaluate_command", "How good recommendations are, on a log."),
+    "catalog": ("jobs.commands.catalog", "catalog_group", "Check the shop's catalog, and load it into Redis."),
+    "content": ("jobs.commands.content", "content_group", "Check banners and messages, and try them on a customer."),
     "topics": ("jobs.commands.topics", "topics_group", "Make and check the Kafka topics of a live job."),
     "control": (
         "jobs.commands.control",
@@ -32,6 +35,8 @@ COMMANDS = {
     "simulate": ("jobs.commands.simulate", "simulate_command", "Write an event log whose truth is known."),
     "stack": ("jobs.commands.stack", "stack_group", "Kafka, a Flink cluster and Redis on this machine."),
     "submit": ("jobs.commands.submit", "submit_group", "Start a live job on a Flink cluster."),
+    "serve": ("jobs.commands.serve", "serve_command", "Serve recommendations, profiles and segments over HTTP."),
+    "keys": ("jobs.commands.keys", "keys_group", "Keys of the HTTP API."),
     "jobs": ("jobs.commands.jobs", "jobs_command", "List the jobs of a Flink cluster."),
     "stop": ("jobs.commands.jobs", "stop_command", "Stop a job with a savepoint."),
 }

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LAYERS = ("schemas", "state", "operators", "jobs")
-"""Each may import itself and those before it."""
+LAYERS = ("schemas", "state", "serving", "operators", "jobs")
+"""Each may import itself and those before it; operators know nothing of serving."""
 OF_ENGINES = {"pyflink", "py4j", "pemja", "redis", "click", "rich"}
 """What state and schemas must do without: an engine, a server, a terminal."""
 MACHINE_PATH = re.compile(r"(?<![\w./~*)}-])/(?:home|root|Users|work|workspace|mnt)/\w")
@@ -45,9 +45,11 @@ def texts() -> Iterator[Path]:
 class TestImports:
     @pytest.mark.parametrize("layer", LAYERS)
     def test_they_point_one_way(self, layer: str) -> None:
-        """jobs -> operators -> state -> schemas."""
+        """jobs -> operators -> state -> schemas, and jobs -> serving -> state."""
         assert modules(layer)
         above = {*LAYERS[LAYERS.index(layer) + 1 :], "tests", "benchmarks"}
+        if layer == "operators":
+            above.add("serving")
         wrong = [
             f"{path.relative_to(ROOT)}:{line}: imports {package}"
             for path in modules(layer)
@@ -67,6 +69,17 @@ class TestImports:
         ]
         assert wrong == []
 
+    @pytest.mark.parametrize("part", ["ranking", "content", "evaluation", "catalog"])
+    def test_what_is_served_knows_no_server(self, part: str) -> None:
+        """Neither Redis nor Flink nor a web framework: whoever serves it brings that along."""
+        wrong = [
+            f"{path.relative_to(ROOT)}:{line}: imports {package}"
+            for path in modules(f"serving/{part}")
+            for line, package in imported(path)
+            if package in OF_ENGINES | {"confluent_kafka", "granian", "starlette", "litestar", "hiredis"}
+        ]
+        assert wrong == []
+
 
 class TestFiles:
     def test_no_machine_is_named(self) -> None:
@@ -81,7 +94,7 @@ class TestFiles:
 
     def test_every_package_is_installed(self) -> None:
         """A folder with modules that pyproject.toml forgets would be missing from a wheel."""
-        declared = set(re.findall(r'"((?:schemas|state|operators|jobs)[\w.]*)"', _packages()))
+        declared = set(re.findall(r'"((?:schemas|state|serving|operators|jobs)[\w.]*)"', _packages()))
         found = {".".join(path.parent.relative_to(ROOT).parts) for layer in LAYERS for path in modules(layer)}
         assert declared == found
 

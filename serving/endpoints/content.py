@@ -1,0 +1,52 @@
+"""GET /v1/content/{customer_id}: the banner or message for a place on a page."""
+
+import time
+from typing import ClassVar
+
+import msgspec
+
+from serving.parameters import Word
+from serving.redis_link import Unavailable
+from serving.replies import Shown
+from serving.routes import Call, Route
+
+
+class ContentQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which place."""
+
+    slot: Word
+    ABOUT: ClassVar[dict[str, str]] = {"slot": "The place on the page, as the file of content names it."}
+
+
+async def content(call: Call) -> Shown:
+    """What a customer, known or not, sees in a slot now. Answers whatever happens behind it."""
+    services, slot = call.services, call.query.slot
+    attention = services.attention()
+    profile, unknown = None, False
+    try:
+        profile = await services.source.profile(call.subject)
+    except Unavailable:
+        unknown = True
+    known = services.content
+    entry = None if known is None else known.choose(slot, profile, time.time_ns() // 1_000_000)
+    return Shown(
+        customer_id=call.subject,
+        slot=slot,
+        name=None if entry is None else entry.name,
+        fields={} if entry is None else dict(entry.fields),
+        content_version=None if known is None else known.version,
+        degraded=services.told(attention, unknown),
+    )
+
+
+ROUTES = (
+    Route(
+        "/v1/content/{customer_id}",
+        content,
+        "The banner or message for a customer in a slot: of the file of content (docs/recommendations.md), the first "
+        "entry whose condition holds. `name` is null if there is none.",
+        Shown,
+        query=ContentQuery,
+        subject_about="The customer's id, or an anonymous one.",
+    ),
+)

@@ -1,0 +1,81 @@
+"""GET /v1/items/{item_id}/similar and GET /v1/popular."""
+
+from typing import Annotated, ClassVar, Literal
+
+import msgspec
+
+from serving.problems import unavailable
+from serving.ranking.source import ALL
+from serving.redis_link import Unavailable
+from serving.redis_source import MOST_POPULAR
+from serving.replies import Popular, PopularItem, SimilarItem, SimilarItems
+from serving.routes import Call, Route
+
+_MOST_SIMILAR = 50
+
+
+class SimilarQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which neighbours."""
+
+    relation: Literal["viewed-with", "bought-with"] = "viewed-with"
+    limit: Annotated[int, msgspec.Meta(ge=1, le=_MOST_SIMILAR)] = 10
+    ABOUT: ClassVar[dict[str, str]] = {
+        "relation": "Viewed in one session, or bought together (docs/similar-items.md).",
+        "limit": "How many neighbours at most.",
+    }
+
+
+class PopularQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which trend."""
+
+    scope: Annotated[str, msgspec.Meta(pattern=r"^(all|(category|segment):[\s\S]+)$", max_length=512)] = ALL
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST_POPULAR)] = 10
+    ABOUT: ClassVar[dict[str, str]] = {
+        "scope": "`all`, `category:NAME` or `segment:NAME`.",
+        "limit": "How many items at most.",
+    }
+
+
+async def similar(call: Call) -> SimilarItems:
+    """An item's neighbours."""
+    services, query = call.services, call.query
+    attention = services.attention()
+    try:
+        (found,) = await services.source.similar(query.relation, [call.subject])
+    except Unavailable:
+        raise unavailable("Redis cannot be asked now, and this list was not read before") from None
+    neighbours = tuple(SimilarItem(*neighbour[:3]) for neighbour in found[: query.limit])
+    return SimilarItems(call.subject, query.relation, neighbours, services.told(attention))
+
+
+async def popular(call: Call) -> Popular:
+    """What trends."""
+    services, query = call.services, call.query
+    attention = services.attention()
+    try:
+        found = await services.source.popular(query.scope, query.limit)
+    except Unavailable:
+        raise unavailable("Redis cannot be asked now, and this list was not read before") from None
+    items = tuple(PopularItem(item_id, score) for item_id, score in found)
+    return Popular(query.scope, items, services.told(attention))
+
+
+ROUTES = (
+    Route(
+        "/v1/items/{item_id}/similar",
+        similar,
+        "Items that go with this one, best first; none for an item that is not known.",
+        SimilarItems,
+        query=SimilarQuery,
+        problems=(503,),
+        subject_about="The item's id.",
+    ),
+    Route(
+        "/v1/popular",
+        popular,
+        "Items that trend: with everybody, in a category or in a segment.",
+        Popular,
+        query=PopularQuery,
+        problems=(503,),
+    ),
+)

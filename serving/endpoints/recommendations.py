@@ -1,0 +1,140 @@
+"""GET /v1/recommendations/{customer_id}."""
+
+import secrets
+import time
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+
+from serving.catalog.item import Item
+from serving.parameters import Id, Word
+from serving.problems import Fault, invalid_parameter
+from serving.ranking.request import DEFAULT_LIMIT, MOST_ITEMS, STATIC, Answer, Filters, Request
+from serving.ranking.strategies import STRATEGIES, UnknownStrategy
+from serving.redis_link import Unavailable
+from serving.replies import Recommendations
+from serving.routes import Call, Route
+
+Ids = Annotated[tuple[Id, ...], msgspec.Meta(max_length=100)]
+Strategy = Annotated[str, msgspec.Meta(extra_json_schema={"enum": sorted(STRATEGIES)})]
+Words = Annotated[tuple[Word, ...], msgspec.Meta(max_length=20)]
+Cents = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+_EARLIEST_MS, _LATEST_MS = 631_152_000_000, 7_258_118_400_000
+
+
+class RecommendationsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The context of a question."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST_ITEMS)] = DEFAULT_LIMIT
+    strategy: Strategy | None = None
+    page: Word | None = None
+    product_id: Id | None = None
+    cart: Ids = ()
+    viewed: Ids = ()
+    exclude: Ids = ()
+    time_ms: Annotated[int, msgspec.Meta(ge=_EARLIEST_MS, le=_LATEST_MS)] | msgspec.UnsetType = msgspec.UNSET
+    location: Word | None = None
+    device: Word | None = None
+    category: Words = ()
+    tag: Words = ()
+    without_tag: Words = ()
+    least_price_cents: Cents | msgspec.UnsetType = msgspec.UNSET
+    most_price_cents: Cents | msgspec.UnsetType = msgspec.UNSET
+    in_stock: Literal["true", "false"] = "true"
+    details: Literal["true", "false"] = "false"
+
+    ABOUT: ClassVar[dict[str, str]] = {
+        "limit": "How many items at most.",
+        "strategy": "Name of a strategy (docs/recommendations.md). Default: that of the settings.",
+        "page": "Kind of page that asks: home, product, cart, …",
+        "product_id": "The item that is being looked at.",
+        "cart": "An item in the cart; may be repeated.",
+        "viewed": "An item viewed in this session, newest first; may be repeated.",
+        "exclude": "An item that is not to be recommended; may be repeated.",
+        "time_ms": "The moment of asking, milliseconds since 1970. Default: now.",
+        "location": "Where the customer is. Default: as last seen.",
+        "device": "On what. Default: as last seen.",
+        "category": "Only items of this category; repeated: of one of them.",
+        "tag": "Only items with this tag; repeated: with one of them.",
+        "without_tag": "No items with this tag; may be repeated.",
+        "least_price_cents": "Only items that cost at least so much.",
+        "most_price_cents": "Only items that cost at most so much.",
+        "in_stock": "Leave out what is out of stock.",
+        "details": "Whether to add what the catalog says of each item.",
+    }
+
+
+async def recommend(call: Call) -> Recommendations:
+    """Items for a customer, known or not. Answers whatever happens behind it."""
+    async with call.services.gate:
+        return await _recommend(call)
+
+
+async def _recommend(call: Call) -> Recommendations:
+    services, query = call.services, call.query
+    attention = services.attention()  # the time before its turn is not a matter of Redis
+    answer: Answer
+    about: dict[str, Item] = {}
+    try:
+        answer = await services.recommender.recommend(_request(call.subject, query))
+        if query.details == "true":
+            about = await _details(services, [item.item_id for item in answer.items])
+    except UnknownStrategy as error:
+        raise invalid_parameter(Fault("strategy", str(error))) from None
+    except Unavailable:
+        attention.degraded = True
+        answer = Answer(items=(), strategy=query.strategy or services.settings.ranking.strategy, level=STATIC)
+    return Recommendations(
+        request_id=secrets.token_hex(8),
+        customer_id=call.subject,
+        items=answer.items,
+        about=about,
+        strategy=answer.strategy,
+        level=answer.level,
+        degraded=services.told(attention, answer.degraded),
+    )
+
+
+async def _details(services: Any, item_ids: list[str]) -> dict[str, Item]:
+    try:
+        found = await services.source.items(item_ids)
+    except Unavailable:
+        return {}
+    return {item_id: item for item_id, item in zip(item_ids, found, strict=True) if item is not None}
+
+
+def _request(customer_id: str, query: RecommendationsQuery) -> Request:
+    return Request(
+        customer_id=customer_id,
+        now_ms=query.time_ms if isinstance(query.time_ms, int) else time.time_ns() // 1_000_000,
+        limit=query.limit,
+        strategy=query.strategy,
+        page=query.page,
+        product_id=query.product_id,
+        cart=query.cart,
+        viewed=query.viewed,
+        exclude=query.exclude,
+        location=query.location,
+        device=query.device,
+        filters=Filters(
+            categories=query.category,
+            tags=query.tag,
+            without_tags=query.without_tag,
+            least_price_cents=query.least_price_cents if isinstance(query.least_price_cents, int) else None,
+            most_price_cents=query.most_price_cents if isinstance(query.most_price_cents, int) else None,
+            in_stock=query.in_stock == "true",
+        ),
+    )
+
+
+ROUTES = (
+    Route(
+        "/v1/recommendations/{customer_id}",
+        recommend,
+        "Items to show to a customer, with reasons. A customer who is not known gets what the context or everybody's "
+        "taste gives; while Redis is gone, what this server knows.",
+        Recommendations,
+        query=RecommendationsQuery,
+        subject_about="The customer's id, or an anonymous one.",
+    ),
+)

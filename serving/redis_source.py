@@ -1,0 +1,204 @@
+"""What the ranking and the endpoints read, from Redis through the local cache: `serving.ranking.source.Source`.
+
+Every read waits at most `redis_timeout_ms`, and no longer than its request may. Then, or while Redis is gone, what was
+read before serves, however old, and the request's `Attention` says so; where nothing was, `Unavailable` is raised.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from schemas.keys import Keys
+from serving.attention import Attention, current
+from serving.catalog.item import Item
+from serving.catalog.store import unpack_item
+from serving.local_cache import Entry, LocalCache
+from serving.profiles import Profile, unpack_profile, whole_profile
+from serving.ranking.source import Neighbour, Neighbours
+from serving.redis_address import RedisAddress
+from serving.redis_link import WRONG_TYPE, RedisLink, Unavailable
+from serving.redis_wire import Argument, Reply, settle
+
+MOST_POPULAR = 200
+"""So many of a popularity scope are read and kept."""
+POPULAR_BYTES_EACH = 30
+"""Estimated packed size of one of them."""
+
+Ranked = tuple[tuple[str, float], ...]
+Unpack = Callable[[bytes | None], Any]
+
+
+class RedisSource:
+    """Reads of one process. `link.run()` must be running."""
+
+    def __init__(self, url: str, keys: Keys, cache: LocalCache, timeout_s: float, deadline_s: float) -> None:
+        """Nothing is connected yet.
+
+        Raises:
+            ValueError: no Redis address.
+        """
+        self.keys, self.cache = keys, cache
+        self.link = RedisLink(RedisAddress(url), cache.changed, cache.lost_track)
+        self._timeout_s, self._deadline_s = timeout_s, deadline_s
+        self.hits = self.misses = self.stale = self.failures = 0
+        """Reads of single keys: from the fresh cache, from Redis, from the stale cache, and in vain."""
+
+    async def profile(self, customer_id: str) -> Profile | None:
+        """A customer's profile of both parts; None: unknown or withdrawn."""
+        keys = [self.keys.profile(customer_id), self.keys.population(customer_id)]
+        return whole_profile(*await self._read(keys, unpack_profile, needs_first=True))
+
+    async def similar(self, relation: str, item_ids: Sequence[str]) -> Sequence[Sequence[Neighbour]]:
+        """The neighbours of each item, best first."""
+        return await self._read([self.keys.similar(relation, item_id) for item_id in item_ids], _unpack_neighbours)
+
+    async def items(self, item_ids: Sequence[str]) -> Sequence[Item | None]:
+        """What the catalog says of each item."""
+        return await self._read([self.keys.item(item_id) for item_id in item_ids], unpack_item)
+
+    async def popular(self, scope: str, count: int) -> Sequence[tuple[str, float]]:
+        """The first `count` (item, score) of a scope, at most `MOST_POPULAR`."""
+        key = self.keys.popular(scope)
+        ranked: Ranked = await self._ask(key, _unpack_ranked, "ZRANGE", 0, MOST_POPULAR - 1, "REV", "WITHSCORES")
+        return ranked[:count]
+
+    async def rule_version(self) -> str | None:
+        """By which rules the job runs now; None: it has not said so."""
+        version: str | None = await self._ask(self.keys.meta, _unpack_text, "HGET", "rule_version")
+        return version
+
+    async def call(self, *command: Argument) -> Reply:
+        """A reply that is not cached.
+
+        Raises:
+            Unavailable: there is none in time.
+        """
+        attention = current(self._deadline_s)
+        try:
+            return await self.link.call(self._patience_s(attention), *command)
+        except Unavailable:
+            attention.degraded = True
+            self.failures += 1
+            raise
+
+    async def _read(self, keys: list[str], unpack: Unpack, *, needs_first: bool = False) -> list[Any]:
+        """The values of these keys; `needs_first`: without that of the first one the others say nothing."""
+        entries = self.cache.all_fresh(keys)
+        missing = [index for index, entry in enumerate(entries) if entry is None]
+        self.hits += len(keys) - len(missing)
+        if not missing:
+            return [entry.value for entry in entries if entry is not None]
+        attention = current(self._deadline_s)
+        wanted = list(dict.fromkeys(keys[index] for index in missing))
+        try:
+            values = await self._fetch(wanted, unpack, attention)
+        except Unavailable:
+            old = self._old(keys, attention, needs_first=needs_first)
+            return [unpack(None) if entry is None else entry.value for entry in old]
+        self.misses += len(wanted)
+        return [values[key] if entry is None else entry.value for key, entry in zip(keys, entries, strict=True)]
+
+    async def _fetch(self, keys: list[str], unpack: Unpack, attention: Attention) -> Mapping[str, Any]:
+        future: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
+
+        def keep(reply: Reply) -> None:  # where it is read: a change that is told next must find it in the cache
+            if isinstance(reply, Exception):
+                settle(future, reply)
+                return
+            values = {}
+            for key, packed in zip(keys, reply, strict=True):
+                values[key] = value = unpack(packed)
+                self.cache.put(key, value, len(packed) if packed is not None else 0)
+            settle(future, values)
+
+        within_s = self._patience_s(attention)
+        self.link.send(keep, "MGET", *map(_encoded, keys))
+        found: Mapping[str, Any] = await self.link.wait(future, within_s)
+        return found
+
+    async def _ask(self, key: str, unpack: Callable[[Reply], tuple[Any, int]], command: str, *rest: Argument) -> Any:
+        """What a command says of one key; `unpack` gives the value and its size in bytes."""
+        entry = self.cache.fresh(key)
+        if entry is not None:
+            self.hits += 1
+            return entry.value
+        attention = current(self._deadline_s)
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def keep(reply: Reply) -> None:
+            if isinstance(reply, Exception):
+                if not str(reply).startswith(WRONG_TYPE):
+                    settle(future, reply)
+                    return
+                reply = None  # a value of another kind is not ours, and so nothing
+            value, size = unpack(reply)
+            self.cache.put(key, value, size)
+            settle(future, value)
+
+        try:
+            within_s = self._patience_s(attention)
+            self.link.send(keep, command, _encoded(key), *rest)
+            value = await self.link.wait(future, within_s)
+        except Unavailable:
+            old = self._old([key], attention)[0]
+            return None if old is None else old.value
+        self.misses += 1
+        return value
+
+    def _old(self, keys: list[str], attention: Attention, *, needs_first: bool = False) -> list[Entry | None]:
+        """The values as they were; None for those that were never read, or too long ago.
+
+        Raises:
+            Unavailable: that is all of them, or the one that is needed.
+        """
+        attention.degraded = True
+        entries = [self.cache.stale(key) for key in keys]
+        known = sum(entry is not None for entry in entries)
+        self.stale += known
+        self.failures += len(entries) - known
+        if not known or (needs_first and entries[0] is None):
+            raise Unavailable("not known here, and Redis cannot be asked now")
+        return entries
+
+    def _patience_s(self, attention: Attention) -> float:
+        left_s = min(self._timeout_s, attention.left_s())
+        if left_s <= 0:
+            raise Unavailable("there is no time left to ask Redis")
+        return left_s
+
+
+class _List(msgspec.Struct):
+    """`schemas.profiles.unpack_versioned` of a list of similar items, at once; a tombstone has none."""
+
+    version: int
+    as_of_ms: int
+    neighbours: tuple[tuple[str, float, int], ...] = ()
+    """Plain tuples: the garbage collector leaves those alone that hold nothing but plain values, and here are many."""
+
+
+_decode_list = msgspec.msgpack.Decoder(_List).decode
+_NO_NEIGHBOURS = Neighbours()
+
+
+def _encoded(key: str) -> bytes:
+    return key.encode("utf-8", "surrogateescape")
+
+
+def _unpack_ranked(reply: Reply) -> tuple[Ranked, int]:
+    ranked = tuple((item.decode("utf-8", "replace"), float(score)) for item, score in reply or ())
+    return ranked, POPULAR_BYTES_EACH * len(ranked)
+
+
+def _unpack_text(reply: Reply) -> tuple[str | None, int]:
+    return (None, 0) if reply is None else (reply.decode("utf-8", "replace"), len(reply))
+
+
+def _unpack_neighbours(packed: bytes | None) -> Neighbours:
+    if packed is None:
+        return _NO_NEIGHBOURS
+    try:
+        return Neighbours(cast(Any, _decode_list(packed).neighbours))
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return _NO_NEIGHBOURS

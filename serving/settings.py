@@ -1,0 +1,114 @@
+"""Settings of the server: a TOML file, then the environment; and the table of what each is for."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from serving.content.document import load_content
+from serving.ranking.settings import RankingSettings
+from serving.ranking.shop_rules_file import load_shop_rules
+from serving.ranking.strategies import UnknownStrategy, strategy_named
+
+ENVIRONMENT = "SEGMILL_SERVE_"
+"""SEGMILL_SERVE_CACHE_MB=512 wins over cache_mb in the file; tables cannot be set so."""
+
+
+class ServingSettingsError(ValueError):
+    """Settings that cannot be used; the message says where and why."""
+
+
+class ServingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything about serving that may be set."""
+
+    redis_prefix: str = "segmill:"
+    """Stands before every Redis key, as the job writes them."""
+    deadline_ms: int = 50
+    """An answer that is read from Redis comes within this time, poorer if need be."""
+    redis_timeout_ms: int = 30
+    """How long one read waits for Redis."""
+    cache_mb: int = 256
+    """Estimated memory of the local cache of each worker."""
+    stale_for_s: int = 86_400
+    """How old what was read before may be when it serves because Redis cannot be asked."""
+    rate_per_s: float = 0.0
+    """Requests a second of one key, unless the key says otherwise; 0: any number. Shared out among workers."""
+    burst: float = 0.0
+    """So many requests at once beyond the rate; 0: twice the rate of a second."""
+    max_body_bytes: int = 2 << 20
+    """Longer bodies are refused."""
+    max_events: int = 500
+    """Events of one batch."""
+    ingest_timeout_ms: int = 10_000
+    """How long the acknowledgement of a batch is waited for."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins of web pages that may call the API, such as https://shop.example; "*": all."""
+    max_streams: int = 16
+    """Connections to /v1/changes at the same time, of each worker; each has a Kafka consumer of its own."""
+    heartbeat_s: float = 15.0
+    """A stream without changes sends a sign of life so often."""
+    topic_prefix: str = ""
+    """Stands before the names of the Kafka topics."""
+    content_file: str | None = None
+    """Banners and messages (docs/recommendations.md)."""
+    ranking: RankingSettings = RankingSettings()
+    """How recommendations are made (docs/recommendations.md)."""
+
+
+_LEAST = {"stale_for_s": 0, "heartbeat_s": 0.1, "rate_per_s": 0, "burst": 0}
+"""The least values of numbers where it is not 1."""
+_MOST = {"max_events": 500, "deadline_ms": 60_000, "max_streams": 256}
+
+
+def load_serving_settings(path: Path | None, environ: Mapping[str, str] = os.environ) -> ServingSettings:
+    """Read settings from a TOML file, if one is given, and from the environment.
+
+    Raises:
+        ServingSettingsError: the file cannot be read, or a setting does not exist, has the wrong type or is out of its
+            range.
+    """
+    document = _document(path) if path is not None else {}
+    source = str(path) if path is not None else "settings"
+    for name in ServingSettings.__struct_fields__:
+        if (stated := environ.get(ENVIRONMENT + name.upper())) is not None:
+            document[name] = tuple(stated.split()) if name == "cors_origins" else stated
+            source = "settings and environment"
+    try:
+        settings = msgspec.convert(document, ServingSettings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ServingSettingsError(f"{source}: {error}") from None
+    for name in ServingSettings.__struct_fields__:
+        value = getattr(settings, name)
+        if isinstance(value, int | float) and not _LEAST.get(name, 1) <= value <= _MOST.get(name, 1 << 40):
+            allowed = f"from {_LEAST.get(name, 1)}" + (f" to {_MOST[name]}" if name in _MOST else "")
+            raise ServingSettingsError(f"{source}: {name} = {value}: must be {allowed}")
+    return settings
+
+
+def check_files(settings: ServingSettings) -> None:
+    """Read the files that settings name, as every worker will.
+
+    Raises:
+        RuleError: one of them cannot be read, or has faults.
+        ServingSettingsError: there is no such strategy.
+    """
+    if settings.content_file is not None:
+        load_content(Path(settings.content_file))
+    if settings.ranking.rules_file is not None:
+        load_shop_rules(Path(settings.ranking.rules_file))
+    try:
+        strategy_named(settings.ranking.strategy)
+    except UnknownStrategy as error:
+        raise ServingSettingsError(f"ranking.strategy: {error}") from None
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ServingSettingsError(f"{path}: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ServingSettingsError(f"{path}: {error}") from error

@@ -1,0 +1,237 @@
+"""POST /v1/events and GET /v1/changes with a real Kafka."""
+
+import http.client
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import pytest
+import schemathesis
+from confluent_kafka import Message
+from confluent_kafka.admin import AdminClient, NewTopic
+from hypothesis import HealthCheck, given, settings
+
+from jobs.runtime.valkey import EmbeddedValkey
+from jobs.topics import Topics
+from tests.cluster.records import new_topic, produce, records
+from tests.cluster.waiting import until
+from tests.jobs.cli_runs import call, event, log
+from tests.serving.served import Served, serve
+from tests.serving.small_shop import fill
+
+pytestmark = pytest.mark.cluster
+
+
+class Shop(NamedTuple):
+    """A server with topics of its own."""
+
+    served: Served
+    bootstrap: str
+    events: str
+    changes: str
+
+
+@pytest.fixture(scope="module")
+def shop(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """Of two partitions each."""
+    prefix = f"serving-{uuid4().hex[:8]}-"
+    topics = Topics(prefix)
+    names = (topics.events.name, topics.segment_changes.name)
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    made = admin.create_topics([NewTopic(name, 2, 1, config={"retention.ms": "-1"}) for name in names])
+    for future in made.values():
+        future.result(60)
+    with EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as valkey:
+        fill(valkey.url)
+        with serve("--without-keys", "--redis", valkey.url, "--bootstrap", bootstrap, "--topic-prefix", prefix,
+                   SEGMILL_SERVE_HEARTBEAT_S="0.3", SEGMILL_SERVE_MAX_STREAMS="2",
+                   SEGMILL_SERVE_MAX_BODY_BYTES="200000") as served:  # fmt: skip
+            served.until("/readyz", 200)
+            yield Shop(served, bootstrap, *names)
+
+
+def keyed(messages: list[Message]) -> set[tuple[Any, ...]]:
+    """What the job sees of them."""
+    return {(one.partition(), one.key(), one.value(), one.timestamp()[1], str(one.headers())) for one in messages}
+
+
+class TestIntake:
+    def test_good_ones_are_there_as_replay_writes_them(self, shop: Shop, tmp_path: Path, capsys: Any) -> None:
+        """Partition, key, bytes, time and headers; bad ones are told by their place and reason."""
+        good = [event(number, f"c-{number % 5}", number) for number in range(40)]
+        good.append(event(50, "", 3, anonymous_id="ä"))
+        bad = [{"event_id": "x"}, event(51, "", 1), event(52, "c", 10**15), 7]
+        batch = [*good[:20], *bad, *good[20:]]
+        got = shop.served.ask("/v1/events", "POST", {"events": batch})
+        assert (got.status, got.json["accepted"], got.json["rejected"]) == (200, len(good), len(bad))
+        rejected = {item["index"]: item["reason"] for item in got.json["items"] if item["status"] == "rejected"}
+        assert rejected == {20: "missing_field", 21: "no_subject", 22: "timestamp_in_future", 23: "not_an_object"}
+        other = new_topic(shop.bootstrap, "replayed", retention__ms="-1")
+        path = log(tmp_path / "log.jsonl", *(json.dumps(one).encode() for one in good))
+        assert call(capsys, "replay", path, "--topic", other, "--bootstrap", shop.bootstrap).code == 0
+        assert keyed(records(shop.bootstrap, shop.events)) == keyed(records(shop.bootstrap, other))
+
+    @pytest.mark.parametrize(
+        ("body", "status", "word"),
+        [
+            (b"{", 400, "malformed-body"), (b"", 400, "malformed-body"), (b"\xff", 400, "malformed-body"),
+            (b'{"events": [' + b"[" * 100_000, 400, "malformed-body"),
+            (b"[]", 422, "unusable-body"), (b"{}", 422, "unusable-body"),
+            (b'{"events": {}}', 422, "unusable-body"), (b'{"events": []}', 422, "unusable-body"),
+            (b'{"events": [' + b"1," * 500 + b"1]}", 422, "unusable-body"), (b'{"events": [1]}', 422, "unusable-body"),
+            (b" " * 200_001, 413, "body-too-large"),
+        ],
+    )  # fmt: skip
+    def test_bodies_that_cannot_be_used(self, shop: Shop, body: bytes, status: int, word: str) -> None:
+        """Nothing of them is written."""
+        got = shop.served.ask("/v1/events", "POST", body, content_type="application/json; charset=utf-8")
+        assert (got.status, got.json["type"].rpartition(":")[2]) == (status, word)
+
+    def test_a_body_of_another_type(self, shop: Shop) -> None:
+        """A form of a foreign web page can send text, but not JSON."""
+        assert shop.served.ask("/v1/events", "POST", b"{}", content_type="text/plain").status == 415
+
+    def test_the_contract(self, shop: Shop) -> None:
+        """Bodies generated from the document, good and bad."""
+        operation = schemathesis.openapi.from_url(shop.served.url + "/v1/openapi.json")["/v1/events"]["POST"]
+        for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
+
+            @given(case=operation.as_strategy(generation_mode=mode))
+            @settings(max_examples=40, deadline=None, derandomize=True, database=None,
+                      suppress_health_check=list(HealthCheck))  # fmt: skip
+            def asked(case: Any) -> None:
+                answer = case.call()
+                case.validate_response(answer, excluded_checks=[*_of_right_data()])
+                assert answer.status_code < 500
+
+            asked()
+
+
+def _of_right_data() -> Iterator[Any]:
+    """Whether an event is right no schema says, so a batch of wrong ones is refused."""
+    from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+    yield positive_data_acceptance
+
+
+class Reader:
+    """A client of server-sent events."""
+
+    def __init__(self, answer: http.client.HTTPResponse) -> None:
+        self._answer = answer
+        self.id = ""
+        """Of the last event, as a browser keeps it."""
+
+    def ids(self) -> Iterator[str]:
+        """The id after each empty line."""
+        for block in self.blocks():
+            yield block.get("id", "")
+
+    def blocks(self) -> Iterator[dict[str, str]]:
+        """Fields of each block."""
+        fields: dict[str, str] = {}
+        while line := self._answer.readline():
+            name, _, value = line.decode().rstrip("\n").partition(":")
+            if name:
+                fields[name] = value.removeprefix(" ")
+            elif fields:
+                self.id = fields.get("id", self.id)
+                yield fields
+                fields = {}
+
+    def changes(self, count: int) -> list[dict[str, Any]]:
+        """So many changes."""
+        found: list[dict[str, Any]] = []
+        for block in self.blocks():
+            if "data" in block:
+                found.append(json.loads(block["data"]))
+                if len(found) == count:
+                    return found
+        raise AssertionError(f"the stream ended after {found}")
+
+
+@contextmanager
+def stream(shop: Shop, query: str = "", last: str | None = None) -> Iterator[Reader]:
+    """An open stream whose first block, the position where it begins, has come."""
+    connection = http.client.HTTPConnection(shop.served.host, shop.served.port, timeout=60)
+    try:
+        connection.request("GET", "/v1/changes" + query, headers={"last-event-id": last} if last is not None else {})
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("content-type")) == (200, "text/event-stream")
+        reader = Reader(answer)
+        assert "id" in next(reader.blocks())
+        yield reader
+    finally:
+        connection.close()
+
+
+def change(number: int, segment: str = "regulars") -> dict[str, Any]:
+    """As the job writes one, as far as it matters here."""
+    return {"change_id": str(number), "customer_id": f"c-{number % 9}", "segment": segment, "change": "entered"}
+
+
+def write(shop: Shop, *changes: dict[str, Any]) -> None:
+    """Into the topic."""
+    produce(shop.bootstrap, shop.changes, *((one["customer_id"], json.dumps(one).encode()) for one in changes))
+
+
+class TestChanges:
+    def test_a_stream_that_was_cut_goes_on_where_it_was(self, shop: Shop) -> None:
+        """Wherever it is cut: over both partitions nothing is missing and nothing comes twice."""
+        with stream(shop) as reader:
+            write(shop, *(change(number) for number in range(60)))
+            seen = [one["change_id"] for one in reader.changes(23)]
+        for count in (17, 20):
+            with stream(shop, last=reader.id) as reader:
+                seen += [one["change_id"] for one in reader.changes(count)]
+        assert sorted(seen, key=int) == [str(number) for number in range(60)]
+
+    def test_one_that_saw_nothing_goes_on_too(self, shop: Shop) -> None:
+        """Where it began is told at once, and signs of life move on with the topic."""
+        with stream(shop, "?segment=vip") as reader:
+            write(shop, change(100), change(101, "lapsing"))
+            began = reader.id
+            next(identity for identity in reader.ids() if identity and identity != began)
+        with stream(shop, last=reader.id) as later:
+            write(shop, change(102))
+            assert later.changes(1)[0]["change_id"] in {"100", "101", "102"}
+        with stream(shop, "?segment=vip&segment=lapsing", last=began) as again:
+            write(shop, change(103, "vip"))
+            assert {one["change_id"] for one in again.changes(2)} == {"101", "103"}
+
+    def test_from_the_beginning(self, shop: Shop) -> None:
+        """Of the topic."""
+        write(shop, change(200))
+        with stream(shop, "?starting=earliest") as reader:
+            assert len(reader.changes(60)) == 60
+
+    def test_there_are_so_many_and_no_more(self, shop: Shop) -> None:
+        """One that ends makes room."""
+        until(lambda: _streams(shop) == 0, "earlier streams have ended")
+        with stream(shop), stream(shop):
+            assert shop.served.ask("/v1/changes").status == 503
+        until(lambda: _streams(shop) == 0, "streams whose clients went have ended")
+        with stream(shop):
+            pass
+
+    def test_a_foreign_id_is_refused(self, shop: Shop) -> None:
+        """Before anything is read."""
+        got = shop.served.ask("/v1/changes", last_event_id="yesterday")
+        assert (got.status, got.json["errors"][0]["where"]) == (400, "Last-Event-ID")
+
+    def test_the_server_ends_with_streams_open(self, shop: Shop, tmp_path: Path) -> None:
+        """Soon, and cleanly."""
+        options = ("--without-keys", "--redis", f"unix://{tmp_path}/none", "--bootstrap", shop.bootstrap)
+        with serve(*options, "--topic-prefix", shop.changes.removesuffix("segment-changes")) as served:
+            other = Shop(served, *shop[1:])
+            opened = stream(other)
+            opened.__enter__()
+        # serve() has waited for a clean end
+
+
+def _streams(shop: Shop) -> float:
+    lines = shop.served.ask("/metrics").body.decode().splitlines()
+    return float(next(line for line in lines if line.startswith("segmill_serve_streams ")).split()[1])

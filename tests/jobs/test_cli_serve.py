@@ -1,0 +1,54 @@
+"""`segmill serve` and `segmill keys`: what they refuse, and what they say."""
+
+from pathlib import Path
+
+import pytest
+
+from serving.api_keys import ApiKeys, Scope, load_keys
+from tests.jobs.cli_runs import call
+
+Capture = pytest.CaptureFixture[str]
+
+
+class TestServe:
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            ((), "--without-keys"),
+            (("--without-keys", "--host", "0.0.0.0"), "this machine only"),  # noqa: S104
+            (("--without-keys", "--host", "shop.example"), "IP address"),
+            (("--without-keys", "--redis", "http://x"), "redis://"),
+        ],
+    )
+    def test_what_it_refuses(self, capsys: Capture, options: tuple[str, ...], said: str) -> None:
+        """With what to do instead."""
+        result = call(capsys, "serve", *options)
+        assert result.code in (1, 2)
+        assert said in result.err
+
+    def test_a_port_in_use(self, capsys: Capture) -> None:
+        """One line."""
+        import socket
+
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            result = call(capsys, "serve", "--without-keys", "--without-kafka", "--port", taken.getsockname()[1])
+        assert result.code == 1
+        assert "cannot listen at 127.0.0.1" in result.err
+
+
+class TestKeys:
+    def test_a_new_one_can_be_used(self, capsys: Capture, tmp_path: Path) -> None:
+        """What goes to the file does not hold it."""
+        result = call(capsys, "keys", "new", "shop page", "--scope", "read", "--scope", "ingest")
+        path = tmp_path / "keys.toml"
+        path.write_text(result.out)
+        found = ApiKeys(load_keys(path)).find(result.err.strip())
+        assert found is not None
+        assert (found.name, found.scopes) == ("shop page", (Scope.READ, Scope.INGEST))
+        assert result.err.strip() not in result.out
+
+    def test_a_name_that_cannot_be_written(self, capsys: Capture) -> None:
+        """Is wrong usage."""
+        assert call(capsys, "keys", "new", 'a"b').code == 2

@@ -1,0 +1,157 @@
+"""Who may ask what: keys, scopes, rates, origins; and that every fault is a problem."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.runtime.valkey import EmbeddedValkey
+from tests.serving.served import Got, Served, serve
+
+READ = ("/v1/recommendations/c-1", "/v1/customers/c-1", "/v1/items/p-1/similar", "/v1/popular", "/v1/segments",
+        "/v1/segments/regulars/members", "/v1/changes")  # fmt: skip
+OPEN = ("/healthz", "/readyz", "/v1/openapi.json")
+
+
+@pytest.fixture(scope="module")
+def guarded(valkey: EmbeddedValkey, keys: tuple[Path, dict[str, str]]) -> Iterator[Served]:
+    """With keys, and for pages of one origin."""
+    options = ("--keys", str(keys[0]), "--without-kafka", "--redis", valkey.url)
+    with serve(
+        *options, SEGMILL_SERVE_CORS_ORIGINS="https://shop.example", SEGMILL_SERVE_MAX_BODY_BYTES="1000"
+    ) as server:
+        server.until("/readyz", 200)
+        yield server
+
+
+def is_problem(got: Got, status: int, word: str) -> bool:
+    """Whether it is this problem, with all that belongs to one."""
+    body = got.json
+    return (
+        (got.status, body["status"], got.headers["content-type"]) == (status, status, "application/problem+json")
+        and body["type"] == f"urn:segmill:problem:{word}"
+        and bool(body["title"] and body["detail"])
+    )
+
+
+class TestKeys:
+    @pytest.mark.parametrize("path", READ)
+    def test_without_one_nothing_is_read(self, guarded: Served, path: str) -> None:
+        """And with a wrong one neither."""
+        got = guarded.ask(path)
+        assert is_problem(got, 401, "no-key")
+        assert got.headers["www-authenticate"].startswith("Bearer")
+        assert is_problem(guarded.ask(path, x_api_key="sgm_wrong"), 401, "wrong-key")
+        assert guarded.ask(path, authorization="Bearer sgm_é").status == 401
+        assert is_problem(guarded.ask(path, authorization="Basic abc"), 401, "no-key")
+
+    @pytest.mark.parametrize("path", OPEN)
+    def test_some_paths_are_open(self, guarded: Served, path: str) -> None:
+        """For those who watch the server, and those who write clients."""
+        assert guarded.ask(path).status == 200
+
+    def test_scopes(self, guarded: Served, keys: tuple[Path, dict[str, str]]) -> None:
+        """A key reads, or writes, or may do all."""
+        _, key = keys
+        allowed = {
+            (name, path): guarded.ask(
+                path, method, {"events": [1]} if method == "POST" else None, x_api_key=key[name]
+            ).status
+            for name in ("read", "ingest", "admin")
+            for path, method in (("/v1/popular", "GET"), ("/v1/events", "POST"), ("/metrics", "GET"))
+        }
+        assert allowed == {
+            ("read", "/v1/popular"): 200, ("read", "/v1/events"): 403, ("read", "/metrics"): 403,
+            ("ingest", "/v1/popular"): 403, ("ingest", "/v1/events"): 503, ("ingest", "/metrics"): 403,
+            ("admin", "/v1/popular"): 200, ("admin", "/v1/events"): 503, ("admin", "/metrics"): 200,
+        }  # fmt: skip
+
+    def test_both_ways_to_send_one(self, guarded: Served, keys: tuple[Path, dict[str, str]]) -> None:
+        """Bearer is written in any case."""
+        assert guarded.ask("/v1/popular", x_api_key=keys[1]["read"]).status == 200
+        assert guarded.ask("/v1/popular", authorization=f"bearer {keys[1]['read']}").status == 200
+
+    def test_a_rate(self, guarded: Served, keys: tuple[Path, dict[str, str]]) -> None:
+        """More than the key may ask is refused, with the time to wait; other keys go on."""
+        got = [guarded.ask("/v1/popular", x_api_key=keys[1]["slow"]) for _ in range(3)]
+        assert [one.status for one in got] == [200, 200, 429]
+        assert int(got[-1].headers["retry-after"]) > 900
+        assert guarded.ask("/v1/popular", x_api_key=keys[1]["read"]).status == 200
+
+
+class TestProblems:
+    def test_routes_and_methods(self, served: Served) -> None:
+        """That do not exist."""
+        for path in (
+            "/",
+            "/v1",
+            "/v1/",
+            "/v2/popular",
+            "/v1/customers/",
+            "/v1/items//similar",
+            "/v1/items/similar",
+            "//",
+        ):
+            assert is_problem(served.ask(path), 404, "unknown-route"), path
+        for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "FOO"):
+            got = served.ask("/v1/popular", method)
+            assert is_problem(got, 405, "wrong-method")
+            assert got.headers["allow"] == "GET"
+        assert served.ask("/v1/popular", "HEAD").status == 405
+
+    @pytest.mark.parametrize(
+        ("query", "where"),
+        [
+            ("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("limit=", "limit"),
+            ("limit=1&limit=2", "limit"),
+            ("limit=%2B1", "limit"), ("limit=null", "limit"), ("nope=1", "nope"), ("=1", "query"),
+            ("%FF=1", "query"), ("page=%FF", "query"), ("page=", "page"), ("cart=", "cart"), ("time_ms=1", "time_ms"),
+            ("time_ms=null", "time_ms"), ("in_stock=1", "in_stock"), ("least_price_cents=-1", "least_price_cents"),
+            ("cart=a" * 1 + "&cart=a" * 100, "cart"), ("&".join(f"x{n}=1" for n in range(501)), "query"),
+            ("limit=" + "9" * 400, "limit"), ("page=" + "x" * 65, "page"),
+        ],
+    )  # fmt: skip
+    def test_parameters(self, served: Served, query: str, where: str) -> None:
+        """Each fault names the parameter."""
+        got = served.ask(f"/v1/recommendations/c-1?{query}")
+        assert is_problem(got, 400, "invalid-parameter")
+        assert got.json["errors"][0]["where"] == where
+
+    def test_bodies(self, guarded: Served, keys: tuple[Path, dict[str, str]]) -> None:
+        """That are too large, though nobody takes events here, are not read."""
+        body = b"[" + b"1," * 1_000 + b"1]"
+        got = guarded.ask("/v1/events", "POST", body, x_api_key=keys[1]["ingest"], content_type="application/json")
+        assert got.status == 503
+
+
+class TestOrigins:
+    def test_a_page_of_a_known_origin_may_ask(self, guarded: Served) -> None:
+        """Its browser asks first."""
+        asked = {"origin": "https://shop.example", "access_control_request_method": "GET"}
+        got = guarded.ask("/v1/popular", "OPTIONS", **asked)
+        assert (got.status, got.headers["access-control-allow-origin"]) == (204, "https://shop.example")
+        assert "x-api-key" in got.headers["access-control-allow-headers"]
+        answer = guarded.ask("/v1/popular", origin="https://shop.example")
+        assert (answer.status, answer.headers["access-control-allow-origin"]) == (401, "https://shop.example")
+
+    def test_others_may_not(self, guarded: Served, served: Served) -> None:
+        """Nor does a server without origins let anybody."""
+        asked = {"origin": "https://evil.example", "access_control_request_method": "GET"}
+        for server in (guarded, served):
+            got = server.ask("/v1/popular", "OPTIONS", **asked)
+            assert got.status == 405
+            assert "access-control-allow-origin" not in got.headers
+
+
+class TestKafkaGone:
+    def test_events_are_not_taken(self, valkey: EmbeddedValkey) -> None:
+        """What cannot be acknowledged is not accepted; what is wrong is still told."""
+        event = {"event_id": "e", "type": "identify", "timestamp": 1_760_000_000_000, "customer_id": "c"}
+        options = ("--without-keys", "--redis", valkey.url, "--bootstrap", "127.0.0.1:1")
+        with serve(*options, SEGMILL_SERVE_INGEST_TIMEOUT_MS="500") as served:
+            for _ in range(2):
+                got = served.ask("/v1/events", "POST", {"events": [event]})
+                assert is_problem(got, 503, "unavailable")
+                assert got.headers["retry-after"]
+            assert is_problem(served.ask("/v1/events", "POST", {"events": [{}]}), 422, "unusable-body")
+            assert served.ask("/v1/popular").status == 200

@@ -1,0 +1,142 @@
+"""The OpenAPI document is true: whatever is asked, the answers are among those it describes, and no fault of ours."""
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from jsonschema import Draft202012Validator
+from schemathesis.checks import load_all_checks
+from schemathesis.core.transport import DEFAULT_RESPONSE_TIMEOUT
+
+from jobs.runtime.valkey import EmbeddedValkey
+from serving.endpoints.recommendations import RecommendationsQuery
+from serving.openapi import document
+from serving.ranking.strategies import STRATEGIES
+from serving.routes import Router
+from serving.server import ROUTES, VERSION
+from tests.serving.served import Served, serve
+from tests.serving.small_shop import STRANGE
+
+EXAMPLES = 60
+OF_KAFKA = ("/v1/events", "/v1/changes")
+"""Not to be had here; tests/cluster/test_serving_streams.py has one."""
+NASTY = ("", " ", "0", "-1", "1e9", "9" * 30, "null", "true", "[]", "{}", "\x00", "\n", "é😀", "%", "%2F", "..",
+         "a" * 600, "$ne", "\ud7ff", "a/b", "*", "all", "category:", "segment:\u2028", "1.5", "0x10", "٣", "NaN",
+         "'--", "<b>")  # fmt: skip
+DOCUMENT = document(Router(ROUTES), VERSION, guarded=False)
+
+
+@pytest.fixture(scope="module")
+def open_api(valkey: EmbeddedValkey) -> Iterator[Served]:
+    """Without keys and Kafka, and patient, so that a busy machine degrades nothing."""
+    with serve("--without-keys", "--without-kafka", "--redis", valkey.url, SEGMILL_SERVE_DEADLINE_MS="5000",
+               SEGMILL_SERVE_REDIS_TIMEOUT_MS="4000") as served:  # fmt: skip
+        served.until("/readyz", 200)
+        yield served
+
+
+class TestDocument:
+    def test_it_is_what_is_served(self, open_api: Served) -> None:
+        """As JSON."""
+        assert open_api.ask("/v1/openapi.json").json == json.loads(json.dumps(DOCUMENT))
+
+    def test_every_parameter_is_explained(self) -> None:
+        """In words."""
+        silent = [
+            (path, parameter["name"])
+            for path, methods in DOCUMENT["paths"].items()
+            for operation in methods.values()
+            for parameter in operation.get("parameters", ())
+            if not parameter.get("description")
+        ]
+        assert silent == []
+
+    def test_schemas_are_schemas(self) -> None:
+        """Of the dialect that OpenAPI 3.1 takes."""
+        for schema in DOCUMENT["components"]["schemas"].values():
+            Draft202012Validator.check_schema(schema)
+
+    def test_strategies_are_named(self) -> None:
+        """All there are."""
+        parameters = DOCUMENT["paths"]["/v1/recommendations/{customer_id}"]["get"]["parameters"]
+        found = next(parameter for parameter in parameters if parameter["name"] == "strategy")
+        assert found["schema"]["enum"] == sorted(STRATEGIES)
+        assert {parameter["name"] for parameter in parameters} == {
+            "customer_id",
+            *RecommendationsQuery.__struct_fields__,
+        }
+
+
+class TestFuzz:
+    @pytest.mark.parametrize("path", [path for path in DOCUMENT["paths"] if path != "/v1/events"])
+    def test_every_parameter(self, open_api: Served, path: str) -> None:
+        """With values of all kinds: only documented answers, of the documented shape, and none that is our fault."""
+        draw = random.Random(path)
+        operation = DOCUMENT["paths"][path]["get"]
+        names = [one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"] + ["unknown"]
+        subjects = [STRANGE, "c-1", "p-1", "regulars", *filter(None, NASTY)] if "{" in path else [""]
+        for turn in range(150):
+            subject = subjects[turn % len(subjects)]
+            some = draw.sample(names, draw.randrange(min(3, len(names) + 1))) if turn >= len(subjects) else []
+            query = "&".join(f"{name}={quote(draw.choice(NASTY), safe='')}" for name in some)
+            before, _, rest = path.partition("{")
+            asked = before + quote(subject, safe="") + rest.partition("}")[2] + (f"?{query}" if query else "")
+            got = open_api.ask(asked)
+            assert str(got.status) in operation["responses"], (asked, got)
+            assert got.status < 500 or (got.status == 503 and path in OF_KAFKA), (asked, got)
+            check_shape(operation["responses"][str(got.status)], got.headers["content-type"], got.body)
+
+
+def check_shape(response: dict[str, Any], media_type: str, body: bytes) -> None:
+    """The body is as the document says."""
+    schema = response["content"][media_type.partition(";")[0]]["schema"]
+    if "json" in media_type:
+        whole = {"$ref": "#/components/schemas/" + schema["$ref"].rpartition("/")[2]} if "$ref" in schema else schema
+        Draft202012Validator(whole | {"components": DOCUMENT["components"]}).validate(json.loads(body))
+
+
+@pytest.mark.slow
+class TestSchemathesis:
+    def test_it_finds_nothing(self, open_api: Served, tmp_path: Path) -> None:
+        """Requests generated from the document, good and bad ones; all of its checks."""
+        load_all_checks()
+        schema = schemathesis.openapi.from_url(open_api.url + "/v1/openapi.json")
+        seen = 0
+        for result in schema.get_all_operations():
+            operation = result.ok()
+            if operation.path in OF_KAFKA:
+                continue
+            for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
+                seen += run(operation, mode)
+        assert seen > 500
+
+
+def run(operation: Any, mode: Any) -> int:
+    count = 0
+
+    @settings(
+        max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+    )
+    def call(case: Any) -> None:
+        nonlocal count
+        count += 1
+        if mode == schemathesis.GenerationMode.POSITIVE and case.query:
+            case.query.pop("cursor", None)  # what is right about one is that it was given, which no schema can say
+        case.call_and_validate(timeout=DEFAULT_RESPONSE_TIMEOUT)
+
+    from hypothesis import given
+
+    strategy = operation.as_strategy(generation_mode=mode)
+    try:
+        given(case=strategy)(call)()
+    except Exception as error:
+        if "Unsatisfiable" in type(error).__name__:  # nothing can be wrong with an operation without parameters
+            return count
+        raise
+    return count

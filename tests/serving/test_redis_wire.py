@@ -1,0 +1,111 @@
+"""The connection and what is kept of it, over a real Valkey."""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import hiredis
+import pytest
+
+from jobs.runtime.valkey import EmbeddedValkey
+from schemas.keys import Keys
+from serving.attention import begin
+from serving.local_cache import LocalCache
+from serving.redis_address import RedisAddress
+from serving.redis_link import Unavailable
+from serving.redis_source import RedisSource
+from serving.redis_wire import Wire, WireError
+from tests.serving.small_shop import profile, send
+
+
+async def opened(url: str, pushed: list[Any]) -> Wire:
+    """A greeted connection."""
+
+    def keep(message: Sequence[Any]) -> None:
+        pushed.append(list(message))
+
+    address = RedisAddress(url)
+    wire = await address.open(lambda: Wire(keep, lambda: pushed.append("lost")))
+    for command in address.greeting():
+        await wire.call(*command)
+    return wire
+
+
+class TestWire:
+    def test_replies_come_in_order(self, valkey: EmbeddedValkey) -> None:
+        """However many commands are under way; a refusal is raised where it belongs."""
+
+        async def ask() -> None:
+            wire = await opened(valkey.url, [])
+            calls = [wire.call("ECHO", str(number)) for number in range(500)]
+            calls.insert(250, wire.call("NONSENSE"))
+            found = await asyncio.gather(*calls, return_exceptions=True)
+            assert isinstance(found.pop(250), hiredis.ReplyError)
+            assert found == [str(number).encode() for number in range(500)]
+            wire.close()
+
+        asyncio.run(ask())
+
+    def test_a_change_is_told_after_the_reply_that_it_makes_old(self, valkey: EmbeddedValkey) -> None:
+        """In one stream, also when another connection writes all the time."""
+
+        async def ask() -> None:
+            told: list[Any] = []
+            wire, writer = await opened(valkey.url, told), await opened(valkey.url, [])
+            for number in range(200):
+                wire.send(told.append, "GET", "counted")
+                await asyncio.gather(writer.call("SET", "counted", str(number)), wire.call("PING"))
+                await wire.call("PING")
+            replies = [index for index, one in enumerate(told) if not isinstance(one, list)]
+            for index, following in pairwise(replies):
+                if told[index] != told[following]:  # it changed in between, and that was said in between
+                    assert [b"invalidate", [b"counted"]] in told[index:following]
+            wire.close()
+            writer.close()
+
+        asyncio.run(ask())
+
+    def test_whoever_waits_is_told_when_it_breaks(self, valkey: EmbeddedValkey) -> None:
+        """And nobody can ask any more."""
+
+        async def ask() -> None:
+            told: list[Any] = []
+            wire = await opened(valkey.url, told)
+            waiting = asyncio.ensure_future(wire.call("BLPOP", "nothing", "0"))
+            await asyncio.sleep(0)
+            wire.close()
+            with pytest.raises(WireError):
+                await waiting
+            with pytest.raises(WireError):
+                await wire.call("PING")
+            assert told == ["lost"]
+
+        asyncio.run(ask())
+
+
+class TestSource:
+    def test_one_read_for_each_key_until_it_changes(self, valkey: EmbeddedValkey) -> None:
+        """Several at once in one command."""
+
+        async def ask() -> None:
+            source = RedisSource(valkey.url, Keys(), LocalCache(1 << 20, 60.0), 5.0, 5.0)
+            running = asyncio.ensure_future(source.link.run())
+            await source.link.first(5.0)
+            for _ in range(2):
+                found = await source.similar("viewed-with", ["p-1", "none", "p-1"])
+                assert [len(one) for one in found] == [2, 0, 2]
+            assert (source.misses, source.hits) == (2, 3)
+            await source.profile("c-5")
+            await asyncio.to_thread(send, valkey.url, profile("c-5", 7, orders_30d=99))
+            async with asyncio.timeout(5):
+                while (await source.profile("c-5") or {})["features"]["orders_30d"] != 99:
+                    await asyncio.sleep(0.01)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            assert (await source.profile("c-5") or {})["features"]["orders_30d"] == 99  # stale, and so it says
+            assert begin(1.0).degraded is False
+            with pytest.raises(Unavailable):
+                await source.profile("c-6")
+
+        asyncio.run(ask())

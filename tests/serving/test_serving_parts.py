@@ -1,0 +1,209 @@
+"""The parts of the server, each by itself."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from serving.api_keys import ApiKey, ApiKeys, KeyFileError, Scope, load_keys, new_key
+from serving.breaker import Breaker, BreakerState
+from serving.change_feed import parse_position, position_text
+from serving.local_cache import BYTES_EACH, LocalCache
+from serving.metrics import Metrics
+from serving.rate_limits import RateLimits
+from serving.segment_pages import CursorError, Member, decode_cursor, encode_cursor, first_after
+from serving.settings import ServingSettings, ServingSettingsError, load_serving_settings
+
+
+class Clock:
+    """Seconds that pass when they are told to."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class TestBreaker:
+    def test_it_opens_lets_one_try_and_closes(self) -> None:
+        """Failures in a row; a success between them counts from the start."""
+        clock = Clock()
+        breaker = Breaker(failures=3, over_s=0.0, open_s=1.0, clock=clock)
+        for outcome in (breaker.failed, breaker.failed, breaker.succeeded, breaker.failed, breaker.failed):
+            outcome()
+        assert (breaker.state, breaker.allows()) == (BreakerState.CLOSED, True)
+        breaker.failed()
+        assert (breaker.state, breaker.allows()) == (BreakerState.OPEN, False)
+        clock.now_s += 1.0
+        assert breaker.state == BreakerState.HALF_OPEN
+        assert [breaker.allows(), breaker.allows()] == [True, False]
+        clock.now_s += 1.0
+        assert breaker.allows()
+        breaker.succeeded()
+        assert [breaker.allows(), breaker.allows()] == [True, True]
+
+    def test_a_short_stall_does_not_open_it(self) -> None:
+        """Everything that was under way fails at once; only if that goes on is nobody there."""
+        clock = Clock()
+        breaker = Breaker(failures=3, over_s=0.2, open_s=1.0, clock=clock)
+        for _ in range(50):
+            breaker.failed()
+        assert breaker.allows()
+        clock.now_s += 0.3
+        breaker.failed()
+        assert not breaker.allows()
+
+
+class TestLocalCache:
+    def test_it_is_bounded_and_forgets_what_is_not_used(self) -> None:
+        """By an estimate of memory."""
+        cache = LocalCache(3 * (BYTES_EACH + 1), 60.0)
+        for key in "abc":
+            cache.put(key, key, 0)
+        assert cache.fresh("a")
+        cache.put("d", "d", 0)
+        assert [key for key in "abcd" if cache.fresh(key)] == ["a", "c", "d"]
+        assert cache.bytes == 3 * (BYTES_EACH + 1)
+        cache.put("large", "x", 10_000)
+        assert cache.fresh("large") is None
+
+    def test_what_changed_is_gone_and_what_is_old_is_stale(self) -> None:
+        """After the track is lost nothing is fresh; a value read anew is."""
+        clock = Clock()
+        cache = LocalCache(1 << 20, 60.0, clock)
+        for key in "abc":
+            cache.put(key, key, 1)
+        cache.changed(["a"])
+        assert (cache.fresh("a"), cache.stale("a")) == (None, None)
+        cache.lost_track()
+        assert cache.fresh("b") is None
+        assert cache.stale("b")
+        cache.put("b", "new", 1)
+        assert cache.fresh("b")
+        clock.now_s += 61
+        assert cache.stale("c") is None
+        cache.changed(None)
+        assert (len(cache), cache.bytes) == (0, 0)
+
+
+class TestRateLimits:
+    def test_a_burst_then_a_rate(self) -> None:
+        """Each key for itself; a worker's share of it."""
+        clock = Clock()
+        limits = RateLimits(0, 0, share=0.5, clock=clock)
+        key, other = (ApiKey(name=name, sha256="", scopes=(), rate_per_s=4, burst=6) for name in "ab")
+        assert [limits.wait_s(key) for _ in range(4)] == [0, 0, 0, 0.5]
+        assert limits.wait_s(other) == 0
+        clock.now_s += 0.5
+        assert [limits.wait_s(key), limits.wait_s(key)] == [0, 0.5]
+        assert not any(limits.wait_s(ApiKey(name="free", sha256="", scopes=())) for _ in range(100))
+
+
+class TestKeys:
+    def test_a_new_one_is_found_by_itself_alone(self) -> None:
+        """Not by its hash, nor by a part."""
+        key, digest = new_key()
+        keys = ApiKeys((ApiKey(name="a", sha256=digest, scopes=(Scope.READ,)),))
+        found = keys.find(key)
+        assert found is not None
+        assert (found.may(Scope.READ), found.may(Scope.INGEST), found.may(Scope.ADMIN)) == (True, False, False)
+        assert [keys.find(other) for other in (digest, key[:-1], "", "\udcff")] == [None] * 4
+
+    @pytest.mark.parametrize(
+        ("text", "fault"),
+        [
+            ("", "no keys"), ("x", "Expected"), ("[[keys]]\nname='a'", "sha256"),
+            ("[[keys]]\nname='a'\nsha256='abc'\nscopes=['read']", "64 hex"),
+            (f"[[keys]]\nname='a'\nsha256='{'0' * 64}'\nscopes=['reed']", "reed"),
+            (f"[[keys]]\nname='a'\nsha256='{'0' * 64}'\nscopes=[]", "no scopes"),
+            (f"[[keys]]\nname='a'\nkey='sgm_secret'\nsha256='{'0' * 64}'\nscopes=[]", "unknown field `key`"),
+        ],
+    )  # fmt: skip
+    def test_a_file_that_cannot_be_used(self, tmp_path: Path, text: str, fault: str) -> None:
+        """Says where and why, and repeats no key."""
+        path = tmp_path / "keys.toml"
+        path.write_text(text)
+        with pytest.raises(KeyFileError, match=fault) as raised:
+            load_keys(path)
+        assert str(path) in str(raised.value)
+        assert "sgm_" not in str(raised.value)
+
+
+class TestSettings:
+    def test_the_environment_wins_over_the_file(self, tmp_path: Path) -> None:
+        """And both over the defaults."""
+        path = tmp_path / "serve.toml"
+        path.write_text('deadline_ms = 80\ncache_mb = 7\n[ranking]\nstatic = ["p-1"]\n')
+        environ = {"SEGMILL_SERVE_CACHE_MB": "9", "SEGMILL_SERVE_CORS_ORIGINS": "https://a.example https://b.example"}
+        settings = load_serving_settings(path, environ)
+        assert (settings.deadline_ms, settings.cache_mb, settings.ranking.static) == (80, 9, ("p-1",))
+        assert settings.cors_origins == ("https://a.example", "https://b.example")
+        assert load_serving_settings(None, {}) == ServingSettings()
+
+    @pytest.mark.parametrize("text", ["deadline = 1", "deadline_ms = 0", "max_events = 501", "cache_mb = 'x'", "x = ["])
+    def test_what_cannot_be_is_refused(self, tmp_path: Path, text: str) -> None:
+        """With the file's name."""
+        path = tmp_path / "serve.toml"
+        path.write_text(text)
+        with pytest.raises(ServingSettingsError, match=r"serve\.toml"):
+            load_serving_settings(path, {})
+
+
+class TestPositions:
+    def test_there_and_back(self) -> None:
+        """In the order of partitions."""
+        assert position_text({2: 7, 0: 5}) == "0:5,2:7"
+        assert parse_position("0:5,2:7") == {0: 5, 2: 7}
+
+    @pytest.mark.parametrize(
+        "text", ["", "x", "0", "0:", ":1", "0:1,", "-1:0", "0:1;1:2", "0:9999999999999999999", "٣:1"]
+    )
+    def test_anything_else_is_refused(self, text: str) -> None:
+        """It comes from outside."""
+        with pytest.raises(ValueError, match="not an id"):
+            parse_position(text)
+
+
+class TestCursors:
+    def test_there_and_back(self) -> None:
+        """For its own segment only."""
+        cursor = encode_cursor("s", b"\xff\x00", 5)
+        assert decode_cursor(cursor, "s") == (b"\xff\x00", 5)
+        with pytest.raises(CursorError, match="another"):
+            decode_cursor(cursor, "t")
+
+    def test_bisection_finds_the_first_one_greater(self) -> None:
+        """Wherever the member is that is gone."""
+        members: list[Member] = [(bytes([letter]), since) for since in (1, 2, 2, 3) for letter in b"bdf"]
+        members.sort(key=lambda member: (member[1], member[0]))
+
+        async def at(rank: int) -> Member | None:
+            return members[rank] if rank < len(members) else None
+
+        for after in [(bytes([letter]), since) for since in range(5) for letter in b"abcdefg"]:
+            expected = sum((since, name) <= (after[1], after[0]) for name, since in members)
+            assert asyncio.run(first_after(after, 0, len(members), at)) == expected
+
+
+class TestMetrics:
+    def test_workers_are_added_up(self) -> None:
+        """Counters that each adds to, and figures that each writes down."""
+        metrics = Metrics(("/a", "/b"), 2)
+        for hits in (3, 4):
+            metrics.join(lambda hits=hits: {"cache_hits": hits})  # type: ignore[misc]
+            metrics.answered("/a", 200, 4.0)
+            metrics.update()
+        metrics.answered("/b", 200, 99_999)
+        lines = metrics.text().splitlines()
+        for line in (
+            'segmill_serve_requests_total{route="/a",status="200"} 2',
+            'segmill_serve_request_seconds_bucket{route="/a",le="0.003"} 0',
+            'segmill_serve_request_seconds_bucket{route="/a",le="0.005"} 2',
+            'segmill_serve_request_seconds_bucket{route="/b",le="5"} 0',
+            'segmill_serve_request_seconds_bucket{route="/b",le="+Inf"} 1',
+            'segmill_serve_request_seconds_sum{route="/a"} 0.008000',
+            "segmill_serve_cache_hits_total 7",
+            "segmill_serve_workers 2",
+        ):
+            assert line in lines, line

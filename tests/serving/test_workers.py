@@ -1,0 +1,59 @@
+"""Several workers behind one address."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from jobs.runtime.valkey import EmbeddedValkey
+from tests.serving.served import Served, serve
+
+
+def children(pid: int) -> list[int]:
+    """Processes that a process has started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def figure(served: Served, name: str) -> float:
+    lines = served.ask("/metrics").body.decode().splitlines()
+    return float(next(line for line in lines if line.startswith(name + " ")).split()[-1])
+
+
+def wait_until(served: Served, name: str, value: float) -> None:
+    """Until a figure has a value."""
+    until = time.monotonic() + 20
+    while figure(served, name) != value:
+        assert time.monotonic() < until, served.ask("/metrics").body
+        time.sleep(0.05)
+
+
+class TestWorkers:
+    def test_figures_are_of_all_and_a_dead_one_is_replaced(self, valkey: EmbeddedValkey) -> None:
+        """Whichever of them is asked; requests go on."""
+        with serve("--without-keys", "--without-kafka", "--redis", valkey.url, "--workers", "2") as served:
+            wait_until(served, "segmill_serve_redis_connected", 2)
+            for _ in range(40):
+                assert served.ask("/v1/customers/c-1").status == 200
+            counted = 'segmill_serve_requests_total{route="/v1/customers/{customer_id}",status="200"}'
+            assert figure(served, counted) == 40
+            before = children(served.process.pid)
+            os.kill(before[0], signal.SIGKILL)
+            until = time.monotonic() + 20
+            while len(now := children(served.process.pid)) < 2 or now == before:
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            for _ in range(20):
+                served.until("/v1/customers/c-1", 200)
+
+    def test_none_outlives_the_server(self, valkey: EmbeddedValkey) -> None:
+        """However that ended."""
+        served = serve("--without-keys", "--without-kafka", "--redis", valkey.url, "--workers", "2")
+        server = served.__enter__()
+        pids = children(server.process.pid)
+        server.process.kill()
+        server.process.wait()
+        until = time.monotonic() + 20
+        while any(Path(f"/proc/{pid}").exists() for pid in pids):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert len(pids) == 2

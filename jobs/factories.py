@@ -1,5 +1,6 @@
 """Makes the logic of each operator where the operator runs: module-level functions, so that they can be pickled."""
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ def make_customer_logic(settings: Settings, rules: str, source: str, as_of_ms: i
 
 def make_item_logic(settings: Settings, live: bool) -> ItemLogic:
     """The sums of similar items."""
-    return ItemLogic(similar_settings(settings), live=live)
+    return ItemLogic(similar_settings(settings), live=live, now_ms=lambda: time.time_ns() // 1_000_000)
 
 
 def make_publish_logic(settings: Settings, as_of_ms: int | None) -> PublishLogic:

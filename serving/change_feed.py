@@ -14,8 +14,12 @@ import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from serving.kafka import KafkaSettings, made_consumer
+from serving.stopping import Stopping
 
 MOST_AT_ONCE = 500
+MOST_BYTES, MOST_BYTES_PER_S = 64 << 20, 8 << 20
+"""Of one stream. The server cannot see how fast a client reads, and keeps in memory what it does not: so it ends a
+stream after so much, and the client goes on by its Last-Event-ID."""
 _POLL_S = 0.2
 _ASK_S = 10.0
 _POSITION = re.compile(r"[0-9]{1,9}:[0-9]{1,18}(,[0-9]{1,9}:[0-9]{1,18})*")
@@ -58,8 +62,16 @@ def position_text(position: Position) -> str:
 class ChangeFeed:
     """Streams of one worker, each with a consumer and a thread of its own."""
 
-    def __init__(self, kafka: KafkaSettings, most: int, heartbeat_s: float, sent: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        most: int,
+        heartbeat_s: float,
+        sent: Callable[[int], None],
+        stopping: Stopping | None = None,
+    ) -> None:
         """No thread yet. `sent` is told how many changes were sent."""
+        self._stopping = stopping or Stopping()
         self._kafka, self._most, self._heartbeat_s, self._sent = kafka, most, heartbeat_s, sent
         self._threads = ThreadPoolExecutor(most, thread_name_prefix="changes")
         self._closing = False
@@ -95,14 +107,16 @@ class ChangeFeed:
         loop = asyncio.get_running_loop()
         try:
             await send(f"retry: 1000\nid: {position_text(stream.position)}\n\n".encode())
-            spoke_s = time.monotonic()
-            while not self._closing:
+            spoke_s, in_all = time.monotonic(), 0
+            while not (self._closing or self._stopping.has_begun) and in_all < MOST_BYTES:
                 lines, count = await loop.run_in_executor(self._threads, stream.read, segments)
                 if not lines and time.monotonic() - spoke_s < self._heartbeat_s:
                     continue
-                await send(b"".join(lines) or f": on\nid: {position_text(stream.position)}\n\n".encode())
+                told = b"".join(lines) or f": on\nid: {position_text(stream.position)}\n\n".encode()
+                await send(told)
                 self._sent(count)
-                spoke_s = time.monotonic()
+                spoke_s, in_all = time.monotonic(), in_all + len(told)
+                await asyncio.sleep(len(told) / MOST_BYTES_PER_S)
         finally:
             self.streams -= 1
             self._threads.submit(stream.close) if not self._closing else stream.close()

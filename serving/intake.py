@@ -35,7 +35,7 @@ class Events:
             timeout_ms: how long an acknowledgement is waited for.
         """
         self._kafka, self._timeout_ms = kafka, timeout_ms
-        self._decoder = Decoder(settings)
+        self._decoder, self._most_bytes = Decoder(settings), settings.max_record_bytes
         self._producer: Producer | None = None
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
@@ -105,7 +105,7 @@ class Events:
     def _running(self) -> Producer:
         if self._producer is None or self._fatal:
             self._fatal = False
-            self._producer = made_producer(self._kafka, self._timeout_ms, self._told)
+            self._producer = made_producer(self._kafka, self._timeout_ms, self._most_bytes, self._told)
         if self._thread is None:
             self._thread = threading.Thread(target=self._poll, name="kafka-acknowledgements", daemon=True)
             self._thread.start()

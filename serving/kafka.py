@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 from confluent_kafka import Consumer, KafkaError, Producer
 
+_BESIDE_BYTES = 65_536
+"""Key, headers and the frame of a record."""
 _CRITICAL = "2"
 """librdkafka's own lines on standard error stop here: what matters comes by callback."""
 
@@ -21,12 +23,15 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Names of the topics."""
 
 
-def made_producer(kafka: KafkaSettings, timeout_ms: int, on_error: Callable[[KafkaError], None]) -> Producer:
-    """A producer that writes each event once and in order, acknowledged by all replicas."""
+def made_producer(
+    kafka: KafkaSettings, timeout_ms: int, most_bytes: int, on_error: Callable[[KafkaError], None]
+) -> Producer:
+    """A producer that writes each event once and in order, acknowledged by all replicas; `most_bytes`: of an event."""
     defaults: Mapping[str, Any] = {"linger.ms": 2, "compression.type": "lz4", "queue.buffering.max.kbytes": 65_536}
     fixed = {
         "enable.idempotence": True,
         "message.timeout.ms": timeout_ms,
+        "message.max.bytes": most_bytes + _BESIDE_BYTES,
         "partitioner": "murmur2_random",  # as Java clients do: a customer's events stay together, whoever writes them
     }
     return Producer(_settings(kafka, defaults, fixed, on_error))

@@ -17,10 +17,10 @@ UNPACKED_FACTOR = 12
 class Entry:
     """One value; None stands for a key that is not there."""
 
-    __slots__ = ("at_s", "cost_bytes", "generation", "used", "value")
+    __slots__ = ("cost_bytes", "generation", "used", "value")
 
-    def __init__(self, value: Any, cost_bytes: int, generation: int, at_s: float) -> None:
-        self.value, self.cost_bytes, self.generation, self.at_s = value, cost_bytes, generation, at_s
+    def __init__(self, value: Any, cost_bytes: int, generation: int) -> None:
+        self.value, self.cost_bytes, self.generation = value, cost_bytes, generation
         self.used = False
         """Since it was looked at for eviction last."""
 
@@ -33,12 +33,14 @@ class LocalCache:
 
         Args:
             most_bytes: estimated memory of all entries together.
-            stale_for_s: how long after it was read a value may still serve when Redis cannot be asked.
+            stale_for_s: how long a value may still serve when Redis cannot be asked, from when it may have changed.
             clock: seconds, for the tests.
         """
         self._entries: dict[str, Entry] = {}
         self._most_bytes, self._stale_for_s, self._clock = most_bytes, stale_for_s, clock
         self._generation = 0
+        self._ended_s: dict[int, float] = {}
+        """When each generation ended that something may still serve of."""
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -71,9 +73,12 @@ class LocalCache:
         return found
 
     def stale(self, key: str) -> Entry | None:
-        """The entry, however old within `stale_for_s`."""
+        """The entry, if it was fresh within `stale_for_s`."""
         entry = self._entries.get(key)
-        return entry if entry is not None and self._clock() - entry.at_s <= self._stale_for_s else None
+        if entry is None or entry.generation == self._generation:
+            return entry
+        ended_s = self._ended_s.get(entry.generation)
+        return entry if ended_s is not None and self._clock() - ended_s <= self._stale_for_s else None
 
     def put(self, key: str, value: Any, packed_bytes: int) -> None:
         """Keep a value that was just read."""
@@ -81,7 +86,7 @@ class LocalCache:
         self._drop(key)
         if cost > self._most_bytes:
             return
-        self._entries[key] = Entry(value, cost, self._generation, self._clock())
+        self._entries[key] = Entry(value, cost, self._generation)
         self._bytes += cost
         while self._bytes > self._most_bytes:
             self._evict()
@@ -100,6 +105,9 @@ class LocalCache:
 
     def lost_track(self) -> None:
         """Changes may have gone unheard: nothing that is here counts as fresh any more."""
+        now_s = self._clock()
+        ended = {one: at_s for one, at_s in self._ended_s.items() if now_s - at_s <= self._stale_for_s}
+        self._ended_s = {**ended, self._generation: now_s}
         self._generation += 1
 
     def _evict(self) -> None:

@@ -6,7 +6,9 @@ known beforehand: routes, statuses and the bounds of the histogram, never anythi
 
 import mmap
 import multiprocessing
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 BOUNDS_MS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100, 250, 500, 1_000, 2_500, 5_000)
@@ -36,22 +38,23 @@ class Metrics:
     """Counters of one worker, and the sums of all. Made before the workers are forked, so that they share it."""
 
     def __init__(self, routes: Sequence[str], workers: int) -> None:
-        self._routes, self._workers = tuple(routes), workers
+        self._routes = tuple(routes)
         names: list[tuple[str, str, int | str]] = [("route", route, status) for route in routes for status in STATUSES]
         names += [("time", route, bound) for route in routes for bound in (*BOUNDS_MS, "inf", "sum")]
-        self._places = {name: place for place, name in enumerate([*names, *COUNTERS, *GAUGES])}
+        self._places = {name: place for place, name in enumerate([*names, *COUNTERS, *GAUGES, "pid"])}
         self._all = memoryview(mmap.mmap(-1, 8 * len(self._places) * workers)).cast("d")
-        self._joined = multiprocessing.Value("i", 0)
+        self._joining = multiprocessing.Lock()
         self._mine = self._all[: len(self._places)]
         self._refresh: Callable[[], Mapping[str, float]] = dict
 
     def join(self, refresh: Callable[[], Mapping[str, float]]) -> None:
         """Begin to count as a worker; `refresh` gives the counters and gauges that others keep."""
-        with self._joined.get_lock():
-            worker = self._joined.value % self._workers  # one that takes another's place counts on
-            self._joined.value += 1
         size = len(self._places)
-        self._mine = self._all[worker * size : (worker + 1) * size]
+        with self._joining:
+            parts = [self._all[start : start + size] for start in range(0, len(self._all), size)]
+            free = [part for part in parts if not _is_alive(int(part[self._places["pid"]]))]
+            self._mine = (free or parts)[0]  # one that takes another's place counts on
+            self._mine[self._places["pid"]] = os.getpid()
         self._mine[self._places["workers"]] = 1
         self._refresh = refresh
 
@@ -108,3 +111,17 @@ class Metrics:
 
 def _header(name: str, kind: str, about: str) -> list[str]:
     return [f"# HELP segmill_serve_{name} {about}.", f"# TYPE segmill_serve_{name} {kind}"]
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and is not yet reaped does not."""
+    if not pid:
+        return False
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0]
+    except ProcessLookupError:
+        return False
+    except (OSError, IndexError):  # no /proc here
+        return True
+    return state not in ("Z", "X")

@@ -47,7 +47,7 @@ class RedisLink:
         self.reconnects = -1
         """How often the connection was opened again."""
         self.refusal: str | None = None
-        """What Redis said to the greeting, if it did not let us in."""
+        """The kind of error that Redis answered the greeting with, if it did not let us in."""
 
     @property
     def connected(self) -> bool:
@@ -136,7 +136,7 @@ class RedisLink:
                 for command in self._address.greeting():
                     await wire.call(*command)
         except hiredis.ReplyError as error:
-            self.refusal = str(error)
+            self.refusal = str(error).partition(" ")[0]  # the rest may repeat what was sent, a password included
             wire.close()
             raise
         except BaseException:

@@ -5,28 +5,32 @@ read before serves, however old, and the request's `Attention` says so; where no
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
 
 from schemas.keys import Keys
+from serving import popularity
 from serving.attention import Attention, current
 from serving.catalog.item import Item
 from serving.catalog.store import unpack_item
 from serving.local_cache import Entry, LocalCache
+from serving.popularity import Ranked
 from serving.profiles import Profile, unpack_profile, whole_profile
-from serving.ranking.source import Neighbour, Neighbours
+from serving.ranking.source import ALL, Neighbour, Neighbours
 from serving.redis_address import RedisAddress
 from serving.redis_link import WRONG_TYPE, RedisLink, Unavailable
 from serving.redis_wire import Argument, Reply, settle
 
 MOST_POPULAR = 200
 """So many of a popularity scope are read and kept."""
+MADE_FOR_S, MOST_MADE = 60.0, 1_000
+"""So long what was made for a scope serves; of so many scopes."""
 POPULAR_BYTES_EACH = 30
 """Estimated packed size of one of them."""
 
-Ranked = tuple[tuple[str, float], ...]
 Unpack = Callable[[bytes | None], Any]
 
 
@@ -42,6 +46,7 @@ class RedisSource:
         self.keys, self.cache = keys, cache
         self.link = RedisLink(RedisAddress(url), cache.changed, cache.lost_track)
         self._timeout_s, self._deadline_s = timeout_s, deadline_s
+        self._popular: dict[str, tuple[float, Ranked]] = {}
         self.hits = self.misses = self.stale = self.failures = 0
         """Reads of single keys: from the fresh cache, from Redis, from the stale cache, and in vain."""
 
@@ -59,10 +64,37 @@ class RedisSource:
         return await self._read([self.keys.item(item_id) for item_id in item_ids], unpack_item)
 
     async def popular(self, scope: str, count: int) -> Sequence[tuple[str, float]]:
-        """The first `count` (item, score) of a scope, at most `MOST_POPULAR`."""
+        """The first `count` (item, score) of a scope, at most `MOST_POPULAR`: as it stands, or as it can be made."""
+        found = await self._ranked(scope)
+        if not found and scope == ALL:
+            found = popularity.together(*[await self._ranked(one) for one in (popularity.VIEWED, popularity.BOUGHT)])
+        elif not found and scope.startswith((popularity.OF_CATEGORY, popularity.OF_SEGMENT)):
+            found = await self._made(scope)
+        return found[:count]
+
+    async def _ranked(self, scope: str) -> Ranked:
         key = self.keys.popular(scope)
-        ranked: Ranked = await self._ask(key, _unpack_ranked, "ZRANGE", 0, MOST_POPULAR - 1, "REV", "WITHSCORES")
-        return ranked[:count]
+        found: Ranked = await self._ask(key, _unpack_ranked, "ZRANGE", 0, MOST_POPULAR - 1, "REV", "WITHSCORES")
+        return found
+
+    async def _made(self, scope: str) -> Ranked:
+        """What is popular in a category or a segment, for MADE_FOR_S as it was."""
+        known = self._popular.get(scope)
+        if known is not None and time.monotonic() < known[0]:
+            return known[1]
+        name = scope.partition(":")[2]
+        if scope.startswith(popularity.OF_CATEGORY):
+            everything = await self.popular(ALL, MOST_POPULAR)
+            found = popularity.of_category(everything, await self.items([one for one, _ in everything]), name)
+        else:
+            key = self.keys.segment(name)
+            members = await self._ask(key, _unpack_ranked, "ZRANGE", 0, popularity.MEMBERS - 1, "REV", "WITHSCORES")
+            keys = [self.keys.profile(customer_id) for customer_id, _ in members]
+            found = popularity.of_members(await self._read(keys, unpack_profile))[:MOST_POPULAR]
+        if len(self._popular) >= MOST_MADE:
+            self._popular.clear()
+        self._popular[scope] = time.monotonic() + MADE_FOR_S, found
+        return found
 
     async def rule_version(self) -> str | None:
         """By which rules the job runs now; None: it has not said so."""
@@ -109,7 +141,7 @@ class RedisSource:
                 return
             values = {}
             for key, packed in zip(keys, reply, strict=True):
-                values[key] = value = unpack(packed)
+                values[key] = value = _safely(unpack, packed)
                 self.cache.put(key, value, len(packed) if packed is not None else 0)
             settle(future, values)
 
@@ -180,6 +212,14 @@ class _List(msgspec.Struct):
 
 _decode_list = msgspec.msgpack.Decoder(_List).decode
 _NO_NEIGHBOURS = Neighbours()
+
+
+def _safely(unpack: Unpack, packed: bytes | None) -> Any:
+    """What is unpacked; of what is none of ours, nothing: an error here would cost the connection."""
+    try:
+        return unpack(packed)
+    except Exception:  # noqa: BLE001  (bytes of others may do anything: bad text, nesting without end)
+        return unpack(None)
 
 
 def _encoded(key: str) -> bytes:

@@ -153,7 +153,7 @@ class Intake(msgspec.Struct, frozen=True):
 class Batch(msgspec.Struct, frozen=True):
     """Events in canonical form (docs/events.md), up to 500."""
 
-    events: tuple[msgspec.Raw, ...]
+    events: Annotated[tuple[msgspec.Raw, ...], msgspec.Meta(min_length=1, max_length=500)]
 
 
 class Health(msgspec.Struct, frozen=True):

@@ -18,6 +18,8 @@ from state.rules.ruleset import RuleSet
 LOOK_EVERY_S, LOOK_AGAIN_S = 120.0, 1.0
 """So often Redis is looked through for segments that no rule file here names; sooner after a failure."""
 _SCAN_COUNT, _SCAN_PAUSE_S = 250, 0.005
+_TRIES = 5
+"""At a page that members leave from while it is read."""
 _LITERAL, _WORD = re.compile(r'"[^"]*"'), re.compile(r"[a-z_][a-z_0-9]*")
 
 
@@ -87,8 +89,16 @@ class SegmentStore:
         """
         key = self._source.keys.segment(segment)
         try:
-            begin = 0 if after is None else await self._rank_after(key, after)
-            return _members(await self._source.call("ZRANGE", key, begin, begin + count - 1, "WITHSCORES"))
+            if after is None:
+                return _members(await self._source.call("ZRANGE", key, 0, count - 1, "WITHSCORES"))
+            for _ in range(_TRIES):
+                begin = await self._rank_after(key, after)
+                first = max(0, begin - 1)  # seen with the page: whoever leaves before it meanwhile moves all others up
+                found = _members(await self._source.call("ZRANGE", key, first, begin + count - 1, "WITHSCORES"))
+                page = [one for one in found if (one[1], one[0]) > (after[1], after[0])]
+                if not begin or len(page) < len(found):
+                    break
+            return page[:count]
         except hiredis.ReplyError:  # a value of another kind is nobody's segment
             return []
 

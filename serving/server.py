@@ -21,7 +21,6 @@ from serving import openapi
 from serving.api_keys import ApiKey, ApiKeys
 from serving.app import UNKNOWN, App
 from serving.change_feed import ChangeFeed
-from serving.content.document import load_content
 from serving.cors import Cors
 from serving.endpoints import content, customers, events, items, operations, recommendations, segments
 from serving.intake import Events
@@ -34,7 +33,8 @@ from serving.redis_source import RedisSource
 from serving.routes import Router
 from serving.segments import SegmentStore
 from serving.services import Services
-from serving.settings import ServingSettings
+from serving.settings import ServingFiles, ServingSettings
+from serving.stopping import Stopping
 from state.rules.ruleset import RuleSet
 
 VERSION = "1.0.0"
@@ -71,6 +71,8 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     """By which events are checked."""
     rules: Any
     """The RuleSet by which segments are explained."""
+    files: ServingFiles
+    """What the files hold that `settings` name: read once, so that a worker that takes another's place has the same."""
     certificate: Path | None = None
     certificate_key: Path | None = None
 
@@ -86,6 +88,7 @@ def serve(plan: ServePlan, on_listening: Callable[[str], None]) -> int | None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((plan.host, port))
     metrics = Metrics((*(route.path for route in ROUTES), UNKNOWN), plan.workers)
+    stopping = Stopping()
     server = _Server(
         "segmill",
         plan.host,
@@ -109,12 +112,13 @@ def serve(plan: ServePlan, on_listening: Callable[[str], None]) -> int | None:
     threading.Thread(
         target=_tell, args=(plan.host, port, f"{scheme}://{shown}:{port}", on_listening), daemon=True
     ).start()
-    loader: Callable[..., Any] = partial(application, plan, metrics)
+    server.on_stop = stopping.begin
+    loader: Callable[..., Any] = partial(application, plan, metrics, stopping)
     server.serve(target_loader=loader, wrap_loader=False)
     return server.stopped_by
 
 
-def application(plan: ServePlan, metrics: Metrics) -> App:
+def application(plan: ServePlan, metrics: Metrics, stopping: Stopping) -> App:
     """The application of one worker, which ends when the server itself is gone, however that ended."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -122,14 +126,14 @@ def application(plan: ServePlan, metrics: Metrics) -> App:
     described = msgspec.json.encode(openapi.document(router, VERSION, plan.keys is not None))
     return App(
         router,
-        lambda: _services(plan, metrics, described),
+        lambda: _services(plan, metrics, stopping, described),
         ApiKeys(plan.keys) if plan.keys is not None else None,
         RateLimits(settings.rate_per_s, settings.burst, 1 / plan.workers),
         Cors(settings.cors_origins),
     )
 
 
-def _services(plan: ServePlan, metrics: Metrics, described: bytes) -> Services:
+def _services(plan: ServePlan, metrics: Metrics, stopping: Stopping, described: bytes) -> Services:
     settings, rules = plan.settings, plan.rules
     assert isinstance(rules, RuleSet)  # noqa: S101  (for types)
     cache = LocalCache(settings.cache_mb << 20, settings.stale_for_s)
@@ -143,16 +147,19 @@ def _services(plan: ServePlan, metrics: Metrics, described: bytes) -> Services:
     ranking = msgspec.structs.replace(settings.ranking, part_timeout_ms=0)  # the source keeps the deadline
     sent = partial(metrics.add, "changes_sent")
     kafka = plan.kafka
+    feed = None
+    if kafka is not None:
+        feed = ChangeFeed(kafka, settings.max_streams, settings.heartbeat_s, sent, stopping)
     return Services(
         settings=settings,
         source=source,
         segments=SegmentStore(source, rules),
-        recommender=Recommender(ranking, source),
+        recommender=Recommender(ranking, source, plan.files.shop_rules),
         metrics=metrics,
         openapi=described,
         events=Events(kafka, plan.job, settings.ingest_timeout_ms) if kafka is not None else None,
-        changes=ChangeFeed(kafka, settings.max_streams, settings.heartbeat_s, sent) if kafka is not None else None,
-        content=load_content(Path(settings.content_file)) if settings.content_file is not None else None,
+        changes=feed,
+        content=plan.files.content,
     )
 
 
@@ -160,10 +167,13 @@ class _Server(MPServer):
     """Says which signal ended it."""
 
     stopped_by: int | None = None
+    on_stop: Callable[[], None] = staticmethod(lambda: None)
+    """What would keep workers from ending is told here to end."""
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
         """Remember which signal it was."""
         self.stopped_by = args[0] if args else signal.SIGTERM
+        self.on_stop()
         super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
 
 

@@ -30,7 +30,8 @@ class Services:
     changes: ChangeFeed | None
     content: Content | None
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
-    """Recommendations in the making. More at once would only hold each other up, until all are late."""
+    """Recommendations in the making. More at once would only hold each other up, until all are late; who has waited for
+    the time that an answer may take is answered from what is known here."""
 
     def attention(self) -> Attention:
         """Begin to answer a request from Redis: from now on its deadline counts."""

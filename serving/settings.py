@@ -4,12 +4,14 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from serving.content.document import load_content
+from serving.content.entry import Content
 from serving.ranking.settings import RankingSettings
+from serving.ranking.shop_rules import ShopRules
 from serving.ranking.shop_rules_file import load_shop_rules
 from serving.ranking.strategies import UnknownStrategy, strategy_named
 
@@ -88,21 +90,29 @@ def load_serving_settings(path: Path | None, environ: Mapping[str, str] = os.env
     return settings
 
 
-def check_files(settings: ServingSettings) -> None:
-    """Read the files that settings name, as every worker will.
+class ServingFiles(NamedTuple):
+    """What stands in the files that settings name."""
+
+    content: Content | None
+    shop_rules: ShopRules
+
+
+def read_files(settings: ServingSettings) -> ServingFiles:
+    """Read the files that settings name.
 
     Raises:
         RuleError: one of them cannot be read, or has faults.
         ServingSettingsError: there is no such strategy.
     """
-    if settings.content_file is not None:
-        load_content(Path(settings.content_file))
-    if settings.ranking.rules_file is not None:
-        load_shop_rules(Path(settings.ranking.rules_file))
+    content, rules = settings.content_file, settings.ranking.rules_file
     try:
         strategy_named(settings.ranking.strategy)
     except UnknownStrategy as error:
         raise ServingSettingsError(f"ranking.strategy: {error}") from None
+    return ServingFiles(
+        None if content is None else load_content(Path(content)),
+        ShopRules() if rules is None else load_shop_rules(Path(rules)),
+    )
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from operators.redis_connection import RedisTarget
 from state.rules.errors import RuleError
 from state.rules.ruleset import load_rules
 
-REDIS = "redis://127.0.0.1:6379"
+LOOPBACK = "127.0.0.1"
+REDIS = f"redis://{LOOPBACK}:6379"
 PORT = 8080
 
 
@@ -26,9 +27,7 @@ class ServeProblem(RuntimeProblem):
 
 
 @click.command("serve")
-@click.option(
-    "--host", default="127.0.0.1", show_default=True, help="Address to listen at; this machine only by default."
-)
+@click.option("--host", default=LOOPBACK, show_default=True, help="Address to listen at; this machine only by default.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=PORT, show_default=True, help="0: a free one.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True,
               help="Processes, each with a cache of its own.")  # fmt: skip
@@ -77,13 +76,14 @@ def serve_command(
     from serving.api_keys import KeyFileError, load_keys
     from serving.kafka import KafkaSettings
     from serving.server import ServePlan, serve
-    from serving.settings import ServingSettingsError, check_files, load_serving_settings
+    from serving.settings import ServingSettingsError, load_serving_settings, read_files
 
     _check(host, keys_file, without_keys, certificate, certificate_key)
+    host = LOOPBACK if host == "localhost" else host  # the server listens at addresses
     try:
         settings = load_serving_settings(config)
         keys = load_keys(keys_file) if keys_file is not None else None
-        check_files(settings)
+        files = read_files(settings)
     except (ServingSettingsError, KeyFileError, RuleError) as error:
         raise ServeProblem(str(error)) from None
     target = RedisTarget(with_password(redis_url or REDIS), settings.redis_prefix)
@@ -94,7 +94,7 @@ def serve_command(
                               segment_changes=topics.segment_changes.name)  # fmt: skip
     job, _ = settings_from(job_settings, None, (), None)
     plan = ServePlan(host=host, port=port, workers=workers, redis_url=target.url, kafka=kafka, keys=keys,
-                     settings=settings, job=job, rules=load_rules(rules_file), certificate=certificate,
+                     settings=settings, files=files, job=job, rules=load_rules(rules_file), certificate=certificate,
                      certificate_key=certificate_key)  # fmt: skip
     whence = f"Redis {target.address}, " + (f"Kafka {kafka.bootstrap}" if kafka is not None else "without Kafka")
     try:

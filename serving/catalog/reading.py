@@ -189,7 +189,7 @@ def _time(value: Any) -> int:
     """RFC 3339, or milliseconds since 1970."""
     if isinstance(value, str) and not value.isdecimal():
         return parse_rfc3339(value)
-    if isinstance(value, bool | float) or not EARLIEST_MS <= int(value) <= LATEST_MS:
+    if isinstance(value, bool) or not isinstance(value, int | str) or not EARLIEST_MS <= int(value) <= LATEST_MS:
         raise ValueError("must be a time such as 2026-03-01T00:00:00Z, or milliseconds since 1970")
     return int(value)
 

@@ -15,6 +15,8 @@ async def customer(call: Call) -> Customer:
         profile = await services.source.profile(call.subject)
     except Unavailable:
         raise unavailable("Redis cannot be asked now, and this profile was not read before") from None
+    if profile is None and attention.degraded:
+        raise unavailable("Redis cannot be asked now, and when it could, no customer of this id was known")
     if profile is None:
         raise not_found("no customer of this id is known")
     features = profiles.features(profile)

@@ -28,10 +28,12 @@ class SimilarQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class PopularQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which trend."""
 
-    scope: Annotated[str, msgspec.Meta(pattern=r"^(all|(category|segment):[\s\S]+)$", max_length=512)] = ALL
+    scope: Annotated[str, msgspec.Meta(pattern=r"^(all|viewed|bought|(category|segment):[\s\S]+)$", max_length=512)] = (
+        ALL
+    )
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST_POPULAR)] = 10
     ABOUT: ClassVar[dict[str, str]] = {
-        "scope": "`all`, `category:NAME` or `segment:NAME`.",
+        "scope": "`all`, `viewed`, `bought`, `category:NAME` or `segment:NAME`.",
         "limit": "How many items at most.",
     }
 

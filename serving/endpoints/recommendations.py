@@ -1,11 +1,13 @@
 """GET /v1/recommendations/{customer_id}."""
 
+import asyncio
 import secrets
 import time
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
+from serving.attention import Attention
 from serving.catalog.item import Item
 from serving.parameters import Id, Word
 from serving.problems import Fault, invalid_parameter
@@ -66,13 +68,27 @@ class RecommendationsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
 
 async def recommend(call: Call) -> Recommendations:
     """Items for a customer, known or not. Answers whatever happens behind it."""
-    async with call.services.gate:
-        return await _recommend(call)
+    services = call.services
+    attention = services.attention()
+    passed = True
+    if services.gate.locked():
+        try:
+            async with asyncio.timeout(attention.left_s()):
+                await services.gate.acquire()
+        except TimeoutError:
+            passed = False
+            attention.degraded = True  # there is no time left to ask Redis: what is known here is enough
+    else:
+        await services.gate.acquire()
+    try:
+        return await _recommend(call, attention)
+    finally:
+        if passed:
+            services.gate.release()
 
 
-async def _recommend(call: Call) -> Recommendations:
+async def _recommend(call: Call, attention: Attention) -> Recommendations:
     services, query = call.services, call.query
-    attention = services.attention()  # the time before its turn is not a matter of Redis
     answer: Answer
     about: dict[str, Item] = {}
     try:

@@ -114,7 +114,7 @@ class Context:
         if request.product_id is not None:
             out.add(request.product_id)
         if not self.settings.viewed_again:
-            out.update(view.item_id for view in self.session)
+            out.update(view.item_id for view in self._all_views() if view.in_session)
         return frozenset(out)
 
     @cached_property

@@ -51,4 +51,5 @@ def _categories(context: Context, items: Mapping[str, Item]) -> Iterator[ScopeVo
     wanted = [category for category in (*of_items, *context.categories) if category is not None]
     for place, category in enumerate(list(dict.fromkeys(wanted))[: context.settings.categories_used]):
         yield ScopeVoice(category_scope(category), COUNT, 1 / (1 + place), "category", category)
-        yield ScopeVoice(new_scope(category), COUNT // 5, NEW_WEIGHT / (1 + place), "new", category)
+        weight, new_ms = NEW_WEIGHT / (1 + place), context.settings.new_ms
+        yield ScopeVoice(new_scope(category), COUNT // 5, weight, "new", category, new_ms)

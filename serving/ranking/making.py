@@ -79,14 +79,11 @@ class Making:
 
         `final` grows meanwhile by those that may be shown, with their scores after boosts.
         """
-        most = self._rules.most_factor
+        most = max(1.0, self._rules.most_factor)  # what follows may be in no rule, and what went before was buried
         at = 0
         while at < len(names):
-            if len(final) >= wanted:
-                if most <= 1:
-                    return
-                if scores[names[at]] * most < nlargest(wanted, final.values())[-1]:
-                    return
+            if len(final) >= wanted and scores[names[at]] * most <= nlargest(wanted, final.values())[-1]:
+                return
             until = at + max(wanted - len(final), _SPARE)
             yield names[at:until]
             at = until

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import NamedTuple
 
 from serving.ranking.source import Neighbour
@@ -31,6 +32,8 @@ class ScopeVoice(NamedTuple):
     """`segment`, `category`, `new` or `trending`."""
     about: str | None
     """Name of the segment or category."""
+    for_ms: float = inf
+    """Of kind `new`: what was listed longer ago is not new."""
 
 
 class OwnVoice(NamedTuple):

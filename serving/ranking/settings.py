@@ -48,6 +48,11 @@ class RankingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     rules_file: str | None = None
     """TOML file of the shop's own rules (docs/recommendations.md)."""
 
+    @property
+    def new_ms(self) -> int:
+        """For so long an item is new."""
+        return self.new_days * DAY_MS
+
     def __post_init__(self) -> None:
         for name in ("session_gap_ms", "recent_half_life_ms", "bought_half_life_ms", "recent_views", "new_days"):
             if getattr(self, name) < 1:

@@ -69,7 +69,8 @@ def _scope_shares(voice: ScopeVoice, heard: Heard, now_ms: int) -> Iterable[tupl
     """What part of the voice's weight each item of a scope gets: new ones by age, others by their score."""
     listed = heard.scopes.get(voice.scope) or ()
     if voice.kind == "new":
-        return [(item_id, 0.5 ** (max(0.0, now_ms - at_ms) / _NEW_HALF_LIFE_MS)) for item_id, at_ms in listed]
+        aged = ((item_id, max(0.0, now_ms - at_ms)) for item_id, at_ms in listed)
+        return [(item_id, 0.5 ** (age_ms / _NEW_HALF_LIFE_MS)) for item_id, age_ms in aged if age_ms <= voice.for_ms]
     most = listed[0][1] if listed else 0.0
     return [(item_id, score / most) for item_id, score in listed] if most > 0 else []
 

@@ -7,7 +7,11 @@ from urllib.parse import quote
 import pytest
 
 from jobs.runtime.valkey import EmbeddedValkey
-from schemas.writes import population_write
+from operators.redis_connection import RedisConnection, RedisTarget
+from schemas.keys import Keys
+from schemas.writes import popular_write, population_write, profile_write
+from serving.catalog.item import Item
+from serving.catalog.store import CatalogStore
 from tests.serving.served import Served, serve
 from tests.serving.small_shop import NOW_MS, SAME_TIME, STRANGE, fill, profile, send
 
@@ -107,6 +111,38 @@ class TestItems:
         assert served.ask("/v1/popular?scope=category:odd").json["items"] == []
         assert served.ask("/v1/items/odd/similar").json["neighbours"] == []
         assert served.ask("/v1/customers/odd").status == 404
+
+
+class TestPopularity:
+    def test_scopes_are_made_of_what_there_is(self, valkey: EmbeddedValkey) -> None:
+        """Of views and purchases; of that by the catalog; of a segment by what its members did last."""
+        target = RedisTarget(valkey.url, "popularity:")
+        writes = [popular_write("viewed", name, 1, score) for name, score in (("a", 9.0), ("b", 8.0), ("c", 5.0))]
+        writes += [popular_write("bought", "b", 1, 3.0)]
+        for number, viewed in enumerate((["x", "y"], ["y"], [])):
+            recent = {"viewed": [[item, NOW_MS] for item in viewed]}
+            body = {"features": {}, "segments": {"regulars": NOW_MS}, "recent": recent}
+            writes.append(profile_write(f"m-{number}", 1, NOW_MS, body, {"regulars": NOW_MS}))
+        connection = RedisConnection(target)
+        connection.send(writes)
+        connection.close()
+        items = [Item(item_id="a", category="tea"), Item(item_id="c", category="tea")]
+        CatalogStore(valkey.client(), Keys("popularity:")).write(items, NOW_MS)
+        words = ("--without-keys", "--without-kafka", "--redis", valkey.url)
+        with serve(*words, SEGMILL_SERVE_REDIS_PREFIX="popularity:") as served:
+            served.until("/readyz", 200)
+            found = {
+                scope: [one["item_id"] for one in served.ask(f"/v1/popular?scope={scope}").json["items"]]
+                for scope in ("all", "bought", "category:tea", "segment:regulars", "category:none", "segment:none")
+            }
+            assert found == {
+                "all": ["b", "a", "c"], "bought": ["b"], "category:tea": ["a", "c"], "segment:regulars": ["y", "x"],
+                "category:none": [], "segment:none": [],
+            }  # fmt: skip
+            told = served.ask("/v1/recommendations/nobody?limit=2").json
+            assert [(one["item_id"], one["level"]) for one in told["items"]] == [("b", "trending"), ("a", "trending")]
+            told = served.ask("/v1/recommendations/m-2?limit=2&strategy=personal").json
+            assert [(one["item_id"], one["level"]) for one in told["items"]] == [("y", "segment"), ("x", "segment")]
 
 
 class TestSegments:

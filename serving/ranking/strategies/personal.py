@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from serving.ranking.context import Context
 from serving.ranking.plan import Heard, ListVoice, Plan, ScopeVoice
-from serving.ranking.request import PERSONAL, SESSION
+from serving.ranking.request import CATEGORY, PERSONAL, SEGMENT, SESSION
 from serving.ranking.source import BOUGHT_WITH, VIEWED_WITH, new_scope, segment_scope
 from serving.ranking.strategies.session import place_weight, returns
 from serving.ranking.votes import count_votes
@@ -28,7 +28,11 @@ class Personal:
     name = "personal"
 
     def level(self, context: Context) -> str:
-        return PERSONAL if context.has_history else SESSION
+        if context.has_history:
+            return PERSONAL
+        if context.views or context.cart:
+            return SESSION
+        return SEGMENT if context.segments else CATEGORY  # nothing else has a voice then
 
     def plan(self, context: Context) -> Plan:
         return Plan(
@@ -60,4 +64,4 @@ def _scopes(context: Context) -> Iterator[ScopeVoice]:
     for place, segment in enumerate(context.segments[: settings.segments_used]):
         yield ScopeVoice(segment_scope(segment), SEGMENT_COUNT, SEGMENT_WEIGHT / (1 + place), "segment", segment)
     for place, category in enumerate(context.categories[: settings.categories_used]):
-        yield ScopeVoice(new_scope(category), NEW_COUNT, NEW_WEIGHT / (1 + place), "new", category)
+        yield ScopeVoice(new_scope(category), NEW_COUNT, NEW_WEIGHT / (1 + place), "new", category, settings.new_ms)

@@ -1,15 +1,18 @@
 """From messages to lists in Redis, through both operators."""
 
+from collections.abc import Iterable
 from random import Random
 from typing import Any
 
+import msgpack
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from item_stores import SETTINGS, PendingStore, Shop, read_write
 
-from state.channels import Channel
+from schemas.writes import WriteKind
+from state.channels import Channel, Output
 from state.items.item import ItemLogic, split_key
 from state.items.publish import PublishLogic
 from state.similar.changes import messages
@@ -197,3 +200,41 @@ class TestKeys:
         outputs = [*logic.on_message(key, message, store), *logic.on_end(key, store)]
         assert {one for _, one, _ in outputs} <= {"viewed-with|a|b"}
         assert {channel for channel, _, _ in outputs} <= {Channel.ROW, Channel.TOTAL}
+
+
+class TestPopularity:
+    """With each total that is told it is written how popular the item is."""
+
+    def test_the_logarithm_of_the_decayed_count(self) -> None:
+        """Twice as many views: one more. Later views count more, by the half-life. Nothing left: taken out."""
+        scores = {}
+        clock = iter(range(1_000, 2_000))
+        for name, views in (("once", 1), ("twice", 2)):
+            for late in (0, SETTINGS.viewed_half_life_ms):
+                logic, store = ItemLogic(SETTINGS, live=True, now_ms=lambda: next(clock)), PendingStore()
+                entries = [(START_MS + late + number, number, "a") for number in range(views)]
+                (key, message), *_ = told(VIEWED_WITH, [], entries)
+                outputs = [*logic.on_message(key, message, store), *logic.on_end(key, store)]
+                kind, scope, item, _, scores[name, late > 0] = written(outputs)[-1]
+                assert (kind, scope, item) == (WriteKind.POPULAR, b"viewed", b"a")
+        late_ms = SETTINGS.viewed_half_life_ms
+        assert scores["twice", False] - scores["once", False] == pytest.approx(1, abs=0.01)
+        assert scores["once", True] - scores["once", False] == pytest.approx(1, abs=0.01)
+        (key, gone), *_ = told(VIEWED_WITH, [(START_MS + late_ms + number, number, "a") for number in range(2)], [])
+        outputs = [*logic.on_message(key, gone, store), *logic.on_end(key, store)]
+        assert written(outputs)[-1][4] == 0
+
+    def test_the_later_write_wins(self) -> None:
+        """By the wall clock: versions move forward whatever was lost."""
+        clock = iter(range(1_000, 2_000))
+        logic, store = ItemLogic(SETTINGS, live=True, now_ms=lambda: next(clock)), PendingStore()
+        versions = []
+        for number in range(40):
+            (key, message), *_ = told(VIEWED_WITH, [], [(START_MS + number, number, "a")])
+            versions += [version for *_, version, _ in written(logic.on_message(key, message, store))]
+        assert versions == sorted(set(versions))
+        assert 1 < len(versions) < 40
+
+
+def written(outputs: Iterable[Output]) -> list[tuple[Any, ...]]:
+    return [tuple(msgpack.unpackb(payload, raw=True)) for channel, _, payload in outputs if channel == Channel.REDIS]

@@ -1,0 +1,62 @@
+"""What is popular, made of what the job writes: counts of views and purchases of every item, and profiles.
+
+The job scores the scopes `viewed` and `bought` by the logarithm to base 2 of a count in which each view, or purchase,
+halves with time (docs/similar-items.md): one more is twice as popular. For the scope `all` both are read as shares of
+their first one and added up. A category's scope is what of that the catalog puts into it. A segment's is counted from
+what its newest members did last.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from serving.catalog.item import Item
+
+VIEWED, BOUGHT = "viewed", "bought"
+"""Scopes that the job writes."""
+OF_CATEGORY, OF_SEGMENT = "category:", "segment:"
+"""How the other scopes begin."""
+MEMBERS: Final = 200
+"""So many of a segment are asked."""
+PURCHASE: Final = 4.0
+"""What a purchase counts beside a view."""
+HALF_LIFE_MS: Final = 7 * 86_400_000
+
+Ranked = tuple[tuple[str, float], ...]
+
+
+def together(*lists: Sequence[tuple[str, float]]) -> Ranked:
+    """Lists of (item, log2 of a count), the largest first, as one: the mean of an item's shares of each first one."""
+    scores: defaultdict[str, float] = defaultdict(float)
+    given = [listed for listed in lists if listed]
+    for listed in given:
+        most = listed[0][1]
+        for item_id, score in listed:
+            scores[item_id] += 2.0 ** (score - most) / len(given)
+    return ranked(scores)
+
+
+def of_category(everything: Sequence[tuple[str, float]], items: Iterable[Item | None], category: str) -> Ranked:
+    """What of a list the catalog puts into a category; `items`: what it says of each entry."""
+    pairs = zip(everything, items, strict=True)
+    return tuple(entry for entry, item in pairs if item is not None and item.category == category)
+
+
+def of_members(profiles: Iterable[Mapping[str, Any] | None]) -> Ranked:
+    """What these customers viewed and bought last, each view or purchase by its age beside the newest of all."""
+    seen = [
+        (item_id, at_ms, weight)
+        for profile in profiles
+        for kind, weight in ((VIEWED, 1.0), (BOUGHT, PURCHASE))
+        for item_id, at_ms in ((profile or {}).get("recent") or {}).get(kind) or ()
+    ]
+    newest_ms = max((at_ms for _, at_ms, _ in seen), default=0)
+    scores: defaultdict[str, float] = defaultdict(float)
+    for item_id, at_ms, weight in seen:
+        scores[item_id] += weight * 2.0 ** ((at_ms - newest_ms) / HALF_LIFE_MS)
+    return ranked(scores)
+
+
+def ranked(scores: Mapping[str, float]) -> Ranked:
+    """Highest score first, of equal ones by id."""
+    return tuple(sorted(scores.items(), key=lambda one: (-one[1], one[0])))

@@ -69,6 +69,8 @@ local write = {
 
   [TOMBSTONE] = function(customer, value, names)
     if not put(prefix .. 'profile:' .. customer, value) then return false end
+    -- a job that has no population any more has nobody else to withdraw this; one that has, withdraws it once more
+    call(prefix .. 'population:' .. customer, 'DEL')
     leave(customer, names)
     return true
   end,

@@ -91,7 +91,7 @@ class CustomerLogic:
         said: list[Output] = []
         if customer.looked_up != self.calendar.revision and self._renewed(customer):
             self.news_ms = watermark_ms
-            self._speak(key, customer, said, stands=True)
+            self._speak(key, customer, said, stands=True, renewed=True)
         # a restarted job has no watermark for a moment: then what the customer has let go of says what is too late
         # (of one who was erased, the ghosts know what to do with what lies before it)
         if fact.time_ms < watermark_ms - self.settings.allowed_lateness_ms or (
@@ -140,7 +140,7 @@ class CustomerLogic:
         repaired = bool(customer.pending)
         if repaired:
             if renewed:  # what the rules change is theirs, before late events change it again
-                self._speak(key, customer, said, stands=True)
+                self._speak(key, customer, said, stands=True, renewed=True)
             customer.repair(store)
         elif not (ends or publishes or renewed) and time_ms < (due_ms := self._due_ms(customer, time_ms)):
             return self._timer_ms(customer, due_ms), ()  # what it was set for has moved on since
@@ -154,7 +154,8 @@ class CustomerLogic:
             if repaired:  # what it let go of is gone from the store, and what is left there must not ask for it
                 store.save(customer.pack(store))
             return None, said
-        self._speak(key, customer, said, urgent=True, closing=publishes, stands=repaired or self.news_ms is not None)
+        anew = self.news_ms is not None
+        self._speak(key, customer, said, urgent=True, closing=publishes, stands=repaired or anew, renewed=anew)
         customer.settle(watermark_ms)
         wake_ms = self._wake_ms(customer, watermark_ms, time_ms)
         store.save(customer.pack(store))
@@ -173,7 +174,8 @@ class CustomerLogic:
             return Sight(fold.clock_ms, customer.revision, None)
         values = dict(zip(FEATURE_NAMES, read_all(fold, fold.clock_ms), strict=True))
         rules, version = customer.program.rules.version, outputs.version(customer)
-        return Sight(fold.clock_ms, customer.revision, values, version, rules, customer.parts)
+        newest = customer.newest[1] or None
+        return Sight(fold.clock_ms, customer.revision, values, version, rules, customer.parts, newest)
 
     def _renewed(self, customer: Customer) -> bool:
         """Whether other rules than before are in force for the customer, or what they changed is yet to be said."""
@@ -245,12 +247,14 @@ class CustomerLogic:
         urgent: bool = False,
         closing: bool = False,
         stands: bool = False,
+        renewed: bool = False,
         known_ms: int = -1,
     ) -> None:
         """Add what has to be said now.
 
         `urgent`: a profile that is due at all is written now; `closing`: everything is, whether it is due or not;
-        `stands`: those who know the population are told, whether a part has turned or not; `known_ms`: of that.
+        `stands`: those who know the population are told, whether a part has turned or not; `known_ms`: of that;
+        `renewed`: there are other rules, by which readers may have been shown the customer where nothing turns now.
         """
         turns = customer.say()
         if turns:
@@ -270,12 +274,13 @@ class CustomerLogic:
             self._live
             and (
                 turns
+                or renewed
                 or publication.profile_shown is not customer.is_shown
                 or (urgent and publication.profile_ms < now_ms)
                 or now_ms - publication.profile_ms >= self.settings.profile_interval_ms
             )
         ):
-            write = outputs.profile(key, customer, turns, closing=closing)
+            write = outputs.profile(key, customer, turns, whole=closing or renewed, closing=closing)
             if write is not None:
                 self.tally.profiles += 1
                 said.append(write)

@@ -68,11 +68,14 @@ def version(customer: Customer) -> int:
     return (customer.fold.clock_ms << _REVISION_BITS) | (customer.revision & ((1 << _REVISION_BITS) - 1))
 
 
-def profile(key: str, customer: Customer, turns: Sequence[Turn], *, closing: bool = False) -> Output | None:
+def profile(
+    key: str, customer: Customer, turns: Sequence[Turn], *, whole: bool = False, closing: bool = False
+) -> Output | None:
     """The write that brings Redis up to date; a tombstone where there is nothing to show (any more).
 
     `turns`: what changed in the memberships since the last one; the segments of older rules are among them.
-    `closing`: the end of a bounded run, which also withdraws what an earlier run may have left there.
+    `whole`: with all memberships, whether any of them has turned or not; `closing`: the end of a bounded run, which
+    also withdraws what an earlier run may have left there.
     """
     fold, publication = customer.fold, customer.publication
     publication.profile_ms = fold.clock_ms
@@ -83,13 +86,13 @@ def profile(key: str, customer: Customer, turns: Sequence[Turn], *, closing: boo
         return (
             Channel.REDIS,
             key,
-            profile_tombstone(key, version(customer), fold.clock_ms, _segments(customer, turns)),
+            profile_tombstone(key, version(customer), fold.clock_ms, _withdrawn(customer, turns)),
         )
     first = not publication.profile_shown
     publication.profile_shown = True
     since = dict(customer.membership.since())
     body = {"customer_id": key, "features": features(fold), "segments": since, "recent": recent(fold)}
-    if turns or closing or first:
+    if turns or whole or first:
         others = [name for name in _segments(customer, turns) if name not in since]
         write = profile_write(key, version(customer), fold.clock_ms, body, since, others)
     else:
@@ -122,6 +125,15 @@ def _segments(customer: Customer, turns: Sequence[Turn]) -> list[str]:
         for name in program.rules.remainder.names:
             names.pop(name, None)
     return list(names)
+
+
+def _withdrawn(customer: Customer, turns: Sequence[Turn]) -> list[str]:
+    """The same of somebody who is not to be shown any more: with those that a population left, if there is none now."""
+    names = _segments(customer, turns)
+    if customer.program.watches:
+        return names
+    left = [name for epoch in customer.epochs for name in epoch.program.rules.remainder.names]
+    return list(dict.fromkeys([*names, *left]))
 
 
 def item_messages(customer: Customer, settings: SimilarSettings) -> list[Output]:

@@ -101,9 +101,9 @@ class AssignLogic:
             store.clear()
             self._cache.drop(key)
             return None, ()
-        before = assigned.cluster_id, assigned.rfm
+        behind, rules = self.is_behind(assigned), assigned.membership.rules
         turned, outputs = self.look(key, assigned, time_ms)
-        if turned or before != (assigned.cluster_id, assigned.rfm):
+        if turned or behind or assigned.membership.rules is not rules:
             self.tell(key, assigned, outputs, turned=turned)
         store.save(assigned.packed())
         return self.wake_ms(assigned, watermark_ms), outputs
@@ -144,7 +144,8 @@ class AssignLogic:
         """Add what readers are to know; of whom nothing was ever told, nothing before there is a view."""
         if turned:
             outputs.append(self.memberships(key, assigned))
-        if self._view is not None or assigned.version >= 0:
+        shown = assigned.is_shown
+        if self._view is not None or assigned.version >= 0 or not shown:
             outputs.append(self.write(key, assigned))
 
     @staticmethod
@@ -163,8 +164,12 @@ class AssignLogic:
         standing, version = assigned.standing, assigned.next_version()
         if standing is None:
             raise RuntimeError("nothing is known of the customer")
-        since = assigned.since()
-        others = [name for name in assigned.shown_in() if name not in since]
+        since, shown_in = assigned.since(), assigned.shown_in()
+        rules = self._rules.get(standing.rules)
+        if rules is not None:  # which may wait for an answer: but what they leave to own facts others write already
+            since = {name: at_ms for name, at_ms in since.items() if name not in rules.own}
+            shown_in = [name for name in dict.fromkeys((*shown_in, *rules.names)) if name not in rules.own]
+        others = [name for name in shown_in if name not in since]
         if not standing.shown:
             return (Channel.REDIS, key, population_write(key, version, standing.as_of_ms, {}, {}, others))
         body: dict[str, Any] = {"customer_id": key, "features": assigned.rfm, "segments": since}

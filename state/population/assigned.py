@@ -13,6 +13,8 @@ from state.rules.membership import Change, Gone, Membership
 
 VERSION: Final = 2
 NO_CLUSTER: Final = -1
+TIME_BITS: Final = 21
+"""A customer's version is its time, moved up by so many bits, and a number below (state/customer/outputs.py)."""
 NO_VIEW: Final = -1
 
 
@@ -165,8 +167,12 @@ class Assigned:
         return seen
 
     def next_version(self) -> int:
-        """The version of the next write: that of the standing, but always more than the last one's."""
-        self.version = max(self.version + 1, -1 if self.standing is None else self.standing.version)
+        """The version of the next write: that of the standing, or of a later time, and always more than the last one's.
+
+        By time, so that what is written after a crash is newer, before long, than what the lost run wrote.
+        """
+        said = -1 if self.standing is None else self.standing.version
+        self.version = max(self.version + 1, said, self.told_ms << TIME_BITS)
         return self.version
 
     def packed(self) -> bytes:

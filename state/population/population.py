@@ -92,7 +92,8 @@ class PopulationLogic:
             parts, (bins, shown, intake, learnt_ms, looked_ms, owed, *rest) = fields[:7], fields[7:]
             self._learnt_ms, self._looked_ms, self._owed = learnt_ms, looked_ms, Deltas.unpacked(owed)
             self._began_ms, self._watching = rest or (learnt_ms, False)  # version 1 did not know
-            self._bins = [Bins.unpacked(one) for one in bins]
+            known = (Bins.unpacked(one) for one in bins)
+            self._bins = [one for one in known if one.feature in settings.drift.features]  # others are not counted now
             self._shown = None if shown is None else PopulationView.unpacked(shown)
             self._intake = None if intake is None else Intake.unpacked(settings.clusters, None, intake)
         sketches, published, learner, scores, history, drift, number = parts

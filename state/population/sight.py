@@ -22,9 +22,11 @@ class Sight(NamedTuple):
     rules: str = ""
     parts: int = 0
     """These as a standing has them."""
+    event_id: str | None = None
+    """Of the newest event."""
 
     def standing(self, *, news: bool) -> Standing:
         """What those are told who know the population; `news`: of something that happened, not of time alone."""
         values = {name: value for name, value in (self.values or {}).items() if value is not None}
-        cause: Any = ("event", None) if news else ("time", None)
+        cause: Any = ("event", self.event_id) if news else ("time", None)
         return Standing(self.as_of_ms, self.version, self.rules, True, self.parts, cause, _pack(values))

@@ -41,8 +41,8 @@ else they would stay in the counts of all with what they did last, and scores wo
 away."""
 GRID_MS: Final = 60_000
 """Intervals are whole numbers of these: looks that were asked for with one interval are recognized with another."""
-_HEAD: Final = bytes((0x97, VERSION, 0xD3))
-"""How packed states begin: an array of seven, the version, and an integer of 64 bits, when to look again."""
+_HEAD: Final = bytes((0x98, VERSION, 0xD3))
+"""How packed states begin: an array of eight, the version, and an integer of 64 bits, when to look again."""
 _DUE: Final = Struct(">q")
 _REST: Final = len(_HEAD) + _DUE.size
 
@@ -115,10 +115,13 @@ class _State(NamedTuple):
     """Of what was told last."""
     left_ms: int = NEVER
     """When the cart that was open then counts as left alone."""
+    armed_ms: int = NEVER
+    """When the look is for which there is a timer, of those at who stays away. It may be for nothing by then, and asks
+    for the next one: so that whoever comes often does not leave a timer with each visit."""
 
     def packed(self, due_ms: int | None) -> bytes:
         """`due_ms`: when to look again; it has a fixed place, so that whoever comes sooner reads no more."""
-        rest = [self.contribution, self.pending.packed(), self.told_ms, self.revision, self.left_ms]
+        rest = [self.contribution, self.pending.packed(), self.told_ms, self.revision, self.left_ms, self.armed_ms]
         return _HEAD + _DUE.pack(NEVER_MS if due_ms is None else due_ms) + pack(rest)[1:]
 
     @classmethod
@@ -175,9 +178,12 @@ class SnapshotLogic:
             closing: the end of a bounded run, after which nothing comes: everything is told.
         """
         packed = store.load()
-        if packed is not None and not closing and packed.startswith(_HEAD) and time_ms < _due_ms(packed):
-            return Look(None)  # it was set for what has been told since
         state = _State() if packed is None else _State.unpacked(packed)
+        if packed is not None and not closing and packed.startswith(_HEAD) and time_ms < (due_ms := _due_ms(packed)):
+            if time_ms != state.armed_ms or due_ms == NEVER_MS:
+                return Look(None)  # it was set for what has been told since
+            store.save(state._replace(armed_ms=due_ms).packed(due_ms))
+            return Look(due_ms)
         sight = see()
         as_of_ms, revision, values = sight[:3]
         if values is None:
@@ -199,12 +205,19 @@ class SnapshotLogic:
             )
             counted, point = deltas.packed() if deltas else b"", read_point(self._settings.axes, values)
             left_ms = self._settings.session_gap_ms - away_ms if values.get("cart_open") else 0
-            state = _State(contribution, step.pending, as_of_ms, revision, as_of_ms + left_ms if left_ms > 0 else NEVER)
+            left_ms = as_of_ms + left_ms if left_ms > 0 else NEVER
+            state = _State(contribution, step.pending, as_of_ms, revision, left_ms, state.armed_ms)
             message = Message(key, as_of_ms, counted, False, point, _packed(step.examples), step.given_up, news)
             standing = None if closing else sight.standing(news=news)
         due_ms = self._next_ms(state)
         look_ms = None if due_ms == NEVER_MS else self._at_last(max(due_ms, time_ms + 1))
-        store.save(state.packed(look_ms))
+        if look_ms is None or time_ms < state.armed_ms <= look_ms:  # the timer that there is comes first
+            store.save(state.packed(look_ms))
+            return Look(None, message, standing)
+        if due_ms == state.left_ms:  # soon, and seldom
+            store.save(state.packed(look_ms))
+            return Look(look_ms, message, standing)
+        store.save(state._replace(armed_ms=look_ms).packed(look_ms))
         return Look(look_ms, message, standing)
 
     def _next_ms(self, state: _State) -> int:

@@ -18,6 +18,7 @@ from schemas.writes import (
     TOMBSTONE_TTL_MS,
     meta_write,
     popular_write,
+    population_write,
     profile_tombstone,
     profile_write,
     published_write,
@@ -92,6 +93,8 @@ class TestProfiles:
         assert not client.exists(KEYS.segment("vip"))
         connection.send([profile_write("c", 2, 9, {"a": 1}, {"vip": 5}, [])])
         assert unpack_versioned(client.get(KEYS.profile("c"))) is None
+        connection.send([population_write("c", 1, 1, {"scores": {}}), profile_tombstone("c", 3, 1, SEGMENTS)])
+        assert not client.exists(KEYS.population("c"))  # of a job that had a population, by one that has none
         connection.send([profile_write("c", 4, 1, {"a": 2})])
         assert client.pttl(KEYS.profile("c")) == -1
 

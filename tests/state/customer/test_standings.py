@@ -21,15 +21,16 @@ from state.population.questions import key_of
 from state.population.scales import scale_of
 from state.population.standing import Standing
 from state.population.view import PopulationView
+from state.rules.ruleset import RuleSet, parse_rules
 
 
 class Job:
     """Customers, and behind them, if they say standings, those who know the population."""
 
-    def __init__(self, cached: int, assign: AssignLogic | None = None) -> None:
+    def __init__(self, cached: int, assign: AssignLogic | None = None, rules: RuleSet = ASKING) -> None:
         watching = assign is not None
         logic = CustomerLogic(
-            PATIENT, ASKING, SIMILAR, cached_customers=cached, now_ms=lambda: NOW_MS, watching=watching
+            PATIENT, rules, SIMILAR, cached_customers=cached, now_ms=lambda: NOW_MS, watching=watching
         )
         self.local, self.assign = LocalRun(logic, 5_000), assign
         self.stores: dict[str, DictStore] = {}
@@ -165,6 +166,34 @@ class TestWithAView:
             else:
                 members.pop((key, change["segment"]), None)
         assert members == {(key, name): at for key, since in both.items() for name, at in since.items()}
+
+
+class TestSegmentsThatChangeTheirKind:
+    """A segment that asks about the population, and under other rules of the same name does not, or the other way."""
+
+    ASKS = "[segments.s]\ndescription = 'd'\nwhen = 'revenue_total_cents > percentile(revenue_total_cents, 50)'\n"
+    OWN = "[segments.s]\ndescription = 'd'\nwhen = 'orders_total >= %d'\n"
+
+    @pytest.mark.parametrize("orders", [1, 5])
+    def test_the_sorted_set_is_right(self, orders: int) -> None:
+        """Whether the customer is in it by the other rules or not, and again by the first ones."""
+        before, after = parse_rules(self.ASKS), parse_rules(self.OWN % orders)
+        job = Job(1_000, AssignLogic(before.remainder), before)
+        spend = "revenue_total_cents"
+        nought = scale_of(spend).bucket(0, 0)
+        percentiles = {(spend, False): Percentiles(feature=spend, count=5, buckets=(nought,) * 99, positive=False)}
+        at_ms = 1_750_000_000_000
+        order = {"type": "order_completed", "order_id": "o", "customer_id": "c", "event_id": "o", "timestamp": at_ms}
+        job.feed(json.dumps(order | {"products": [{"product_id": "p", "quantity": 1, "price": 9}]}).encode())
+        job.view(PopulationView(1, at_ms, percentiles, None))
+        assert "c" in job.redis.left()["members"].get("s", {})
+        for number, (rules, there) in enumerate([(after, orders == 1), (before, True), (after, orders == 1)]):
+            assert job.assign is not None
+            job.assign.learn_rules(rules.remainder)
+            record = {"control_id": str(number), "kind": "rules", "rules": rules.text}
+            job.take(job.local.control(b"control:0:1\x1f" + json.dumps(record).encode()))
+            job.feed(TICK % (number, at_ms + (number + 1) * DAY_MS))
+            assert ("c" in job.redis.left()["members"].get("s", {})) is there
 
 
 class TestTurnedOn:

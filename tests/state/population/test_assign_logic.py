@@ -194,8 +194,8 @@ class Shop:
         asking = set(rules.remainder.names)
         expected = {name: at_ms for name, at_ms in person.members.items() if name in asking}
         assert self.told.get(key, {}) == expected
-        if not self.number:
-            assert key not in self.profiles
+        if key not in self.profiles:  # before the first view, of one who was not hidden meanwhile
+            assert not self.number
             return
         _, profile, members = self.profiles[key]
         assert profile["segments"] == members == self.memberships.get(key, {}) == expected
@@ -330,6 +330,18 @@ class TestAfterACrash:
             after.now_ms += 1
             after.standing(key)
             assert after.profiles[key][2] == after.profiles[key][1].get("segments", {})
+
+    def test_with_each_view(self) -> None:
+        """Of everybody, with a version by time, although nobody's facts are said and nothing turns."""
+        shop = Shop(5)
+        for key in "ab":
+            shop.standing(key)
+        shop.view()
+        before = {key: version for key, (version, _, _) in shop.profiles.items()}
+        shop.now_ms += DAY_MS
+        shop.view()
+        assert before.keys() == {"a", "b"}
+        assert all(shop.profiles[key][0] - version > DAY_MS for key, version in before.items())
 
 
 class TestSegmentsThatChangeTheirKind:

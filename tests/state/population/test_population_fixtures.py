@@ -103,6 +103,7 @@ class Job:
     def look(self, keys: list[str], now_ms: int) -> None:
         for key in keys:
             store = self.looked.setdefault(key, DictStore())
+            self.snapshots.note(now_ms, store)
             sight = self.customers.sight(key, now_ms, self.local.stores[key])
             look = self.snapshots.on_time(key, now_ms, store, lambda sight=sight: sight)
             if look.message is not None:

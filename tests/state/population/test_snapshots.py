@@ -203,6 +203,20 @@ class TestCounts:
         shop.pass_time(START_MS + 8 * DAY_MS + MINUTE_MS)
         assert shop.looks == len(shop.messages) == 3
 
+    def test_who_comes_often_has_few_timers(self) -> None:
+        """However many visits: one for the interval, one for being away; and then all looks of who stays away."""
+        shop = Shop(7)
+        for _ in range(500):
+            shop.pass_time(shop.now_ms + 20 * MINUTE_MS)
+            shop.news("a", cart=shop.random.random() < 0.2)
+            assert len(shop.timers["a"]) <= 3
+        last_ms = shop.now_ms
+        shop.messages.clear()
+        shop.pass_time(last_ms + 400 * DAY_MS)
+        told = [(one.as_of_ms - last_ms) // DAY_MS for one in shop.messages if one.point is not None]
+        assert [days for days in told if days] == [7, 30, 90]
+        assert not any(shop.timers.values())
+
     def test_who_is_hidden_leaves_nothing(self) -> None:
         """Neither in the counts, nor in the state, nor in the sample of the interval."""
         shop = Shop(2)

@@ -109,9 +109,8 @@ def serve(plan: ServePlan, on_listening: Callable[[str], None]) -> int | None:
     )
     scheme = "https" if plan.certificate is not None else "http"
     shown = f"[{plan.host}]" if ":" in plan.host else plan.host
-    threading.Thread(
-        target=_tell, args=(plan.host, port, f"{scheme}://{shown}:{port}", on_listening), daemon=True
-    ).start()
+    telling = (plan.host, port, f"{scheme}://{shown}:{port}", on_listening)
+    server.on_forked = threading.Thread(target=_tell, args=telling, daemon=True).start
     server.on_stop = stopping.begin
     loader: Callable[..., Any] = partial(application, plan, metrics, stopping)
     server.serve(target_loader=loader, wrap_loader=False)
@@ -169,6 +168,14 @@ class _Server(MPServer):
     stopped_by: int | None = None
     on_stop: Callable[[], None] = staticmethod(lambda: None)
     """What would keep workers from ending is told here to end."""
+    on_forked: Callable[[], object] = staticmethod(lambda: None)
+    """Called when the first workers are there. No thread of ours may run before: a lock that it holds at that moment,
+    such as the resolver's of names, is never let go of in a forked process."""
+
+    def startup(self, *args: Any, **kwargs: Any) -> None:
+        """Make the workers."""
+        super().startup(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self.on_forked()
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
         """Remember which signal it was."""

@@ -68,7 +68,7 @@ class TestOneDies(SameAsUndisturbed):
         """As `segmill topics create` makes them where there are three brokers: three, of which two are written."""
         found = copies(disturbed.job)
         assert found == dict.fromkeys(found, (3, "2"))
-        assert len(found) == 7
+        assert len(found) == 8
 
     def test_it_was_away_all_the_time(self, disturbed: Disturbed) -> None:
         states = {one.name: one.state for one in disturbed.job.stack.status()}

@@ -161,7 +161,7 @@ async def _stream(protocol: Any, headers: _Headers, run: Callable[[Any], Any]) -
     """Send a stream until it ends or its client goes."""
     transport = protocol.response_stream(200, headers)
     sending = asyncio.ensure_future(run(transport.send_bytes))
-    gone = asyncio.ensure_future(protocol.client_disconnect())
+    gone = asyncio.ensure_future(_gone(protocol))
     try:
         await asyncio.wait((sending, gone), return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -170,6 +170,11 @@ async def _stream(protocol: Any, headers: _Headers, run: Callable[[Any], Any]) -
         ended = (await asyncio.gather(sending, gone, return_exceptions=True))[0]
         if isinstance(ended, Exception) and not type(ended).__name__.startswith("RSGIProtocol"):
             _log(ended)
+
+
+async def _gone(protocol: Any) -> None:
+    """Until the client goes. (A task of our own: what the protocol gives is no future that can be gathered.)"""
+    await protocol.client_disconnect()
 
 
 def _log(error: Exception) -> None:

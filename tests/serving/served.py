@@ -70,7 +70,7 @@ def serve(*options: str, **environment: str) -> Iterator[Served]:
         yield Served(_listening(process), process)
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=STOP_S)
-        assert (process.returncode, said) == (0, "")
+        assert (process.returncode, said) == (0, ""), (process.returncode, said)
     finally:
         process.kill()
         process.wait()

@@ -21,8 +21,8 @@ from serving.ranking.memory_source import MemorySource
 from serving.ranking.request import Request
 from serving.ranking.settings import RankingSettings
 from serving.ranking.shop_rules_file import parse_shop_rules
-from serving.ranking.source import BOUGHT_WITH, VIEWED_WITH
 from serving.ranking.strategies import STRATEGIES
+from state.similar.settings import BOUGHT_WITH, VIEWED_WITH
 
 NOW_MS = 1_772_445_600_000
 RULES = """

@@ -25,12 +25,12 @@ from schemas.keys import Keys
 from schemas.profiles import pack_versioned
 from serving.catalog.item import Item
 from serving.catalog.store import pack_item
+from state.similar.settings import RELATIONS
 
 NOW_MS = 1_760_000_000_000
 DAY_MS = 86_400_000
 CATEGORIES = 40
 SEGMENTS = ("regulars", "frequent-buyers", "browsers", "high-value", "lapsing")
-RELATIONS = ("viewed-with", "bought-with")
 BATCH = 1_000
 LIMIT_MS = 50.0
 STEP = 1.25

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
 
 from jobs.kafka_client import Errors, KafkaProblem, KafkaTarget
-from jobs.topics import SCHEMA_VERSION_HEADER, Topic
+from jobs.topics import Topic
 from schemas.control import Control, encode_control
+from schemas.headers import SCHEMA_VERSION_HEADER
 from schemas.rejects import Rejected
 from schemas.settings import Settings
 from state.customer.book import check_control

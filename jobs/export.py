@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jobs.store import RELATIONS, Store
+from jobs.store import Store
+from state.similar.settings import RELATIONS
 
 
 def export(store: Store, out: Path, on_line: Callable[[str], None]) -> dict[str, int]:

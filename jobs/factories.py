@@ -1,11 +1,11 @@
 """Makes the logic of each operator where the operator runs: module-level functions, so that they can be pickled."""
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 from jobs.graph import Logics, PopulationLogics
 from operators.imports import import_apart
+from schemas.decode import wall_clock_ms
 from schemas.settings import Settings
 from state.control import ControlLogic
 from state.customer.logic import CustomerLogic
@@ -18,19 +18,10 @@ from state.population.in_time import InTime
 from state.population.settings import GATHER_BOUNDED_MS, PopulationSettings, population_settings
 from state.population.snapshots import SnapshotLogic, SnapshotSettings
 from state.rules.ruleset import parse_rules
-from state.similar.settings import SimilarSettings
+from state.similar.settings import similar_settings
 
 if TYPE_CHECKING:
     from state.population.merger import MergerLogic
-
-
-def similar_settings(settings: Settings) -> SimilarSettings:
-    """The part of the settings that the similar items take."""
-    return SimilarSettings(
-        viewed_half_life_ms=settings.viewed_half_life_ms,
-        bought_half_life_ms=settings.bought_half_life_ms,
-        bought_span_ms=settings.bought_span_ms,
-    )
 
 
 def make_customer_logic(settings: Settings, rules: str, source: str, as_of_ms: int | None) -> CustomerLogic:
@@ -46,7 +37,7 @@ def make_customer_logic(settings: Settings, rules: str, source: str, as_of_ms: i
 
 def make_item_logic(settings: Settings, live: bool) -> ItemLogic:
     """The sums of similar items."""
-    return ItemLogic(similar_settings(settings), live=live, now_ms=lambda: time.time_ns() // 1_000_000)
+    return ItemLogic(similar_settings(settings), live=live, now_ms=wall_clock_ms)
 
 
 def make_publish_logic(settings: Settings, as_of_ms: int | None) -> PublishLogic:

@@ -1,13 +1,14 @@
 """Replays a log under two rule files and says who would have moved: no engine, no Redis, nothing left behind."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import msgspec
 
 from schemas.changes import SegmentChange
 from schemas.decode import Decoder
+from schemas.facts import Fact
 from schemas.rejects import Rejected
 from schemas.settings import Settings
 from state.channels import Channel, Output
@@ -104,15 +105,19 @@ def rehearse(
 
 def accepted(raws: Iterable[bytes], settings: Settings) -> tuple[list[tuple[str, int, bytes]], Counter[str]]:
     """The (subject, time_ms, raw) of all valid events in time order, and the rest by reason."""
-    decoder = Decoder(settings)
-    found: list[tuple[str, int, bytes]] = []
     rejected: Counter[str] = Counter()
+    found = [(subject, fact.time_ms, raw) for subject, fact, raw in decoded(raws, settings, rejected)]
+    found.sort(key=lambda record: record[1])  # a rehearsal wants the final truth, not its corrections
+    return found, rejected
+
+
+def decoded(raws: Iterable[bytes], settings: Settings, rejected: Counter[str]) -> Iterator[tuple[str, Fact, bytes]]:
+    """The (subject, fact, raw) of all valid events as they come; `rejected` counts the rest by reason."""
+    decode = Decoder(settings).decode
     for raw in raws:
         try:
-            subject, fact = decoder.decode(raw)
+            subject, fact = decode(raw)
         except Rejected as error:
             rejected[str(error.reason)] += 1
         else:
-            found.append((subject, fact.time_ms, raw))
-    found.sort(key=lambda record: record[1])  # a rehearsal wants the final truth, not its corrections
-    return found, rejected
+            yield subject, fact, raw

@@ -10,10 +10,9 @@ from typing import Any
 from jobs.runtime.valkey import SNAPSHOT, EmbeddedValkey
 from jobs.runtime.workspace import workspace
 from operators.redis_connection import RedisTarget
-from schemas.keys import Keys
+from schemas.keys import Keys, beginning_with
 from schemas.profiles import merged, unpack_versioned
 
-RELATIONS = ("viewed-with", "bought-with")
 _BATCH = 500
 
 
@@ -76,8 +75,7 @@ class Store:
         return sum(1 for _ in self._names(start))
 
     def _names(self, start: str) -> Iterator[str]:
-        pattern = "".join(f"\\{letter}" if letter in "*?[]\\^" else letter for letter in start) + "*"
-        for key in self.client.scan_iter(match=pattern, count=1_000):
+        for key in self.client.scan_iter(match=beginning_with(start), count=1_000):
             yield key.decode()[len(start) :]
 
     def _values(self, start: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-SCHEMA_VERSION_HEADER = ("schema-version", b"1")
-"""On every record that Segmill writes."""
-
 FOREVER = "-1"
 DAY_MS = 86_400_000
 REJECTED_KEPT_MS = 30 * DAY_MS

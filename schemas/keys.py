@@ -2,6 +2,14 @@
 
 from dataclasses import dataclass
 
+POPULAR_VIEWED, POPULAR_BOUGHT = "viewed", "bought"
+"""The scopes of popularity that the job writes."""
+
+
+def beginning_with(start: str) -> str:
+    """The pattern, for SCAN, of all keys that begin so."""
+    return "".join(f"\\{letter}" if letter in "*?[]\\^" else letter for letter in start) + "*"
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:

@@ -1,11 +1,12 @@
 """Settings that change what the jobs compute: read once from TOML, handed to every operator as it starts."""
 
-import tomllib
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from schemas.toml_file import toml_document
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -75,7 +76,7 @@ def load_settings(path: Path | None) -> Settings:
     if path is None:
         return Settings()
     try:
-        settings = msgspec.convert(_document(path), Settings, strict=False)
+        settings = msgspec.convert(toml_document(path, SettingsError), Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{path}: {error}") from error
     problem = _problem(settings)
@@ -107,16 +108,7 @@ def names_currency(path: Path) -> bool:
     Raises:
         SettingsError: the file cannot be read.
     """
-    return "currency" in _document(path)
-
-
-def _document(path: Path) -> dict[str, object]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{path}: {error}") from error
+    return "currency" in toml_document(path, SettingsError)
 
 
 def _problem(settings: Settings) -> str | None:

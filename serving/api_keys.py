@@ -7,11 +7,12 @@ import hashlib
 import hmac
 import re
 import secrets
-import tomllib
 from enum import StrEnum
 from pathlib import Path
 
 import msgspec
+
+from schemas.toml_file import toml_document
 
 _BEGINNING = "sgm_"
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -85,11 +86,8 @@ def load_keys(path: Path) -> tuple[ApiKey, ...]:
             name.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-        keys = msgspec.convert(document, _File).keys
-    except OSError as error:
-        raise KeyFileError(f"{path}: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        keys = msgspec.convert(toml_document(path, KeyFileError), _File).keys
+    except msgspec.ValidationError as error:
         raise KeyFileError(f"{path}: {error}") from error
     if not keys:
         raise KeyFileError(f"{path}: no keys in it; `segmill keys new NAME` makes one")

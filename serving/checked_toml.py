@@ -1,38 +1,18 @@
 """A TOML file of the shop, read with every fault at once and each with its line and column."""
 
 import ast
-import re
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from serving.conditions import why_not_here
 from state.rules import tree
 from state.rules.conditions import Conditions
 from state.rules.errors import Problem, RuleError
+from state.rules.files import read_toml
 from state.rules.language import Expression, ExpressionError
 from state.rules.positions import Path as KeyPath
 from state.rules.positions import Positions
 from state.rules.suggest import did_you_mean
-
-LONGEST: Final = 2_000_000
-"""Characters of a file; more are taken for a mistake."""
-_PLACE: Final = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
-
-
-def read_text(path: Path) -> str:
-    """A file's text.
-
-    Raises:
-        RuleError: it cannot be read.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise RuleError([Problem(str(path), None, None, None, f"cannot be read: {error.strerror}")]) from error
-    except UnicodeDecodeError as error:
-        raise RuleError([Problem(str(path), None, None, None, f"is no UTF-8 text: {error.reason}")]) from error
 
 
 class CheckedToml:
@@ -43,15 +23,9 @@ class CheckedToml:
     """
 
     def __init__(self, text: str, source: str) -> None:
-        text = text.replace("\r\n", "\n")
+        text, self.content = read_toml(text, source)
         self.source = source
         self.problems: list[Problem] = []
-        if len(text) > LONGEST:
-            raise RuleError([Problem(source, None, None, None, f"a file may hold at most {LONGEST:,} characters")])
-        try:
-            self.content: dict[str, Any] = tomllib.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise RuleError([_toml_problem(source, str(error), text)]) from None
         self._positions = Positions(text)
 
     def finish(self) -> None:
@@ -154,12 +128,3 @@ class CheckedToml:
 
 def _is_text(one: Any) -> bool:
     return isinstance(one, str) and one != ""
-
-
-def _toml_problem(source: str, message: str, text: str) -> Problem:
-    match = _PLACE.fullmatch(message)
-    if match is None:
-        return Problem(source, None, None, None, f"is no TOML: {message}")
-    end = (text.count("\n") + 1, len(text) - text.rfind("\n"))
-    line, column = (int(match[2]), int(match[3])) if match[2] else end
-    return Problem(source, line, column, None, f"is no TOML: {match[1]}")

@@ -9,12 +9,13 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.decode import Decoder
+from schemas.headers import SCHEMA_VERSION_HEADER
 from schemas.rejects import Rejected
 from schemas.settings import Settings
 from serving.kafka import KafkaSettings, made_producer
 from serving.replies import Intake, Taken
 
-_HEADERS: list[tuple[str, str | bytes | None]] = [("schema-version", b"1")]
+_HEADERS: list[tuple[str, str | bytes | None]] = [SCHEMA_VERSION_HEADER]
 _POLL_S = 0.1
 _LEAVE_S = 5.0
 

@@ -10,17 +10,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from schemas.settings import DAY_MS
 from serving.catalog.item import Item
 
-VIEWED, BOUGHT = "viewed", "bought"
-"""Scopes that the job writes."""
 OF_CATEGORY, OF_SEGMENT = "category:", "segment:"
 """How the other scopes begin."""
 MEMBERS: Final = 200
 """So many of a segment are asked."""
 PURCHASE: Final = 4.0
 """What a purchase counts beside a view."""
-HALF_LIFE_MS: Final = 7 * 86_400_000
+HALF_LIFE_MS: Final = 7 * DAY_MS
 
 Ranked = tuple[tuple[str, float], ...]
 
@@ -47,7 +46,7 @@ def of_members(profiles: Iterable[Mapping[str, Any] | None]) -> Ranked:
     seen = [
         (item_id, at_ms, weight)
         for profile in profiles
-        for kind, weight in ((VIEWED, 1.0), (BOUGHT, PURCHASE))
+        for kind, weight in (("viewed", 1.0), ("bought", PURCHASE))
         for item_id, at_ms in ((profile or {}).get("recent") or {}).get(kind) or ()
     ]
     newest_ms = max((at_ms for _, at_ms, _ in seen), default=0)

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import msgspec
 
-from schemas.keys import Keys
+from schemas.keys import POPULAR_BOUGHT, POPULAR_VIEWED, Keys
 from serving import popularity
 from serving.attention import Attention, current
 from serving.catalog.item import Item
@@ -67,7 +67,7 @@ class RedisSource:
         """The first `count` (item, score) of a scope, at most `MOST_POPULAR`: as it stands, or as it can be made."""
         found = await self._ranked(scope)
         if not found and scope == ALL:
-            found = popularity.together(*[await self._ranked(one) for one in (popularity.VIEWED, popularity.BOUGHT)])
+            found = popularity.together(*[await self._ranked(one) for one in (POPULAR_VIEWED, POPULAR_BOUGHT)])
         elif not found and scope.startswith((popularity.OF_CATEGORY, popularity.OF_SEGMENT)):
             found = await self._made(scope)
         return found[:count]

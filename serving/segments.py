@@ -9,6 +9,7 @@ from typing import Any
 
 import hiredis
 
+from schemas.keys import beginning_with
 from serving.redis_link import Unavailable
 from serving.redis_source import RedisSource
 from serving.segment_pages import Member, first_after
@@ -114,9 +115,10 @@ class SegmentStore:
     async def _look(self) -> None:
         link, keys = self._source.link, self._source.keys
         start, cursor, names = keys.segment(""), b"0", set(self._told)
-        pattern = "".join(f"\\{letter}" if letter in "*?[]\\^" else letter for letter in start) + "*"
         while True:
-            cursor, found = await link.call(1.0, "SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_COUNT, "TYPE", "zset")
+            cursor, found = await link.call(
+                1.0, "SCAN", cursor, "MATCH", beginning_with(start), "COUNT", _SCAN_COUNT, "TYPE", "zset"
+            )
             names |= {key.decode("utf-8", "replace")[len(start) :] for key in found}
             if cursor == b"0":
                 break

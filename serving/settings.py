@@ -1,13 +1,13 @@
 """Settings of the server: a TOML file, then the environment; and the table of what each is for."""
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
+from schemas.toml_file import toml_document
 from serving.content.document import load_content
 from serving.content.entry import Content
 from serving.ranking.settings import RankingSettings
@@ -72,7 +72,7 @@ def load_serving_settings(path: Path | None, environ: Mapping[str, str] = os.env
         ServingSettingsError: the file cannot be read, or a setting does not exist, has the wrong type or is out of its
             range.
     """
-    document = _document(path) if path is not None else {}
+    document = toml_document(path, ServingSettingsError) if path is not None else {}
     source = str(path) if path is not None else "settings"
     for name in ServingSettings.__struct_fields__:
         if (stated := environ.get(ENVIRONMENT + name.upper())) is not None:
@@ -113,12 +113,3 @@ def read_files(settings: ServingSettings) -> ServingFiles:
         None if content is None else load_content(Path(content)),
         ShopRules() if rules is None else load_shop_rules(Path(rules)),
     )
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ServingSettingsError(f"{path}: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ServingSettingsError(f"{path}: {error}") from error

@@ -13,10 +13,9 @@ import click
 
 from jobs.commands.console import grid, plain, progress, say, show, show_table
 from jobs.commands.options import FORMATS, TimeParam, iso
-from schemas.decode import Decoder
+from jobs.rehearsal import decoded
 from schemas.logs import open_log
-from schemas.rejects import Rejected
-from schemas.settings import load_settings
+from schemas.settings import Settings, load_settings
 from serving.evaluation.clicks import are_clicks, click_events
 from serving.evaluation.measures import LEVEL, Interval, Report, Tally, difference, report
 from serving.evaluation.replay import ANY, NEW, Asked, Event, Replay
@@ -90,7 +89,7 @@ def evaluate_command(
     settings, rules = load_settings(settings_file), load_rules(rules_file)
     with progress(counted=True) as bars:
         reading = bars.add_task("reading", total=None, note="events")
-        events, rejected = _events(log, log_format, Decoder(settings), lambda: bars.advance(reading))
+        events, rejected = _events(log, log_format, settings, lambda: bars.advance(reading))
         if not events:
             raise click.ClickException(f"the log holds no valid event to replay ({_counted(rejected)})")
         if ask_from is None:
@@ -133,7 +132,7 @@ def _differences(tallies: Mapping[str, Tally]) -> dict[str, dict[str, Any]]:
 
 
 def _events(
-    paths: tuple[Path, ...], log_format: str, decoder: Decoder, on_event: Callable[[], None]
+    paths: tuple[Path, ...], log_format: str, settings: Settings, on_event: Callable[[], None]
 ) -> tuple[list[Event], Counter[str]]:
     """All valid events in the order of time, ties as they were read; and the rest by reason."""
     clicks = [path for path in paths if path.is_file() and are_clicks(path)]
@@ -146,14 +145,9 @@ def _events(
             raws.append(record.raw)
         else:
             rejected[str(record.rejected.reason)] += 1
-    for raw in raws:
-        try:
-            subject, fact = decoder.decode(raw)
-        except Rejected as error:
-            rejected[str(error.reason)] += 1
-        else:
-            found.append(Event(subject, fact, raw))
-            on_event()
+    for event in decoded(raws, settings, rejected):
+        found.append(Event(*event))
+        on_event()
     found.sort(key=lambda event: event.fact.time_ms)
     return found, rejected
 

@@ -2,7 +2,9 @@
 
 import click
 
-SCOPES = ("read", "ingest", "admin")
+from serving.api_keys import Scope, new_key
+
+_SCOPES = tuple(scope.value for scope in Scope)
 
 
 @click.group("keys")
@@ -12,7 +14,7 @@ def keys_group() -> None:
 
 @keys_group.command("new")
 @click.argument("name")
-@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, default=("read",), show_default=True,
+@click.option("--scope", "scopes", type=click.Choice(_SCOPES), multiple=True, default=("read",), show_default=True,
               help="What it may do; may be repeated.")  # fmt: skip
 def new_command(name: str, scopes: tuple[str, ...]) -> None:
     """Make a key for NAME.
@@ -23,8 +25,6 @@ def new_command(name: str, scopes: tuple[str, ...]) -> None:
     \b
       segmill keys new shop-page --scope read >> keys.toml
     """
-    from serving.api_keys import new_key
-
     if not name.isprintable() or '"' in name or "\\" in name or not name.strip():
         raise click.UsageError(f"{name!r}: a name of letters, digits, blanks and the like is needed")
     key, digest = new_key()

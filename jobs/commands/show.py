@@ -12,10 +12,10 @@ from jobs.commands.options import iso
 from jobs.commands.store_options import missing, opened, source_options
 from jobs.commands.values import readable
 from jobs.examples import ONLINE_RETAIL
-from jobs.store import RELATIONS
 from schemas.adapters.online_retail import product_names
 from schemas.money import exponent_of
 from state.rules.features import FEATURES, METRICS, WINDOW_DAYS, window_feature
+from state.similar.settings import RELATIONS
 
 
 @click.group("show")
@@ -92,7 +92,7 @@ def show_item(
     """The products that go together with one."""
     with opened(redis_url, left_in, prefix) as store:
         found = {name: store.similar(name, item_id) for name in RELATIONS if relation in (None, name)}
-    lists = {name: value["neighbours"][:limit] for name, value in found.items() if value is not None}
+    lists: dict[str, Any] = {name: value["neighbours"][:limit] for name, value in found.items() if value is not None}
     if not lists:
         missing(f"item {item_id}", "Nobody viewed or bought it together with another one.")
     if as_json:

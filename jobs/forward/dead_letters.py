@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from jobs.forward.errors import ForwardProblem
 from jobs.forward.lanes import Task
 from jobs.kafka_client import Errors, KafkaTarget, explain
-from jobs.topics import SCHEMA_VERSION_HEADER
+from schemas.headers import SCHEMA_VERSION_HEADER
 
 _CONFIRMED_WITHIN_S = 60.0
 _PREFIX = "dead-letter-"

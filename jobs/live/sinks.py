@@ -11,7 +11,8 @@ from jobs.live.java_client import java_properties, properties
 from jobs.live.settings import LiveSpec
 from jobs.live.sql import name, options, text
 from jobs.live.uids import name_upwards
-from jobs.topics import MAX_REJECTED_BYTES, SCHEMA_VERSION_HEADER, Topic
+from jobs.topics import MAX_REJECTED_BYTES, Topic
+from schemas.headers import SCHEMA_VERSION_HEADER
 
 TRANSACTION_TIMEOUT_MS: Final = 600_000
 """Longer than any checkpoint and restart may take, and less than the 15 min that brokers allow."""

@@ -15,8 +15,8 @@ from jobs.replay.fitness import Fitness, fitness_of
 from jobs.replay.pace import Pace
 from jobs.replay.position import Position, ReplayProblem, check_same, load_position, marks, save_position
 from jobs.stopping import Stop
-from jobs.topics import SCHEMA_VERSION_HEADER
 from schemas.envelope import EnvelopeReader
+from schemas.headers import SCHEMA_VERSION_HEADER
 from schemas.lines import KEPT_BYTES
 from schemas.logs import Log
 from schemas.timestamps import EARLIEST_MS, format_ms

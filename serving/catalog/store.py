@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from schemas.keys import Keys
+from schemas.keys import Keys, beginning_with
 from schemas.writes import MOST_POPULAR
 from serving.catalog.item import Item
 from serving.ranking.source import new_scope
@@ -59,8 +59,7 @@ class CatalogStore:
         """Take out every stored item that is not among these; returns how many."""
         kept = {item.item_id for item in items}
         start = self._keys.item("")
-        pattern = "".join(f"\\{letter}" if letter in "*?[]\\^" else letter for letter in start) + "*"
-        names = (key.decode()[len(start) :] for key in self._client.scan_iter(match=pattern, count=BATCH))
+        names = (key.decode()[len(start) :] for key in self._client.scan_iter(match=beginning_with(start), count=BATCH))
         gone = sorted({name for name in names if name not in kept})
         for batch in _batches(gone):
             stored = self._stored(batch)

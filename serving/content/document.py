@@ -16,10 +16,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from serving.checked_toml import CheckedToml, read_text
+from serving.checked_toml import CheckedToml
 from serving.conditions import AnySegment, condition_set
 from serving.content.entry import Content, Entry
 from state.rules import tree
+from state.rules.files import read_text
 from state.rules.positions import Path as KeyPath
 
 _SHOWN: Final = ("kind", "title", "text", "url", "image_url")

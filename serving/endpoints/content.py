@@ -1,10 +1,10 @@
 """GET /v1/content/{customer_id}: the banner or message for a place on a page."""
 
-import time
 from typing import ClassVar
 
 import msgspec
 
+from schemas.decode import wall_clock_ms
 from serving.parameters import Word
 from serving.redis_link import Unavailable
 from serving.replies import Shown
@@ -28,7 +28,7 @@ async def content(call: Call) -> Shown:
     except Unavailable:
         unknown = True
     known = services.content
-    entry = None if known is None else known.choose(slot, profile, time.time_ns() // 1_000_000)
+    entry = None if known is None else known.choose(slot, profile, wall_clock_ms())
     return Shown(
         customer_id=call.subject,
         slot=slot,

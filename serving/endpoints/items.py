@@ -1,6 +1,6 @@
 """GET /v1/items/{item_id}/similar and GET /v1/popular."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -10,6 +10,7 @@ from serving.redis_link import Unavailable
 from serving.redis_source import MOST_POPULAR
 from serving.replies import Popular, PopularItem, SimilarItem, SimilarItems
 from serving.routes import Call, Route
+from state.similar.settings import VIEWED_WITH, Relation
 
 _MOST_SIMILAR = 50
 
@@ -17,7 +18,7 @@ _MOST_SIMILAR = 50
 class SimilarQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which neighbours."""
 
-    relation: Literal["viewed-with", "bought-with"] = "viewed-with"
+    relation: Relation = VIEWED_WITH
     limit: Annotated[int, msgspec.Meta(ge=1, le=_MOST_SIMILAR)] = 10
     ABOUT: ClassVar[dict[str, str]] = {
         "relation": "Viewed in one session, or bought together (docs/similar-items.md).",

@@ -2,11 +2,11 @@
 
 import asyncio
 import secrets
-import time
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
+from schemas.decode import wall_clock_ms
 from serving.attention import Attention
 from serving.catalog.item import Item
 from serving.parameters import Id, Word
@@ -122,7 +122,7 @@ async def _details(services: Any, item_ids: list[str]) -> dict[str, Item]:
 def _request(customer_id: str, query: RecommendationsQuery) -> Request:
     return Request(
         customer_id=customer_id,
-        now_ms=query.time_ms if isinstance(query.time_ms, int) else time.time_ns() // 1_000_000,
+        now_ms=query.time_ms if isinstance(query.time_ms, int) else wall_clock_ms(),
         limit=query.limit,
         strategy=query.strategy,
         page=query.page,

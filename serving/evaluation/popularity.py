@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from heapq import nlargest
 
-from serving.ranking.settings import DAY_MS
+from schemas.settings import DAY_MS
 from serving.ranking.source import ALL, category_scope, segment_scope
 
 HALF_LIFE_MS = 7 * DAY_MS

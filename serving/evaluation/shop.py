@@ -26,7 +26,7 @@ from state.items.publish import PublishLogic
 from state.local import DictStore, DictView, LocalRun
 from state.local_population import ListStore
 from state.rules.ruleset import RuleSet
-from state.similar.settings import SimilarSettings
+from state.similar.settings import similar_settings
 
 
 class LocalShop:
@@ -34,11 +34,7 @@ class LocalShop:
 
     def __init__(self, settings: Settings, rules: RuleSet, source: MemorySource) -> None:
         """What is published goes to `source`."""
-        similar = SimilarSettings(
-            viewed_half_life_ms=settings.viewed_half_life_ms,
-            bought_half_life_ms=settings.bought_half_life_ms,
-            bought_span_ms=settings.bought_span_ms,
-        )
+        similar = similar_settings(settings)
         self._run = LocalRun(CustomerLogic(settings, rules, similar), settings.out_of_orderness_ms)
         self._items, self._publish = ItemLogic(similar, live=True), PublishLogic(similar)
         self._item_stores: defaultdict[str, ListStore] = defaultdict(ListStore)

@@ -1,11 +1,8 @@
 """Settings of the ranking, with defaults that suit a shop of ordinary size."""
 
-from typing import Final
-
 import msgspec
 
-MINUTE_MS: Final = 60_000
-DAY_MS: Final = 86_400_000
+from schemas.settings import DAY_MS, MINUTE_MS
 
 
 class RankingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -6,10 +6,10 @@ from math import prod
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
+from schemas.settings import DAY_MS
 from serving.catalog.item import Item
 from serving.conditions import ConditionSet
 from serving.ranking.context import Context
-from serving.ranking.settings import DAY_MS
 
 Action = Literal["pin", "boost", "bury", "hide", "only"]
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any, Final, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from serving.checked_toml import CheckedToml, read_text
+from serving.checked_toml import CheckedToml
 from serving.conditions import AnySegment, condition_set
 from serving.ranking.shop_rules import DAYS, Action, Matching, Rule, ShopRules, When
 from state.rules import tree
+from state.rules.files import read_text
 from state.rules.positions import Path as KeyPath
 
 _TOP: Final = ("timezone", "rules")

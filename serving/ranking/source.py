@@ -7,8 +7,6 @@ from typing import Any, NamedTuple, Protocol
 
 from serving.catalog.item import Item
 
-VIEWED_WITH, BOUGHT_WITH = "viewed-with", "bought-with"
-"""The relations of docs/similar-items.md."""
 ALL = "all"
 """The scope of what is popular with everybody."""
 

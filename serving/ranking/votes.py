@@ -13,9 +13,9 @@ from whole sessions: later items of a session weigh more. docs/recommendations.m
 from collections import defaultdict
 from collections.abc import Iterable
 
+from schemas.settings import DAY_MS
 from serving.ranking.plan import Heard, ListVoice, Plan, ScopeVoice
 from serving.ranking.request import Reason
-from serving.ranking.settings import DAY_MS
 from serving.ranking.source import Neighbours, shares_of
 
 _TEXTS = {

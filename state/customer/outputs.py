@@ -17,11 +17,11 @@ from state.population.standing import Standing
 from state.rules.ruleset import RuleSet
 from state.similar.changes import messages
 from state.similar.settings import BOUGHT_WITH, VIEWED_WITH, Relation, SimilarSettings
+from state.versions import version_at
 
 _encode = msgspec.json.Encoder().encode
 _pack = msgspec.msgpack.Encoder().encode
 _ITEM = Channel.ITEM  # reading a member of an enumeration takes as long as a function call
-_REVISION_BITS = 21  # a version is (as of, revision): 42 bits of milliseconds, 2 million revisions within one of them
 
 
 def change_records(key: str, customer: Customer, turns: Sequence[Turn]) -> list[Output]:
@@ -65,7 +65,7 @@ def memberships(key: str, customer: Customer) -> Output:
 
 def version(customer: Customer) -> int:
     """Moves forward with every change of what the profile says: time first, then the number of facts."""
-    return (customer.fold.clock_ms << _REVISION_BITS) | (customer.revision & ((1 << _REVISION_BITS) - 1))
+    return version_at(customer.fold.clock_ms, customer.revision)
 
 
 def profile(

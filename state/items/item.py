@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterable
 from math import log2
 from typing import Any, Final
 
+from schemas.keys import POPULAR_BOUGHT, POPULAR_VIEWED
 from schemas.writes import popular_write
 from state.channels import Channel, Output
 from state.similar.item import Emitted, ItemStep, ItemStore
 from state.similar.publish import unpack_total
 from state.similar.settings import BOUGHT_WITH, VIEWED_WITH, SimilarSettings
 
-POPULAR_SCOPES: Final = {VIEWED_WITH: "viewed", BOUGHT_WITH: "bought"}
+POPULAR_SCOPES: Final = {VIEWED_WITH: POPULAR_VIEWED, BOUGHT_WITH: POPULAR_BOUGHT}
 """Where an item's total says how popular it is."""
 
 

@@ -13,9 +13,9 @@ from state.packing import pack, unpack
 from state.similar.errors import expect_version
 from state.similar.publish import Publisher
 from state.similar.settings import SimilarSettings
+from state.versions import version_at
 
 VERSION = 1
-_COUNT_BITS = 21
 _encode = msgspec.json.Encoder().encode
 
 
@@ -104,7 +104,7 @@ class PublishLogic:
         if found is None:
             return []
         relation, item = split_key(key)
-        version = (as_of_ms << _COUNT_BITS) | (count & ((1 << _COUNT_BITS) - 1))
+        version = version_at(as_of_ms, count)
         writes: list[Output] = [(Channel.REDIS, key, similar_write(relation, item, version, as_of_ms, found))]
         if self._as_of_ms is None:
             writes.append((Channel.SIMILAR, key, _record(relation, item, version, as_of_ms, found)))

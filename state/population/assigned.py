@@ -10,11 +10,10 @@ from state.population.standing import Standing
 from state.population.view import Answer, PopulationView, Seen, Values
 from state.rules.division import Remainder
 from state.rules.membership import Change, Gone, Membership
+from state.versions import version_at
 
 VERSION: Final = 2
 NO_CLUSTER: Final = -1
-TIME_BITS: Final = 21
-"""A customer's version is its time, moved up by so many bits, and a number below (state/customer/outputs.py)."""
 NO_VIEW: Final = -1
 
 
@@ -172,7 +171,7 @@ class Assigned:
         By time, so that what is written after a crash is newer, before long, than what the lost run wrote.
         """
         said = -1 if self.standing is None else self.standing.version
-        self.version = max(self.version + 1, said, self.told_ms << TIME_BITS)
+        self.version = max(self.version + 1, said, version_at(self.told_ms))
         return self.version
 
     def packed(self) -> bytes:

@@ -2,7 +2,6 @@
 
 import ast
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
@@ -10,16 +9,15 @@ from state.rules import tree
 from state.rules.conditions import Conditions
 from state.rules.duration import parse_duration_ms
 from state.rules.errors import Problem, RuleError
+from state.rules.files import read_toml
 from state.rules.language import Expression, ExpressionError
 from state.rules.positions import Path, Positions
 from state.rules.suggest import did_you_mean
 
 MAX_SEGMENTS: Final = 256
-MAX_FILE_CHARACTERS: Final = 2_000_000
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 _TOP_KEYS: Final = ("name", "segments")
 _SEGMENT_KEYS: Final = ("description", "when", "enter", "leave", "minimum_stay")
-_TOML_PLACE: Final = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 
 
 class CheckedCondition(NamedTuple):
@@ -58,23 +56,8 @@ def read_document(text: str, source: str) -> Document:
     Raises:
         RuleError: with every fault that was found.
     """
-    text = text.replace("\r\n", "\n")
-    if len(text) > MAX_FILE_CHARACTERS:
-        raise RuleError([Problem(source, None, None, None, "a rule file may hold at most 2,000,000 characters")])
-    try:
-        content = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        raise RuleError([_toml_problem(source, str(error), text)]) from None
+    text, content = read_toml(text, source, "rule file")
     return _Reader(content, Positions(text), source).read()
-
-
-def _toml_problem(source: str, message: str, text: str) -> Problem:
-    match = _TOML_PLACE.fullmatch(message)
-    if match is None:
-        return Problem(source, None, None, None, f"is no TOML: {message}")
-    end = (text.count("\n") + 1, len(text) - text.rfind("\n"))
-    line, column = (int(match[2]), int(match[3])) if match[2] else end
-    return Problem(source, line, column, None, f"is no TOML: {match[1]}")
 
 
 class _Reader:

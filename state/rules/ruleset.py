@@ -13,8 +13,8 @@ from state.rules.codegen import Rule, StayStep, Step, compile_rules
 from state.rules.division import Remainder, remainder_of
 from state.rules.document import Document, Segment, read_document
 from state.rules.entries import Entry, entries_of
-from state.rules.errors import Problem, RuleError
 from state.rules.features import FEATURES
+from state.rules.files import read_text
 from state.rules.numbered import Numbered
 
 DEFAULT_RULES: Final = Path(__file__).with_name("default.toml")
@@ -72,13 +72,7 @@ def load_rules(path: Path | None = None) -> RuleSet:
         RuleError: the file cannot be read, or has faults; all of them are in `problems`.
     """
     path = path or DEFAULT_RULES
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise RuleError([Problem(str(path), None, None, None, f"cannot be read: {error.strerror}")]) from error
-    except UnicodeDecodeError as error:
-        raise RuleError([Problem(str(path), None, None, None, f"is no UTF-8 text: {error.reason}")]) from error
-    return parse_rules(text, str(path))
+    return parse_rules(read_text(path), str(path))
 
 
 def parse_rules(text: str, source: str = "rules.toml") -> RuleSet:

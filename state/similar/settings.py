@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from schemas.settings import Settings
+
 Relation: TypeAlias = Literal["viewed-with", "bought-with"]
 
 VIEWED_WITH: Final = "viewed-with"
@@ -72,3 +74,12 @@ class SimilarSettings:
     def shrink(self, relation: Relation) -> int:
         """Support at which a score of this relation is halved."""
         return self.viewed_shrink if relation == VIEWED_WITH else self.bought_shrink
+
+
+def similar_settings(settings: Settings) -> SimilarSettings:
+    """The part of the settings that the similar items take."""
+    return SimilarSettings(
+        viewed_half_life_ms=settings.viewed_half_life_ms,
+        bought_half_life_ms=settings.bought_half_life_ms,
+        bought_span_ms=settings.bought_span_ms,
+    )

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from serving.ranking.context import Context
 from serving.ranking.plan import Heard, ListVoice, Plan, ScopeVoice
 from serving.ranking.request import CATEGORY, PERSONAL, SEGMENT, SESSION
-from serving.ranking.source import BOUGHT_WITH, VIEWED_WITH, new_scope, segment_scope
+from serving.ranking.source import new_scope, segment_scope
 from serving.ranking.strategies.session import place_weight, returns
 from serving.ranking.votes import count_votes
+from state.similar.settings import BOUGHT_WITH, VIEWED_WITH
 
 CART_PAGES = ("cart", "checkout")
 CART_WEIGHT, CART_WEIGHT_ELSEWHERE = 1.0, 0.2

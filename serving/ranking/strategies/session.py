@@ -3,8 +3,8 @@
 from serving.ranking.context import Context, View
 from serving.ranking.plan import Heard, ListVoice, OwnVoice, Plan
 from serving.ranking.request import SESSION
-from serving.ranking.source import VIEWED_WITH
 from serving.ranking.votes import count_votes
+from state.similar.settings import VIEWED_WITH
 
 PLACE_POWER = 1.5
 """The item viewed k items before the last one weighs 1 / (1 + k)^1.5."""

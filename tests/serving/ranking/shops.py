@@ -10,7 +10,7 @@ from serving.ranking.memory_source import MemorySource
 from serving.ranking.request import Answer, Request
 from serving.ranking.settings import RankingSettings
 from serving.ranking.shop_rules_file import parse_shop_rules
-from serving.ranking.source import BOUGHT_WITH, VIEWED_WITH
+from state.similar.settings import BOUGHT_WITH, VIEWED_WITH
 
 NOW_MS = 1_772_445_600_000
 """2026-03-02T10:00:00Z, a Monday."""

@@ -3,7 +3,7 @@
 import pytest
 
 from serving.catalog.item import Item
-from serving.ranking.source import VIEWED_WITH
+from state.similar.settings import VIEWED_WITH
 from tests.serving.ranking.shops import BrokenSource, ask, names
 
 ASKED = {"viewed": ("x",), "strategy": "session", "limit": 3}

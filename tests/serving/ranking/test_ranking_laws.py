@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from serving.catalog.item import Item
 from serving.ranking.memory_source import MemorySource
 from serving.ranking.request import LEVELS, PINNED
-from serving.ranking.source import BOUGHT_WITH, VIEWED_WITH
 from serving.ranking.strategies import STRATEGIES
+from state.similar.settings import BOUGHT_WITH, VIEWED_WITH
 from tests.serving.ranking.shops import DAY_MS, NOW_MS, ask, names, profile
 
 ITEM = st.sampled_from([f"p{number}" for number in range(12)])

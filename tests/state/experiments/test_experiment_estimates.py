@@ -96,6 +96,13 @@ class TestSupport:
             assert found is not None
             assert 1 <= found.support < 1.001
 
+    def test_one_customer_with_almost_all_orders_is_hardly_more_than_one(self) -> None:
+        """Though she pays no more than the others."""
+        known = [Outcome(4, 2, 1, 500)] * 99 + [Outcome(4, 2, 10**6, 500)]
+        found = estimate("average_order_value_cents", known)
+        assert found is not None
+        assert 1 <= found.support < 1.001
+
     def test_of_a_conversion_both_kinds_are_needed(self) -> None:
         known = [Outcome(1, 0, 1, 5)] * 97 + [Outcome(1)] * 3
         found = estimate("conversion", known)

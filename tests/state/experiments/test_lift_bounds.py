@@ -54,6 +54,13 @@ class TestBounds:
         assert (bounds[0] > 0) == (value - base > half)
         assert (bounds[1] < 0) == (value - base < -half)
 
+    def test_less_than_nothing_is_the_mirror_image(self) -> None:
+        """Also where the control is hardly told apart from 0, and the one bound a million times as far as the other."""
+        control = (1.0, (1 - 1e-12) / 4)
+        low, high = lift_bounds(control, (1.0, 0.0625), 4.0) or (0, 0)
+        assert high > 1e6
+        assert lift_bounds(control, (-1.0, 0.0625), 4.0) == pytest.approx((-high - 2, -low - 2), rel=1e-12)
+
     def test_a_known_control_makes_it_the_interval_over_the_control(self) -> None:
         low, high = lift_bounds((2.0, 0.0), (3.0, 0.25), 4.0) or (0, 0)
         assert (low, high) == pytest.approx((0.0, 1.0))

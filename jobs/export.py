@@ -6,12 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from jobs.store import Store
+from state.experiments.logic import read_body
 from state.similar.settings import RELATIONS
 
 
 def export(store: Store, out: Path, on_line: Callable[[str], None]) -> dict[str, int]:
-    """Write profiles.jsonl, similar.jsonl and segments.jsonl; returns the number of lines of each."""
+    """Write profiles.jsonl, similar.jsonl, segments.jsonl and experiments.jsonl; returns how many lines."""
     out.mkdir(parents=True, exist_ok=True)
     return {
         name: _write(out / name, lines, partial(on_line, name))
@@ -19,6 +22,7 @@ def export(store: Store, out: Path, on_line: Callable[[str], None]) -> dict[str,
             ("profiles.jsonl", _profiles(store)),
             ("similar.jsonl", _similar(store)),
             ("segments.jsonl", _segments(store)),
+            ("experiments.jsonl", _experiments(store)),
         )
     }
 
@@ -44,6 +48,13 @@ def _similar(store: Store) -> Iterator[dict[str, Any]]:
 def _segments(store: Store) -> Iterator[dict[str, Any]]:
     for name in store.segments():
         yield {"segment": name, "members": [member for member, _ in store.members(name)]}
+
+
+def _experiments(store: Store) -> Iterator[dict[str, Any]]:
+    for name, value in store.experiments():
+        cells = read_body(value).cells
+        for cell in sorted(cells, key=lambda cell: (cell.variant, cell.shares, cell.segment)):
+            yield {"experiment": name, **cell._asdict(), **msgspec.structs.asdict(cells[cell])}
 
 
 def _write(path: Path, lines: Iterator[dict[str, Any]], on_line: Callable[[], None]) -> int:

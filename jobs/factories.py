@@ -9,6 +9,7 @@ from schemas.decode import wall_clock_ms
 from schemas.settings import Settings
 from state.control import ControlLogic
 from state.customer.logic import CustomerLogic
+from state.experiments.logic import ExperimentLogic
 from state.items.item import ItemLogic
 from state.items.publish import PublishLogic
 from state.population.assign import AssignLogic
@@ -108,6 +109,7 @@ def logics(settings: Settings, rules: str, source: str, as_of_ms: int | None) ->
     return Logics(
         partial(make_customer_logic, settings, rules, source, as_of_ms),
         partial(make_item_logic, settings, as_of_ms is None),
+        partial(ExperimentLogic, as_of_ms),
         partial(make_publish_logic, settings, as_of_ms),
         partial(make_control_logic, settings),
         population_logics(settings, rules, source, as_of_ms),

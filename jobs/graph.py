@@ -40,6 +40,7 @@ from operators.item import ItemOperator
 from operators.logic import (
     AssignFactory,
     CustomerFactory,
+    ExperimentFactory,
     GatherFactory,
     ItemFactory,
     MergerFactory,
@@ -68,6 +69,7 @@ from operators.tags import (
     TOTALS,
 )
 from operators.types import BYTES, KEYED_BYTES
+from state.experiments.logic import ExperimentLogic
 
 MAX_PARALLELISM = 128
 """Fixed for ever: state is divided into so many groups of keys."""
@@ -94,6 +96,7 @@ class Logics:
 
     customer: CustomerFactory
     item: ItemFactory | None = None
+    experiment: ExperimentFactory = ExperimentLogic
     publish: PublishFactory | None = None
     control: ControlFactory | None = None
     """Needed with a control source."""
@@ -167,7 +170,7 @@ class Graph:
         if logics.item is None or logics.publish is None:
             discard(customers, "items")
         else:
-            items = self._items(customers, logics.item)
+            items = self._items(customers, logics.item, logics.experiment)
             written += [self.to_redis(side_output(items, REDIS), "item"), self._publish(items, logics.publish)]
         if records is not None and self._outlets.redis is not None:
             self._published(records, written, self._outlets.redis)
@@ -231,9 +234,9 @@ class Graph:
             (self._outlets.population_memberships or discard)(records, "population-memberships")
         return models, assigned.name("assign").uid("assign")
 
-    def _items(self, customers: DataStream, factory: ItemFactory) -> DataStream:
+    def _items(self, customers: DataStream, factory: ItemFactory, experiments: ExperimentFactory) -> DataStream:
         options = self._options
-        operator = ItemOperator(factory, bounded=options.bounded, keys=self._keys)
+        operator = ItemOperator(factory, bounded=options.bounded, keys=self._keys, experiments=experiments)
         items = keyed(customers, in_place=options.one_subtask).process(operator, output_type=KEYED_BYTES)
         return items.name("item").uid("item")
 

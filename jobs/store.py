@@ -40,6 +40,14 @@ class Store:
         """What was learned of all customers together, under one name (state/population/telling.py), or None."""
         return unpack_versioned(self.client.get(self.keys.model(name)))
 
+    def experiment(self, name: str) -> dict[str, Any] | None:
+        """How an experiment stands (state/experiments/logic.py), or None."""
+        return unpack_versioned(self.client.get(self.keys.experiment(name)))
+
+    def experiments(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """All experiments, by name."""
+        return self._values(self.keys.experiment(""))
+
     def members(self, segment: str) -> list[tuple[str, int]]:
         """A segment's members and since when, by id."""
         found = self.client.zrange(self.keys.segment(segment), 0, -1, withscores=True)

@@ -16,6 +16,7 @@ Key = tuple[str, ...]
 KEYS: dict[str, Key] = {
     "profiles.jsonl": ("customer_id",),
     "segments.jsonl": ("segment",),
+    "experiments.jsonl": ("experiment", "variant", "shares", "segment"),
     "similar.jsonl": ("relation", "item_id"),
 }
 """The files of an export, and the fields that each is sorted by."""

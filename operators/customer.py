@@ -118,6 +118,8 @@ class Customers:
                 yield STANDINGS, Row(key, payload)
             elif channel == Channel.REDIS:
                 yield REDIS, Row(self._own_key, payload)
+            elif channel == Channel.EXPERIMENT:
+                yield Row(key, payload)
             elif channel == Channel.ANNOUNCEMENT:
                 yield from (Row(one, payload) for one in self._binding.keys)
             elif self._bounded:
@@ -127,7 +129,7 @@ class Customers:
 
 
 class CustomerOperator(Shipped, Customers, KeyedProcessFunction):  # type: ignore[misc]
-    """Main output: (relation|item, message) for the item operator. All else leaves by side outputs."""
+    """Main output: messages for the item operator, of items and experiments. All else leaves by side outputs."""
 
     def __init__(self, factory: CustomerFactory, binding: CustomerBinding) -> None:
         """Both are pickled; the logic is made where the operator runs."""

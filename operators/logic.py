@@ -14,6 +14,7 @@ __all__ = [
     "Channel",
     "CustomerFactory",
     "CustomerLogic",
+    "ExperimentFactory",
     "GatherFactory",
     "ItemFactory",
     "ItemLogic",
@@ -74,6 +75,13 @@ class ItemLogic(Protocol):
     def on_message(self, key: str, payload: bytes, store: PendingStore) -> Iterable[Output]: ...
     def on_publication(self, key: str, store: PendingStore) -> Iterable[Output]: ...
     def on_end(self, key: str, store: PendingStore) -> Iterable[Output]: ...
+
+
+class ExperimentLogic(Protocol):
+    """Sums what customers tell of experiments; outputs go to REDIS."""
+
+    def on_message(self, key: str, message: bytes, watermark_ms: int, store: PendingStore) -> int | None: ...
+    def on_time(self, key: str, now_ms: int, store: PendingStore) -> Iterable[Output]: ...
 
 
 class Totals(Protocol):
@@ -146,6 +154,7 @@ class AssignLogic(Protocol):
 CustomerFactory = Callable[[], CustomerLogic]
 """Makes the logic in the operator: a module-level function, or a functools.partial of one with picklable settings."""
 ItemFactory = Callable[[], ItemLogic]
+ExperimentFactory = Callable[[], ExperimentLogic]
 PublishFactory = Callable[[], PublishLogic]
 SnapshotFactory = Callable[[], SnapshotLogic]
 GatherFactory = Callable[[], GatherLogic]

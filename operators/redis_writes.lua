@@ -2,7 +2,7 @@
 -- ARGV: the key prefix, the lifetime of a tombstone in ms, the length of a popularity list, then the packed writes.
 -- Returns {applied, older}. A write that fails raises an error that names its key; those before it stay, and may be repeated.
 -- Keys are made here, not declared: this script is for one server or a primary with replicas, not for a sharded cluster.
-local PROFILE, TOMBSTONE, SIMILAR, POPULAR, META, PUBLISHED, MODEL, POPULATION = 0, 1, 2, 3, 4, 5, 6, 7
+local PROFILE, TOMBSTONE, SIMILAR, POPULAR, META, PUBLISHED, MODEL, POPULATION, EXPERIMENT = 0, 1, 2, 3, 4, 5, 6, 7, 8
 local HEADER_BYTES, HEADER = 38, '>I4I4'
 local prefix, tombstone_ttl_ms, most_popular = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local applied, older = 0, 0
@@ -113,6 +113,10 @@ local write = {
 
   [MODEL] = function(name, value)
     return put(prefix .. 'model:' .. name, value)
+  end,
+
+  [EXPERIMENT] = function(name, value)
+    return put(prefix .. 'experiment:' .. name, value)
   end,
 }
 

@@ -21,7 +21,14 @@ CONTROL_BYTE: Final = ord("{")
 MOST_HOLD_MS: Final = 3_600_000
 LATEST_MS: Final = 253_402_300_799_999
 """The last millisecond of the year 9999."""
-LIVE_SETTINGS: Final = ("profile_interval_ms", "profile_refresh_ms", "max_future_ms", "max_record_bytes", "rates")
+LIVE_SETTINGS: Final = (
+    "profile_interval_ms",
+    "prompt_profiles_per_s",
+    "profile_refresh_ms",
+    "max_future_ms",
+    "max_record_bytes",
+    "rates",
+)
 """What may change while a job runs: what has been computed already does not depend on it."""
 
 

@@ -17,6 +17,7 @@ from schemas.money import Money, check_amount
 from schemas.rejects import Reason, Rejected
 from schemas.settings import Settings
 from schemas.timestamps import EARLIEST_MS, format_ms, parse_rfc3339
+from schemas.variant_label import arms_of
 
 ID_MAX_BYTES: Final = 512
 """Bound of every id and label, in bytes of UTF-8: they are kept in state and become parts of Redis keys."""
@@ -161,6 +162,7 @@ class Decoder:
             context.device or None,
             context.location or None,
             context.channel or None,
+            variant=event.variant if event.variant and arms_of(event.variant) else None,
         )
 
     def _consent(self, event: events.Consent, kind: int, time_ms: int, context: events.Context) -> Fact:

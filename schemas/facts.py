@@ -53,3 +53,5 @@ class Fact(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """The order's or refund's `total`, if it gave one."""
     personalization: bool | None = None
     """What a consent event says about it; None when it does not say."""
+    variant: str | None = None
+    """Of a recommendation: the arms of experiments that made it, a valid label of schemas/variant_label.py."""

@@ -64,3 +64,7 @@ class Keys:
     def model(self, name: str) -> str:
         """A published model."""
         return f"{self.prefix}model:{name}"
+
+    def experiment(self, name: str) -> str:
+        """How an experiment stands."""
+        return f"{self.prefix}experiment:{name}"

@@ -38,8 +38,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A producer's session id that was silent for longer starts a new session."""
     order_memory_ms: int = 730 * DAY_MS
     """How long an order can still be refunded exactly; lifetime totals keep it for ever."""
+    conversion_window_ms: int = 7 * DAY_MS
+    """An order counts for an experiment for so long after the customer was first shown something of it."""
     profile_interval_ms: int = MINUTE_MS
     """A profile is written at most this often while nothing but its features changes; 0: at every event."""
+    prompt_profiles_per_s: int = 500
+    """So many profiles a second each subtask writes at once after an event, before that interval is over."""
     profile_refresh_ms: int = HOUR_MS
     """A profile whose window features changed by mere passing of time is rewritten within this time."""
     viewed_half_life_ms: int = 30 * DAY_MS
@@ -117,6 +121,9 @@ def _problem(settings: Settings) -> str | None:
         value, least = getattr(settings, name), _AT_LEAST.get(name, 0)
         if isinstance(value, int) and not least <= value <= _LARGEST:
             return f"{name} = {value}: must be between {least} and {_LARGEST}"
+    if settings.conversion_window_ms > settings.order_memory_ms:
+        longest_ms = settings.order_memory_ms
+        return f"conversion_window_ms = {settings.conversion_window_ms}: must be at most order_memory_ms, {longest_ms}"
     for currency in (settings.currency, *settings.rates):
         if not (len(currency) == 3 and currency.isascii() and currency.isalpha() and currency.isupper()):
             return f"{currency!r} is not a currency code of three capital letters"

@@ -34,9 +34,12 @@ class WriteKind(IntEnum):
     PUBLISHED = 5
     MODEL = 6
     POPULATION = 7
+    EXPERIMENT = 8
 
 
-_PROFILE, _TOMBSTONE, _SIMILAR, _POPULAR, _META, _PUBLISHED, _MODEL, _POPULATION = (int(kind) for kind in WriteKind)
+_PROFILE, _TOMBSTONE, _SIMILAR, _POPULAR, _META, _PUBLISHED, _MODEL, _POPULATION, _EXPERIMENT = (
+    int(kind) for kind in WriteKind
+)
 
 
 def profile_write(
@@ -117,3 +120,8 @@ def published_write(control_id: str, as_of_ms: int) -> bytes:
 def model_write(name: str, version: int, as_of_ms: int, body: dict[str, Any]) -> bytes:
     """What was learned of all customers together, under one name."""
     return _encode((_MODEL, name, pack_versioned(version, as_of_ms, body)))
+
+
+def experiment_write(name: str, version: int, as_of_ms: int, body: dict[str, Any]) -> bytes:
+    """How an experiment stands."""
+    return _encode((_EXPERIMENT, name, pack_versioned(version, as_of_ms, body)))

@@ -37,3 +37,5 @@ class Channel(IntEnum):
     """A new view of the population (state/population/view.py), for all customers to know."""
     MODEL = 13
     """A JSON record of what is new of the population; key: its kind."""
+    EXPERIMENT = 14
+    """A message for the sums of an experiment, which takes the way of those for items; key: `experiment|name`."""

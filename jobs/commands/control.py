@@ -88,7 +88,7 @@ def settings_command(
     """Publish the settings in the TOML file FILE; those it does not name stay as they are.
 
     Only what has no bearing on what has been computed already can change while a job runs: profile_interval_ms,
-    profile_refresh_ms, max_future_ms, max_record_bytes and rates.
+    prompt_profiles_per_s, profile_refresh_ms, max_future_ms, max_record_bytes and rates.
     """
     try:
         changes: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)

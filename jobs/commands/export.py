@@ -24,7 +24,7 @@ from jobs.store import open_store
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write to.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers of lines as JSON.")
 def export_command(left_in: Path | None, redis_url: str | None, prefix: str, out: Path, as_json: bool) -> None:
-    """Write profiles.jsonl, similar.jsonl and segments.jsonl.
+    """Write profiles.jsonl, similar.jsonl, segments.jsonl and experiments.jsonl.
 
     The same state always gives the same bytes: compare two exports with `diff -r`.
 

@@ -27,14 +27,14 @@ from state.customer.features import Values
 from state.customer.fold import KIND_NUMBERS, Fold
 from state.customer.ghosts import Ghosts
 from state.customer.journal import Journal, pack_facts, unpack_facts
-from state.customer.publication import LEDGER_ENTRIES, Publication
+from state.customer.publication import LEDGER_ENTRIES, ORDER_FIRST, Publication
+from state.experiments.exposures import Exposures
 from state.packing import pack, part, unpack
 from state.rules.membership import Gone, Membership
 
 VERSION = 1
 PENDING_MAX = 1_000  # events put aside before the customer is repaired at once
 
-ORDER_FIRST, ORDER_LAST = int(Kind.ORDER_COMPLETED), int(Kind.ORDER_CANCELLED)  # these three change what was bought
 ERASE = int(Kind.ERASE)  # reading a member of an enumeration takes as long as a function call
 
 
@@ -155,11 +155,16 @@ class Customer:
         else:
             fold.apply(fact)
             self.journal.append(fact)
-            if ORDER_FIRST <= kind <= ORDER_LAST:
-                self.publication.bought_changed = True
+            if kind >= ORDER_FIRST:
+                self.publication.note(kind, fold)
         self._evaluate(now_ms, cause or (CAUSES[kind], fact.event_id))
+        if fold.exposures is not None and fold.exposures.has_new:
+            self._name_segments(fold.exposures)
         if kind == ERASE:
             self.undo = None  # whoever is in a segment after it, even in this millisecond, has entered it anew
+
+    def _name_segments(self, exposures: Exposures) -> None:
+        exposures.know_segments(name for name, _ in self.membership.since())
 
     def _erase(self, fact: Fact, store: ChunkStore) -> None:
         """Forget the customer; the ids of what was erased stay known, hashed, until nothing can arrive late."""
@@ -573,10 +578,12 @@ class Customer:
                 fold.advance(fact.time_ms)
             fold.apply(fact)
             journal.append_again(fact)
-            if ORDER_FIRST <= fact.kind <= ORDER_LAST:
-                self.publication.bought_changed = True
+            if fact.kind >= ORDER_FIRST:
+                self.publication.note(fact.kind, fold)
             self.newest = (fact.time_ms, fact.event_id)
         self.revision += len(facts)
+        if fold.exposures is not None and fold.exposures.has_new:
+            self._name_segments(fold.exposures)
         if facts and self.epochs[self.epoch].number != UNKNOWN:
             self._evaluate(fold.clock_ms, RULES)
             self.before = self.after

@@ -13,12 +13,14 @@ from msgspec import Raw
 
 from schemas.facts import Fact, Kind
 from schemas.settings import Settings
+from schemas.variant_label import arms_of
 from state.chunks import ChunkStore, RecordColumn
 from state.customer.cart import Cart
 from state.customer.counts import DAY_MS, NEVER_MS, SlidingCount
 from state.customer.interests import Interests
 from state.customer.orders import OrderBook
 from state.customer.sessions import Sessions
+from state.experiments.exposures import Exposures
 from state.packing import part
 
 ENGAGEMENT_HALF_LIFE_MS = 7 * DAY_MS
@@ -46,7 +48,8 @@ class Fold:
 
     __slots__ = (
         "applied", "cart", "cart_adds", "channel", "clock_ms", "denied", "device", "engagement", "engagement_at_ms",
-        "expires_ms", "first_seen_ms", "gap_ms", "interests", "last_seen_ms", "location", "orders", "orphan_refunds",
+        "expires_ms", "exposures", "first_seen_ms", "gap_ms", "interests", "last_seen_ms", "location", "orders",
+        "orphan_refunds",
         "saved_rest", "searches", "sessions", "suppressed", "viewed", "views", "wishlist_adds",
     )  # fmt: skip
 
@@ -78,6 +81,7 @@ class Fold:
         self.channel: str | None = None
         self.cart = Cart()
         self.interests = Interests()
+        self.exposures: Exposures | None = None  # most customers are shown nothing of an experiment
 
     # -- events ---------------------------------------------------------------------------------------------------
 
@@ -160,6 +164,16 @@ class Fold:
         if not self.orders.refund(fact.time_ms, fact.event_id, str(fact.order_id), fact.amount_cents, lines):
             self.orphan_refunds += 1
             self.expires_ms = min(self.expires_ms, fact.time_ms + DAY_MS)
+
+    def _shown(self, fact: Fact) -> None:
+        if fact.variant is not None:
+            if self.exposures is None:
+                self.exposures = Exposures()
+            self.exposures.show(arms_of(fact.variant), fact.time_ms)
+
+    def _clicked(self, fact: Fact) -> None:
+        if fact.variant is not None and self.exposures is not None:
+            self.exposures.click(arms_of(fact.variant))
 
     def _consented(self, fact: Fact) -> None:
         if fact.personalization is not None:
@@ -252,17 +266,19 @@ class Fold:
         ) = packed  # fmt: skip
 
     def _rest(self) -> list[Any]:
-        return [
+        rest = [
             self.suppressed, self.orphan_refunds, self.first_seen_ms, self.denied, self.device, self.location,
             self.channel, self.cart.packed(),
         ]  # fmt: skip
+        return rest if self.exposures is None else [*rest, self.exposures.packed()]
 
     def _set_rest(self, packed: list[Any]) -> None:
         (
             self.suppressed, self.orphan_refunds, self.first_seen_ms, self.denied, self.device, self.location,
-            self.channel, cart,
+            self.channel, cart, *exposures,
         ) = packed  # fmt: skip
         self.cart = Cart.unpacked(cart)
+        self.exposures = Exposures.unpacked(exposures[0]) if exposures else None
         self.saved_rest = None
 
     def save(self, store: ChunkStore) -> list[Any]:
@@ -343,6 +359,8 @@ HANDLERS: list[Callable[[Fold, Fact], None] | None] = _table(
         Kind.ORDER_REFUNDED: Fold._refunded,
         Kind.ORDER_CANCELLED: Fold._refunded,
         Kind.CONSENT: Fold._consented,
+        Kind.RECOMMENDATION_SHOWN: Fold._shown,
+        Kind.RECOMMENDATION_CLICKED: Fold._clicked,
     },
     None,
 )

@@ -31,7 +31,7 @@ Context: TypeAlias = tuple[str | None, str | None, str | None, str | None]
 
 _SNAPSHOT_CHUNKS = SNAPSHOTS << CHUNK_NUMBER_BITS
 _SIMPLE = frozenset(set(Kind) - {Kind.ORDER_COMPLETED, Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED, Kind.CONSENT})
-"""Kinds of which only the fields up to the quantity matter to the fold."""
+"""Kinds of which only the fields up to the quantity matter to the fold, and the variant, if there is one."""
 
 
 class Snapshot(NamedTuple):
@@ -82,11 +82,11 @@ class Journal:
         if place is None:
             place = self._place_of(context)
         head = (fact.time_ms, fact.event_id, fact.kind, fact.product_id, fact.category, place)
-        if fact.kind in _SIMPLE:
+        if fact.kind in _SIMPLE and fact.variant is None:
             self.facts.append(pack(head if fact.quantity is None else (*head, fact.quantity)))
         else:
             rest = (fact.quantity, fact.order_id, fact.lines, fact.amount_cents, fact.personalization)
-            self.facts.append(pack(head + rest))
+            self.facts.append(pack((*head, *rest) if fact.variant is None else (*head, *rest, fact.variant)))
 
     def _place_of(self, context: Context) -> int | Context:
         """A new context's number; the context itself where there are too many of them."""

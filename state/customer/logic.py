@@ -7,7 +7,7 @@ fact, says what turned, publishes what is due, saves the packed state, and asks 
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from schemas.decode import Decoder
+from schemas.decode import Decoder, wall_clock_ms
 from schemas.rejects import Reason, Rejected, rejected_from_topic, rejected_record
 from schemas.settings import Settings
 from schemas.timestamps import format_ms
@@ -16,8 +16,10 @@ from state.chunks import ChunkStore
 from state.customer import outputs
 from state.customer.book import Book, View, check_control
 from state.customer.counts import NEVER_MS
-from state.customer.customer import ORDER_FIRST, ORDER_LAST, Customer
+from state.customer.customer import Customer
 from state.customer.features import FEATURE_NAMES, read_all
+from state.customer.promptness import Promptness
+from state.customer.publication import ORDER_FIRST, ORDER_LAST, Publication
 from state.generations import Generations
 from state.population.sight import Sight
 from state.rules.ruleset import RuleSet
@@ -68,7 +70,7 @@ class CustomerLogic:
         self._live = as_of_ms is None
         self._publications = self.book.publications
         self.tally = CustomerTally(rules.names)
-        self._now_ms = now_ms
+        self._now_ms = now_ms or wall_clock_ms
         self._use(settings)
         self.news_ms: int | None = None
         """Of when is what the last call has found new about its customer: a fact, or other rules. None: nothing."""
@@ -116,7 +118,7 @@ class CustomerLogic:
                 publication.profile_ms = clock_ms - 1
             if self._live or self._watching or customer.has_news:
                 stands = ORDER_FIRST <= fact.kind <= ORDER_LAST
-                self._speak(key, customer, said, stands=stands, known_ms=watermark_ms + 1)
+                self._speak(key, customer, said, stands=stands, known_ms=watermark_ms + 1, came_ms=fact.time_ms)
         else:
             tally.duplicate += 1
         wake_ms = None
@@ -229,7 +231,8 @@ class CustomerLogic:
 
     def _use(self, settings: Settings) -> None:
         self.settings = settings
-        self.decoder = Decoder(settings, self._now_ms) if self._now_ms else Decoder(settings)
+        self.decoder = Decoder(settings, self._now_ms)
+        self._promptness = Promptness(settings.prompt_profiles_per_s, self._now_ms)
 
     def _close(self, key: str, customer: Customer, said: list[Output]) -> None:
         """The end of a bounded run: everything as of its as-of time, once."""
@@ -249,12 +252,14 @@ class CustomerLogic:
         stands: bool = False,
         renewed: bool = False,
         known_ms: int = -1,
+        came_ms: int | None = None,
     ) -> None:
         """Add what has to be said now.
 
         `urgent`: a profile that is due at all is written now; `closing`: everything is, whether it is due or not;
         `stands`: those who know the population are told, whether a part has turned or not; `known_ms`: of that;
-        `renewed`: there are other rules, by which readers may have been shown the customer where nothing turns now.
+        `renewed`: there are other rules, by which readers may have been shown the customer where nothing turns now;
+        `came_ms`: the time of a fact that has just come.
         """
         turns = customer.say()
         if turns:
@@ -267,6 +272,10 @@ class CustomerLogic:
         publication, now_ms = customer.publication, customer.fold.clock_ms
         # a bounded run tells the items once, at its end: what they are told is a function of the ledgers alone, so the
         # sums are the same, without the steps in between that nobody would read
+        if publication.exposures_ms >= 0 and (
+            publication.erased or closing or (self._live and now_ms >= self._exposures_due_ms(publication))
+        ):
+            said += outputs.experiment_messages(customer)
         if publication.erased or closing or (self._live and now_ms >= publication.due_ms(customer.fold)):
             said += outputs.item_messages(customer, self.similar)
         # readers are shown the end of a bounded run, never how it came there: its middle is long past
@@ -278,6 +287,7 @@ class CustomerLogic:
                 or publication.profile_shown is not customer.is_shown
                 or (urgent and publication.profile_ms < now_ms)
                 or now_ms - publication.profile_ms >= self.settings.profile_interval_ms
+                or (came_ms is not None and self._promptness.allows(came_ms))
             )
         ):
             write = outputs.profile(key, customer, turns, whole=closing or renewed, closing=closing)
@@ -314,6 +324,8 @@ class CustomerLogic:
         due_ms = min(customer.flip_ms, publication.due_ms(fold))
         if publication.profile_ms < fold.clock_ms:
             due_ms = min(due_ms, publication.profile_ms + settings.profile_interval_ms)
+        if publication.exposures_ms >= 0:
+            due_ms = min(due_ms, self._exposures_due_ms(publication))
         if customer.ghosts.hashes:  # they fade then
             due_ms = min(due_ms, customer.ghosts.erased[0] + settings.allowed_lateness_ms + 1)
         if settings.profile_refresh_ms and publication.profile_shown:
@@ -324,6 +336,10 @@ class CustomerLogic:
         if self._publications.newest_ms > from_ms:
             due_ms = min(due_ms, self._publications.next_ms(from_ms))
         return due_ms
+
+    def _exposures_due_ms(self, publication: Publication) -> int:
+        """When the sums of experiments are to be told what is new; `publication.exposures_ms` is not negative."""
+        return publication.exposures_ms + self.settings.profile_interval_ms
 
     def _wake_ms(self, customer: Customer, watermark_ms: int, from_ms: int) -> int | None:
         """The time of a timer that is needed and not yet registered, if any."""

@@ -270,6 +270,15 @@ class OrderBook:
         found.reverse()
         return found
 
+    def kept_between(self, from_ms: int, until_ms: int) -> Iterator[int]:
+        """What is left, in cents, of each order in [from_ms, until_ms) that are not wholly taken back, newest first."""
+        for at in range(len(self.standings) - 1, -1, -1):
+            time_ms, standing = self.column.values[at][TIME], self.standings[at]
+            if time_ms < from_ms:
+                return
+            if time_ms < until_ms and not standing.whole:
+                yield standing.left_cents
+
     # -- undo, bounds, packing --------------------------------------------------------------------------------------
 
     def rewind(self, now_ms: int) -> None:

@@ -13,6 +13,8 @@ from state.customer.customer import Customer
 from state.customer.features import features
 from state.customer.publication import bought_ledger, viewed_ledger
 from state.customer.recent import recent
+from state.experiments.exposures import MOST_EXPERIMENTS
+from state.experiments.told import Told, message, message_key
 from state.population.standing import Standing
 from state.rules.ruleset import RuleSet
 from state.similar.changes import messages
@@ -159,6 +161,33 @@ def item_messages(customer: Customer, settings: SimilarSettings) -> list[Output]
 def _messages(relation: Relation, old: Any, new: Any, settings: SimilarSettings, erased: bool) -> list[Output]:
     told = messages(relation, old, new, settings, prompt=erased)
     return [(_ITEM, f"{relation}|{item}", message) for item, message in told]
+
+
+def experiment_messages(customer: Customer) -> list[Output]:
+    """Tell the sums of experiments what is new of the customer since they were last told."""
+    fold, publication, settings = customer.fold, customer.publication, customer.program.settings
+    customer.base = None
+    publication.exposures_ms = -1
+    told = publication.exposures
+    known = {} if fold.exposures is None else fold.exposures.by_name
+    changed: dict[str, bytes | None] = {}
+    for name, exposure in known.items():
+        # of one whose orders are not all remembered any more, what was told stays
+        if exposure.first_ms > fold.clock_ms - settings.order_memory_ms:
+            outcome = exposure.outcome(fold.orders, settings.conversion_window_ms)
+            changed[name] = Told(exposure.arm, exposure.segments or (), exposure.crossed, outcome).packed()
+    # of what had to make room for others, it stays, too
+    retracts = publication.erased or len(known) < MOST_EXPERIMENTS
+    changed.update(dict.fromkeys(name for name in told if name not in known) if retracts else {})
+    outputs: list[Output] = [
+        (Channel.EXPERIMENT, message_key(name), message(told.get(name), new))
+        for name, new in changed.items()
+        if new != told.get(name)
+    ]
+    publication.exposures = {
+        name: packed for name in known if (packed := changed.get(name) or told.get(name)) is not None
+    }
+    return outputs
 
 
 def counts(key: str, customer: Customer) -> Output:

@@ -1,4 +1,4 @@
-"""What was last published of a customer, and what is due: the profile, and the contributions to similar items.
+"""What was last published of a customer, and what is due: the profile, and the contributions to sums over all.
 
 Contributions are a pure function of two ledgers, the newest 50 views and the newest 50 bought products. What the items
 were last told is kept as the ledgers of that time, so the exact difference can be told at any later time, an erasure
@@ -7,11 +7,15 @@ included. The viewed ledger is a stretch of the fold's own views, so two indices
 
 from typing import Any
 
+from schemas.facts import Kind
 from state.customer.counts import NEVER_MS
 from state.customer.fold import Fold
+from state.experiments.told import told_name
 from state.similar.ledger import Bought, Viewed, pack_bought, pack_viewed, unpack_bought, unpack_viewed
 
 LEDGER_ENTRIES = 50
+ORDER_FIRST, ORDER_LAST = int(Kind.ORDER_COMPLETED), int(Kind.ORDER_CANCELLED)  # these three change what was bought
+_SHOWN = int(Kind.RECOMMENDATION_SHOWN)  # from here on facts are about recommendations
 
 
 def viewed_ledger(fold: Fold) -> tuple[int, int]:
@@ -28,7 +32,10 @@ def bought_ledger(fold: Fold) -> list[Bought]:
 class Publication:
     """The ledgers that the items know of, and the state of the profile in Redis."""
 
-    __slots__ = ("bought", "bought_changed", "erased", "profile_ms", "profile_shown", "viewed", "viewed_before")
+    __slots__ = (
+        "bought", "bought_changed", "erased", "exposures", "exposures_ms", "profile_ms", "profile_shown", "viewed",
+        "viewed_before",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.viewed: tuple[int, int] = (0, 0)
@@ -38,6 +45,8 @@ class Publication:
         self.profile_ms = -1  # event time of the profile last written
         self.profile_shown = False  # whether Redis has a profile (and not a tombstone, or nothing)
         self.erased = False  # an erasure has to be told
+        self.exposures: dict[str, bytes] = {}  # what was told of each experiment, packed
+        self.exposures_ms = -1  # since when there is more to be told; -1: there is not
 
     def told_viewed(self, fold: Fold) -> list[Viewed]:
         """The viewed ledger that the items know of."""
@@ -53,6 +62,17 @@ class Publication:
         """Keep the told ledger itself: the fold's views are about to change under it."""
         self.viewed_before = self.told_viewed(fold)  # itself, if it is kept already
         self.bought_changed = True
+        if self.exposures or fold.exposures is not None:
+            self.exposures_ms = fold.clock_ms
+
+    def note(self, kind: int, fold: Fold) -> None:
+        """A fact of a kind that is no view has been applied."""
+        if kind <= ORDER_LAST:
+            self.bought_changed = True
+        elif kind < _SHOWN:
+            return
+        if fold.exposures is not None and self.exposures_ms < 0:
+            self.exposures_ms = fold.clock_ms
 
     def told(self, fold: Fold, bought: list[Bought]) -> None:
         """Remember that the items now know the ledgers as they are."""
@@ -74,7 +94,17 @@ class Publication:
 
     def packed(self) -> list[Any]:
         before = None if self.viewed_before is None else pack_viewed(self.viewed_before)
-        return [*self.viewed, before, self.bought, self.bought_changed, self.profile_ms, self.profile_shown]
+        packed: list[Any] = [
+            *self.viewed,
+            before,
+            self.bought,
+            self.bought_changed,
+            self.profile_ms,
+            self.profile_shown,
+        ]
+        if self.exposures or self.exposures_ms >= 0:
+            packed += [list(self.exposures.values()), self.exposures_ms]
+        return packed
 
     @classmethod
     def unpacked(cls, packed: list[Any]) -> "Publication":
@@ -82,5 +112,8 @@ class Publication:
         first, end, before, *rest = packed
         publication.viewed = (first, end)
         publication.viewed_before = None if before is None else list(unpack_viewed(before))
-        publication.bought, publication.bought_changed, publication.profile_ms, publication.profile_shown = rest
+        publication.bought, publication.bought_changed, publication.profile_ms, publication.profile_shown = rest[:4]
+        if len(rest) > 4:
+            publication.exposures = {told_name(told): told for told in rest[4]}
+            publication.exposures_ms = rest[5]
         return publication

@@ -19,7 +19,7 @@ from schemas.settings import DAY_MS, Settings
 
 SEGMILL = Path(sys.executable).parent / "segmill"
 PATIENCE_S = 300
-EXPORTS = ("profiles.jsonl", "similar.jsonl", "segments.jsonl")
+EXPORTS = ("profiles.jsonl", "similar.jsonl", "segments.jsonl", "experiments.jsonl")
 LINES = ("segment-changes.jsonl", "rejected.jsonl")
 CUSTOMER = re.compile(r"\b[ca]\d{6}\b")
 """Ids of simulated customers, known and anonymous."""

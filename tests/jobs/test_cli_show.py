@@ -112,7 +112,7 @@ class TestExport:
     def test_order_and_bytes(self, left: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """By code point of the id; keys in order; the same again; nothing of the erased."""
         said = call(capsys, "export", "--from", left, "--out", tmp_path, "--json")
-        assert said.json == {"profiles.jsonl": 6, "similar.jsonl": 4, "segments.jsonl": 1}
+        assert said.json == {"profiles.jsonl": 6, "similar.jsonl": 4, "segments.jsonl": 1, "experiments.jsonl": 0}
         profiles = (tmp_path / "profiles.jsonl").read_text(encoding="utf-8").splitlines()
         names = [json.loads(line)["customer_id"] for line in profiles]
         assert names == sorted(set(IDS) - {"erased"})

@@ -19,12 +19,17 @@ SIMILAR: list[dict[str, Any]] = [
     {"relation": "bought-with", "item_id": "p1", "neighbours": [{"item_id": "p2", "score": 0.5, "support": 3}]},
     {"relation": "viewed-with", "item_id": "p1", "neighbours": []},
 ]
+EXPERIMENTS: list[dict[str, Any]] = [
+    {"experiment": "blend", "variant": "seed", "place": 2, "shares": "1:1", "segment": segment, "customers": 3}
+    for segment in ("", "a")
+]
 
 
 def export(folder: Path, **files: list[dict[str, Any]]) -> Path:
     """An export; files that are not given are as above."""
     folder.mkdir()
-    for name, lines in ({"profiles": PROFILES, "segments": SEGMENTS, "similar": SIMILAR} | files).items():
+    usual = {"profiles": PROFILES, "segments": SEGMENTS, "similar": SIMILAR, "experiments": EXPERIMENTS}
+    for name, lines in (usual | files).items():
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder
 
@@ -47,7 +52,7 @@ class TestEqual:
 
     def test_nothing_at_all(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Is equal to nothing."""
-        empty: dict[str, Any] = {"profiles": [], "segments": [], "similar": []}
+        empty: dict[str, Any] = {"profiles": [], "segments": [], "similar": [], "experiments": []}
         assert verified(capsys, export(tmp_path / "a", **empty), export(tmp_path / "b", **empty)).code == 0
 
 
@@ -63,6 +68,7 @@ class TestDifferent:
             ("profiles", [*PROFILES, PROFILES[0] | {"customer_id": "c4"}], "c4", "", "there"),
             ("segments", [{"segment": "a", "members": ["c1", "c3"]}], "a", "members", None),
             ("similar", [SIMILAR[0] | {"neighbours": []}, SIMILAR[1]], "bought-with p1", "neighbours[0]", None),
+            ("experiments", [EXPERIMENTS[0], EXPERIMENTS[1] | {"customers": 4}], "blend seed 1:1 a", "customers", 4),
         ],
     )
     def test_the_first_is_told_down_to_the_field(
@@ -80,7 +86,7 @@ class TestDifferent:
         assert said.code == 3
         first = said.json["files"][f"{file}.jsonl"]["first"]
         assert (first["key"], first["field"], first["b"]) == (key, field, b)
-        assert sum(one["equal"] for one in said.json["files"].values()) == 2
+        assert sum(one["equal"] for one in said.json["files"].values()) == 3
 
     def test_counts(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Of lines that differ and of those that only one has; for people, too."""

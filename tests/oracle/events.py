@@ -37,6 +37,7 @@ class Event:
     lines: tuple[Line, ...] = ()
     total_cents: int | None = None
     personalization: bool | None = None
+    variant: str | None = None
     context: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -69,6 +70,7 @@ def parse_event(line: bytes, currency: str = "USD") -> Event:
         lines=tuple(_line(entry, currency) for entry in raw.get("products") or ()),
         total_cents=to_cents(raw.get("total"), currency),
         personalization=(raw.get("purposes") or {}).get("personalization"),
+        variant=raw.get("variant"),
         context={name: context[name] for name in ("device", "location", "channel") if context.get(name) is not None},
     )
 

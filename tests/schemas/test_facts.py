@@ -29,13 +29,17 @@ class TestStored:
         }
 
     def test_bytes(self) -> None:
-        """Facts of the first version are read field by field."""
-        packed = msgspec.msgpack.encode(
-            [1, "e", 8, None, None, "s", "d", "l", "c", None, "o", [["p", 2, 350, None]], 700, None]
-        )
+        """Facts of the first version are read field by field; those of today have the variant behind."""
+        fields = [1, "e", 8, None, None, "s", "d", "l", "c", None, "o", [["p", 2, 350, None]], 700, None]
         fact = Fact(1, "e", 8, None, None, "s", "d", "l", "c", None, "o", (("p", 2, 350, None),), 700, None)
-        assert msgspec.msgpack.decode(packed, type=Fact) == fact
-        assert msgspec.msgpack.encode(fact) == packed
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(fields), type=Fact) == fact
+        assert msgspec.msgpack.encode(fact) == msgspec.msgpack.encode([*fields, None])
+
+    def test_bytes_with_a_variant(self) -> None:
+        fields = [1, "e", 14, "p", None, "s", "d", "l", "c", None, None, [], None, None, "blend=seed@2/50:50"]
+        fact = Fact(1, "e", 14, "p", None, "s", "d", "l", "c", variant="blend=seed@2/50:50")
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(fields), type=Fact) == fact
+        assert msgspec.msgpack.encode(fact) == msgspec.msgpack.encode(fields)
 
     def test_short(self) -> None:
         """Trailing fields that are absent may be left out."""

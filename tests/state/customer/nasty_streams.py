@@ -38,6 +38,8 @@ class Spice:
     """Share of events at exactly a window's length (or one millisecond beside) after an older one."""
     anonymous: float = 0.0
     duplicates: float = 0.05
+    variants: tuple[str | None, ...] = ()
+    """Of recommendations, one of these."""
 
 
 ORDERS = ("order_completed", "order_completed", "order_refunded", "order_refunded", "order_cancelled")
@@ -98,6 +100,9 @@ def _details(random: Random, kind: str, spice: Spice) -> dict[str, Any]:
         return {"query": "q"}
     if kind == "checkout_started":
         return {"products": [_product(random, spice)]}
+    if kind.startswith("recommendation_") and spice.variants:
+        variant = random.choice(spice.variants)
+        return {"product_id": "p0", "position": 1} | ({} if variant is None else {"variant": variant})
     if kind == "recommendation_clicked":
         return {"product_id": "p0", "variant": "a", "position": 1, "request_id": "r"}
     if not kind.startswith("order_"):

@@ -22,6 +22,7 @@ COMMANDS = {
     "population": ("jobs.commands.population", "population_command", "Look at what all customers have in common."),
     "rules": ("jobs.commands.rules", "rules_group", "Check rule files, and try them on a log."),
     "evaluate": ("jobs.commands.evaluate", "evaluate_command", "How good recommendations are, on a log."),
+    "experiments": ("jobs.commands.experiments", "experiments_group", "How experiments stand, and who gets what."),
     "catalog": ("jobs.commands.catalog", "catalog_group", "Check the shop's catalog, and load it into Redis."),
     "content": ("jobs.commands.content", "content_group", "Check banners and messages, and try them on a customer."),
     "topics": ("jobs.commands.topics", "topics_group", "Make and check the Kafka topics of a live job."),

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from serving.conditions import why_not_here
@@ -92,6 +93,14 @@ class CheckedToml:
         """true or false."""
         found: bool | None = self._read(path, table, key, lambda one: isinstance(one, bool), "true or false")
         return found
+
+    def time_ms(self, path: KeyPath, table: Mapping[str, Any], key: str) -> int | None:
+        """A moment, as milliseconds since 1970."""
+        found: datetime | None = self._read(
+            path, table, key, lambda one: isinstance(one, datetime) and one.tzinfo is not None,
+            "a time with a zone, without quotes: 2026-12-24T00:00:00Z",
+        )  # fmt: skip
+        return None if found is None else round(found.timestamp() * 1000)
 
     def _read(self, path: KeyPath, table: Mapping[str, Any], key: str, fits: Callable[[Any], bool], what: str) -> Any:
         if key not in table:

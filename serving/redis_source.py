@@ -96,6 +96,11 @@ class RedisSource:
         self._popular[scope] = time.monotonic() + MADE_FOR_S, found
         return found
 
+    async def experiment(self, name: str) -> Mapping[str, Any] | None:
+        """How an experiment stands, as the job wrote it; None: nothing was shown of it."""
+        (found,) = await self._read([self.keys.experiment(name)], unpack_profile)
+        return cast("Mapping[str, Any] | None", found)
+
     async def rule_version(self) -> str | None:
         """By which rules the job runs now; None: it has not said so."""
         version: str | None = await self._ask(self.keys.meta, _unpack_text, "HGET", "rule_version")

@@ -18,6 +18,8 @@ class Recommendations(msgspec.Struct, frozen=True):
 
     request_id: str
     """Send it back with `recommendation_shown` and `recommendation_clicked`."""
+    variant: str | None
+    """Of experiments (docs/experiments.md); null: there are none. Send it back as it is, as `variant`."""
     customer_id: str
     items: tuple[Recommended, ...]
     about: dict[str, Item]
@@ -154,6 +156,48 @@ class Batch(msgspec.Struct, frozen=True):
     """Events in canonical form (docs/events.md), up to 500."""
 
     events: Annotated[tuple[msgspec.Raw, ...], msgspec.Meta(min_length=1, max_length=500)]
+
+
+class Assigned(msgspec.Struct, frozen=True):
+    """A customer's variant of an experiment."""
+
+    experiment: str
+    variant: str
+    parameters: dict[str, Any]
+    """What the page is to know of it."""
+
+
+class Assignments(msgspec.Struct, frozen=True):
+    """All of a customer's variants."""
+
+    customer_id: str
+    variant: str | None
+    """All of them as one text, to be sent with `recommendation_shown` and `recommendation_clicked`; null: none."""
+    experiments: tuple[Assigned, ...]
+    experiments_version: str | None
+    """Of the file; null: this server has none."""
+
+
+class Defined(msgspec.Struct, frozen=True):
+    """An experiment as it is defined."""
+
+    experiment: str
+    description: str | None
+    running: bool
+    group: str | None
+    traffic: tuple[float, float]
+    """The slice of all customers that is in it."""
+    variants: dict[str, int]
+    """Each with its share, in parts of their sum; the control first."""
+
+
+class Definitions(msgspec.Struct, frozen=True):
+    """All experiments that this server knows."""
+
+    experiments: tuple[Defined, ...]
+    holdout_share: float
+    """Of all customers: these are in no experiment."""
+    experiments_version: str | None
 
 
 class Health(msgspec.Struct, frozen=True):

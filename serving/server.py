@@ -22,7 +22,8 @@ from serving.api_keys import ApiKey, ApiKeys
 from serving.app import UNKNOWN, App
 from serving.change_feed import ChangeFeed
 from serving.cors import Cors
-from serving.endpoints import content, customers, events, items, operations, recommendations, segments
+from serving.endpoints import content, customers, events, experiments, items, operations, recommendations, segments
+from serving.experiments.choice import Chooser
 from serving.intake import Events
 from serving.kafka import KafkaSettings
 from serving.local_cache import LocalCache
@@ -43,6 +44,7 @@ ROUTES = (
     *recommendations.ROUTES,
     *customers.ROUTES,
     *content.ROUTES,
+    *experiments.ROUTES,
     *items.ROUTES,
     *segments.ROUTES,
     *events.ROUTES,
@@ -159,6 +161,7 @@ def _services(plan: ServePlan, metrics: Metrics, stopping: Stopping, described: 
         events=Events(kafka, plan.job, settings.ingest_timeout_ms) if kafka is not None else None,
         changes=feed,
         content=plan.files.content,
+        chooser=Chooser(plan.files.experiments, ranking),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from serving.attention import Attention, begin
 from serving.change_feed import ChangeFeed
 from serving.content.entry import Content
+from serving.experiments.choice import Chooser
 from serving.intake import Events
 from serving.metrics import Metrics
 from serving.ranking.engine import Recommender
@@ -29,6 +30,7 @@ class Services:
     events: Events | None
     changes: ChangeFeed | None
     content: Content | None
+    chooser: Chooser
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     """Recommendations in the making. More at once would only hold each other up, until all are late; who has waited for
     the time that an answer may take is answered from what is known here."""

@@ -10,6 +10,8 @@ import msgspec
 from schemas.toml_file import toml_document
 from serving.content.document import load_content
 from serving.content.entry import Content
+from serving.experiments.definitions import Experiments
+from serving.experiments.document import load_experiments
 from serving.ranking.settings import RankingSettings
 from serving.ranking.shop_rules import ShopRules
 from serving.ranking.shop_rules_file import load_shop_rules
@@ -56,6 +58,8 @@ class ServingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Stands before the names of the Kafka topics."""
     content_file: str | None = None
     """Banners and messages (docs/recommendations.md)."""
+    experiments_file: str | None = None
+    """Experiments (docs/experiments.md)."""
     ranking: RankingSettings = RankingSettings()
     """How recommendations are made (docs/recommendations.md)."""
 
@@ -95,6 +99,7 @@ class ServingFiles(NamedTuple):
 
     content: Content | None
     shop_rules: ShopRules
+    experiments: Experiments
 
 
 def read_files(settings: ServingSettings) -> ServingFiles:
@@ -104,7 +109,7 @@ def read_files(settings: ServingSettings) -> ServingFiles:
         RuleError: one of them cannot be read, or has faults.
         ServingSettingsError: there is no such strategy.
     """
-    content, rules = settings.content_file, settings.ranking.rules_file
+    content, rules, experiments = settings.content_file, settings.ranking.rules_file, settings.experiments_file
     try:
         strategy_named(settings.ranking.strategy)
     except UnknownStrategy as error:
@@ -112,4 +117,5 @@ def read_files(settings: ServingSettings) -> ServingFiles:
     return ServingFiles(
         None if content is None else load_content(Path(content)),
         ShopRules() if rules is None else load_shop_rules(Path(rules)),
+        Experiments() if experiments is None else load_experiments(Path(experiments)),
     )

@@ -12,7 +12,6 @@
 """
 
 import hashlib
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +20,6 @@ from serving.conditions import AnySegment, condition_set
 from serving.content.entry import Content, Entry
 from state.rules import tree
 from state.rules.files import read_text
-from state.rules.positions import Path as KeyPath
 
 _SHOWN: Final = ("kind", "title", "text", "url", "image_url")
 _KEYS: Final = ("description", "slot", "when", "priority", "from", "until", *_SHOWN, "data")
@@ -77,7 +75,7 @@ def _entry(
     if not fields and "data" not in table:
         toml.report(path, f"shows nothing: write one of {', '.join((*_SHOWN, 'data'))}")
     priority = toml.number(path, table, "priority", -1_000_000, 1_000_000, whole=True)
-    from_ms, until_ms = _time(toml, path, table, "from"), _time(toml, path, table, "until")
+    from_ms, until_ms = toml.time_ms(path, table, "from"), toml.time_ms(path, table, "until")
     if from_ms is not None and until_ms is not None and until_ms <= from_ms:
         toml.report((*path, "until"), "until must be later than from")
     condition = toml.condition(path, table, "when", segments)
@@ -88,16 +86,6 @@ def _entry(
         bit = len(conditions)
         conditions.append(condition)
     return Entry(name, slot, int(priority or 0), fields, from_ms, until_ms, bit, table.get("when"))
-
-
-def _time(toml: CheckedToml, path: KeyPath, table: dict[str, Any], key: str) -> int | None:
-    if key not in table:
-        return None
-    written = table[key]
-    if not isinstance(written, datetime) or written.tzinfo is None:
-        toml.report((*path, key), f"{key} must be a time with a zone, without quotes: 2026-12-24T00:00:00Z")
-        return None
-    return round(written.timestamp() * 1000)
 
 
 def _plain(value: Any) -> Any:

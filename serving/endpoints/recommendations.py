@@ -89,19 +89,22 @@ async def recommend(call: Call) -> Recommendations:
 
 async def _recommend(call: Call, attention: Attention) -> Recommendations:
     services, query = call.services, call.query
+    request = _request(call.subject, query)
+    choice = services.chooser.choose(call.subject, request.now_ms, strategy_given=query.strategy is not None)
     answer: Answer
     about: dict[str, Item] = {}
     try:
-        answer = await services.recommender.recommend(_request(call.subject, query))
+        answer = await services.recommender.recommend(request, choice.ranking)
         if query.details == "true":
             about = await _details(services, [item.item_id for item in answer.items])
     except UnknownStrategy as error:
         raise invalid_parameter(Fault("strategy", str(error))) from None
     except Unavailable:
         attention.degraded = True
-        answer = Answer(items=(), strategy=query.strategy or services.settings.ranking.strategy, level=STATIC)
+        answer = Answer(items=(), strategy=query.strategy or choice.ranking.strategy, level=STATIC)
     return Recommendations(
         request_id=secrets.token_hex(8),
+        variant=choice.label,
         customer_id=call.subject,
         items=answer.items,
         about=about,

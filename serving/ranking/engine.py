@@ -36,8 +36,10 @@ class Recommender:
         file = settings.rules_file
         self._rules = rules or (ShopRules() if file is None else load_shop_rules(Path(file)))
 
-    async def recommend(self, request: Request) -> Answer:
+    async def recommend(self, request: Request, settings: RankingSettings | None = None) -> Answer:
         """The items to show. Never raises for what a source does; see `Answer.degraded`.
+
+        `settings`: in place of those of all answers; the shop's rules stay.
 
         Raises:
             UnknownStrategy: the request names one that there is not.
@@ -45,9 +47,10 @@ class Recommender:
         """
         if not 1 <= request.limit <= MOST_ITEMS:
             raise ValueError(f"limit = {request.limit}: must be between 1 and {MOST_ITEMS}")
-        strategy = strategy_named(request.strategy or self._settings.strategy)
-        loading = Loading(self._source, self._settings.part_timeout_ms)
-        context = Context(request, self._settings, await loading.profile(request.customer_id))
+        settings = self._settings if settings is None else settings
+        strategy = strategy_named(request.strategy or settings.strategy)
+        loading = Loading(self._source, settings.part_timeout_ms)
+        context = Context(request, settings, await loading.profile(request.customer_id))
         making = Making(context, self._rules.in_force(context), loading)
         plan = strategy.plan(context)
         await loading.hear(plan, making.heard)

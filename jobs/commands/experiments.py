@@ -1,0 +1,231 @@
+"""`segmill experiments`: how experiments stand, and who gets what."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from jobs.commands.console import grid, plain, show, show_table
+from jobs.commands.options import TimeParam, iso
+from jobs.commands.store_options import missing, opened, source_options
+from schemas.decode import wall_clock_ms
+from schemas.money import exponent_of
+from serving.experiments.assignment import arms
+from serving.experiments.definitions import Experiments
+from serving.experiments.document import load_experiments
+from state.experiments.logic import read_body
+from state.experiments.report import Compared, ExperimentReport, Ratio, VariantReport, report
+from state.experiments.sequential import SequentialSettings
+from state.experiments.tally import EVERYBODY
+from state.rules.errors import RuleError
+
+FAULTY = 3
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_NAMES = {
+    "ctr": "clicks per impression",
+    "conversion": "customers with an order",
+    "orders_per_customer": "orders per customer",
+    "revenue_per_customer_cents": "revenue per customer",
+    "average_order_value_cents": "average order value",
+}
+_SHARES = frozenset({"ctr", "conversion"})
+
+
+@click.group("experiments", invoke_without_command=True)
+@source_options
+@click.pass_context
+def experiments_group(
+    context: click.Context, left_in: Path | None, redis_url: str | None, prefix: str, as_json: bool
+) -> None:
+    """How experiments stand (docs/experiments.md); without a command, all of them in a line each.
+
+    \b
+      segmill experiments --redis redis://localhost:6379
+      segmill experiments show blend --redis redis://localhost:6379
+      segmill experiments check experiments.toml
+      segmill experiments assign experiments.toml 14911
+    """
+    if context.invoked_subcommand is not None:
+        return
+    with opened(redis_url, left_in, prefix) as store:
+        found = [report(name, value["as_of_ms"], read_body(value)) for name, value in store.experiments()]
+    if as_json:
+        _print(found)
+        return
+    if not found:
+        missing("experiments", "Nobody was shown a recommendation with a variant so far.")
+    table = grid("experiment", "customers", "variants", "shares kept", "seen so far", right=("customers",))
+    for one in found:
+        names = ", ".join(variant.variant for variant in one.variants)
+        table.add_row(plain(one.experiment), f"{one.customers:,}", plain(names), _kept(one.sample_ratio), _seen(one))
+    show_table(table)
+
+
+@experiments_group.command("show")
+@click.argument("name")
+@click.option("--segment", help="Only customers who were in this segment when they first saw something of it.")
+@click.option("--control", help="Compare with this variant. Default: the first among the shares.")
+@click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
+              help="Greatest chance that any variant is ever wrongly said to differ, in one metric.")  # fmt: skip
+@source_options
+def show_command(
+    name: str, segment: str | None, control: str | None, alpha: float, left_in: Path | None, redis_url: str | None,
+    prefix: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Every variant of the experiment NAME beside the control, in every metric.
+
+    Intervals and p-values hold whenever and however often they are looked at. `holdout` is the name under which those
+    who are held out of all experiments stand beside all others.
+    """
+    with opened(redis_url, left_in, prefix) as store:
+        value = store.experiment(name)
+        currency = store.meta().get("currency", "")
+    if value is None:
+        missing(f"experiment {name}", "`segmill experiments` lists those that were shown to somebody.")
+    settings = SequentialSettings(alpha=alpha)
+    found = report(
+        name, value["as_of_ms"], read_body(value), control=control, segment=segment or EVERYBODY, sequential=settings
+    )
+    if segment is not None and segment not in found.segments:
+        known = ", ".join(found.segments) or "none"
+        missing(f"segment {segment} in experiment {name}", f"There are: {known}.")
+    if control is not None and not any(variant.variant == control and variant.customers for variant in found.variants):
+        missing(f"variant {control} in experiment {name}", "It was shown to nobody.")
+    if as_json:
+        _print(found)
+    else:
+        _show(found, alpha, currency)
+
+
+@experiments_group.command("check")
+@click.argument("file", type=_FILE)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check_command(file: Path, as_json: bool) -> None:
+    """Check FILE, the definitions of experiments. Prints every fault with its line; exits with 3 if there is one."""
+    try:
+        known = load_experiments(file)
+    except RuleError as error:
+        if as_json:
+            problems = [{"line": p.line, "column": p.column, "message": p.message} for p in error.problems]
+            click.echo(json.dumps({"ok": False, "problems": problems}, indent=2))
+        else:
+            click.echo(str(error), err=True)
+            click.echo(f"{len(error.problems)} fault{'s' if len(error.problems) != 1 else ''}", err=True)
+        raise click.exceptions.Exit(FAULTY) from None
+    if as_json:
+        names = [experiment.name for experiment in known.experiments]
+        click.echo(json.dumps({"ok": True, "version": known.version, "experiments": names}, indent=2))
+        return
+    _show_definitions(file, known)
+
+
+@experiments_group.command("assign")
+@click.argument("file", type=_FILE)
+@click.argument("customer_ids", nargs=-1, required=True, metavar="CUSTOMER_ID...")
+@click.option("--at", "at_ms", type=TimeParam(), help="As of this time. Default: now.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+def assign_command(file: Path, customer_ids: tuple[str, ...], at_ms: int | None, as_json: bool) -> None:
+    """Say which variants customers get of the experiments in FILE: the same here as in any server."""
+    known = load_experiments(file)
+    now_ms = wall_clock_ms() if at_ms is None else at_ms
+    table = grid("customer", "experiment", "variant")
+    for customer_id in customer_ids:
+        got = {arm.experiment: arm.variant for arm in arms(known, customer_id, now_ms)}
+        if as_json:
+            click.echo(json.dumps({"customer_id": customer_id, "experiments": got}, ensure_ascii=False))
+        for name, variant in got.items() or [("", "none")]:
+            table.add_row(plain(customer_id), plain(name), plain(variant))
+    if not as_json:
+        show_table(table)
+
+
+def _show_definitions(file: Path, known: Experiments) -> None:
+    held = f"; {known.holdout_share:.1%} of all customers are held out" if known.holdout_share else ""
+    show(f"{plain(file)}: {len(known.experiments)} experiments{held}; version {known.version}")
+    table = grid("experiment", "traffic", "group", "variants")
+    for one in known.experiments:
+        variants = ", ".join(
+            f"{name} {part / sum(one.parts):.1%}" for name, part in zip(one.variants, one.parts, strict=True)
+        )
+        table.add_row(plain(one.name), "{:.1%} to {:.1%}".format(*one.traffic), plain(one.group or ""), plain(variants))
+    show_table(table)
+
+
+def _show(found: ExperimentReport, alpha: float, currency: str) -> None:
+    of = f", customers in {plain(found.segment)}" if found.segment else ""
+    show(f"[bold]experiment {plain(found.experiment)}[/]  as of {iso(found.as_of_ms)}{of}")
+    show(f"{found.customers:,} customers; shares of traffic: {_kept(found.sample_ratio)}")
+    if found.left_out:
+        show(f"[yellow]{found.left_out:,} entries had no room: too many variants and segments[/]")
+    show()
+    counted = ("customers", "impressions", "clicks", "with an order", "orders", "revenue", "crossed")
+    table = grid("variant", *counted, right=counted)
+    for one in found.variants:
+        name = f"{plain(one.variant)} (control)" if one.variant == found.control else plain(one.variant)
+        crossed = "-" if one.crossed is None else f"{one.crossed:,}"
+        numbers = [f"{number:,}" for number in (one.customers, one.shown, one.clicked, one.converted, one.orders)]
+        table.add_row(name, *numbers, _money(one.cents, currency), crossed)
+    show_table(table)
+    values = {one.variant: one.metrics for one in found.variants}
+    for variant in found.variants:
+        if variant.variant != found.control:
+            _show_comparison(variant, values, str(found.control), alpha, currency)
+
+
+def _show_comparison(
+    variant: VariantReport, values: dict[str, dict[str, float | None]], control: str, alpha: float, currency: str
+) -> None:
+    show(f"\n[bold]{plain(variant.variant)}[/] beside {plain(control)}, at {1 - alpha:.0%}, at any time")
+    table = grid("metric", control, "value", "lift", "from", "to", "p", "so far",
+                 right=(control, "value", "lift", "from", "to", "p"))  # fmt: skip
+    for one in variant.compared:
+        before, now = (values[name][one.metric] for name in (control, variant.variant))
+        lift = [_percent(part) for part in (one.lift, one.lift_low, one.lift_high)]
+        table.add_row(_NAMES[one.metric], _value(one.metric, before, currency), _value(one.metric, now, currency),
+                      *lift, "-" if one.p_value is None else f"{one.p_value:.4f}", _so_far(one))  # fmt: skip
+    show_table(table)
+
+
+def _so_far(one: Compared) -> str:
+    return f"{one.verdict}: {one.reason}" if one.verdict == "too few" else one.verdict
+
+
+def _kept(ratio: Ratio) -> str:
+    if ratio.verdict == "mismatch":
+        off = f"{plain(ratio.variant)} has {ratio.observed:,}, expected {ratio.expected:,.0f}"
+        return f"[red]MISMATCH[/], p = {ratio.p_value:.2g}: {off}; nothing below can be trusted"
+    return ratio.verdict
+
+
+def _seen(found: ExperimentReport) -> str:
+    seen = [
+        f"{variant.variant} {one.verdict} in {_NAMES[one.metric]}"
+        for variant in found.variants
+        for one in variant.compared
+        if one.verdict in ("better", "worse")
+    ]
+    return plain("; ".join(seen)) or "nothing yet"
+
+
+def _value(metric: str, value: float | None, currency: str) -> str:
+    if value is None:
+        return "-"
+    if metric.endswith("_cents"):
+        return _money(value, currency)
+    return f"{value:.2%}" if metric in _SHARES else f"{value:.3f}"
+
+
+def _money(cents: float, currency: str) -> str:
+    exponent = exponent_of(currency)
+    return f"{Decimal(round(cents)).scaleb(-exponent):,.{exponent}f} {currency}".rstrip()
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:+.1%}"
+
+
+def _print(found: Any) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())

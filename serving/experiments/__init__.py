@@ -1,0 +1,1 @@
+"""Experiments: which customer gets which variant, and what a variant does."""

@@ -97,7 +97,7 @@ def _measured(spec: LiveSpec, stack: Stack, folder: Path, rate: int, seconds: fl
     _say("  the job starts, and reads it")
     job_id, progress = alone(started, spec, stack, folder)
     cluster = Cluster(stack.plan.rest)
-    _caught_up(cluster, job_id, progress, count)
+    caught_up(cluster, job_id, progress, count)
     start_s = max(planned_s, time.time() + READERS_START_S)
     run = _paced(spec, folder, load.paced, rate, start_s, seconds)
     cluster.cancel(job_id)
@@ -160,7 +160,7 @@ def started(spec: LiveSpec, stack: Stack, folder: Path) -> tuple[str, Path]:
     return submitted(spec, stack, folder)[1], progress
 
 
-def _caught_up(cluster: Cluster, job_id: str, progress: Path, events: int) -> None:
+def caught_up(cluster: Cluster, job_id: str, progress: Path, events: int) -> None:
     """Wait until the customers have taken in so many events, and all that came of them is through."""
     deadline = time.monotonic() + PATIENCE_S
     while (seen := shown(progress, events)) < events:

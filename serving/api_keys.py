@@ -82,8 +82,8 @@ def load_keys(path: Path) -> tuple[ApiKey, ...]:
     """Read a file of keys (docs/serving.md).
 
     Raises:
-        KeyFileError: it cannot be read, names a scope that does not exist, has a hash that is none, or two keys of one
-            name.
+        KeyFileError: it cannot be read, names a scope that does not exist, has a hash that is none, two keys of one
+            name, or one key under two names.
     """
     try:
         keys = msgspec.convert(toml_document(path, KeyFileError), _File).keys
@@ -101,4 +101,9 @@ def load_keys(path: Path) -> tuple[ApiKey, ...]:
             raise KeyFileError(f"{path}: {key.name!r}: rate_per_s and burst are not negative")
         if names.count(key.name) > 1:
             raise KeyFileError(f"{path}: two keys are called {key.name!r}")
+    named: dict[str, str] = {}
+    for key in keys:
+        first = named.setdefault(key.sha256, key.name)
+        if first != key.name:  # which of the two is meant, with what scopes and rate, nobody could say
+            raise KeyFileError(f"{path}: {first!r} and {key.name!r} are the same key: make one for each")
     return keys

@@ -129,6 +129,14 @@ class TestKeys:
         assert str(path) in str(raised.value)
         assert "sgm_" not in str(raised.value)
 
+    def test_one_key_under_two_names_is_refused(self, tmp_path: Path) -> None:
+        """Its scopes and its rate would be those of one of them; both are named."""
+        path = tmp_path / "keys.toml"
+        lines = [f"[[keys]]\nname='{name}'\nsha256='{'ab' * 32}'\nscopes=['read']\n" for name in ("page", "backend")]
+        path.write_text("".join(lines))
+        with pytest.raises(KeyFileError, match="'page' and 'backend' are the same key"):
+            load_keys(path)
+
 
 class TestSettings:
     def test_the_environment_wins_over_the_file(self, tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from schemas.decode import ID_MAX_BYTES
 from serving.problems import Fault, invalid_parameter
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_MAX_BYTES)]
-Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+"""As long as events and the catalog let one be. (They count bytes: of what is longer in bytes alone there is none.)"""
+Word = Id
+"""A category, a tag, a device, …: labels there are as long as ids."""
 MOST_FIELDS = 500
 
 _TUPLE = msgspec.inspect.VarTupleType

@@ -4,6 +4,8 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
+from schemas.decode import ID_MAX_BYTES
+from serving.popularity import OF_CATEGORY
 from serving.problems import unavailable
 from serving.ranking.source import ALL
 from serving.redis_link import Unavailable
@@ -13,6 +15,7 @@ from serving.routes import Call, Route
 from state.similar.settings import VIEWED_WITH, Relation
 
 _MOST_SIMILAR = 50
+_LONGEST_SCOPE = len(OF_CATEGORY) + ID_MAX_BYTES
 
 
 class SimilarQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,9 +32,9 @@ class SimilarQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class PopularQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which trend."""
 
-    scope: Annotated[str, msgspec.Meta(pattern=r"^(all|viewed|bought|(category|segment):[\s\S]+)$", max_length=512)] = (
-        ALL
-    )
+    scope: Annotated[
+        str, msgspec.Meta(pattern=r"^(all|viewed|bought|(category|segment):[\s\S]+)$", max_length=_LONGEST_SCOPE)
+    ] = ALL
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST_POPULAR)] = 10
     ABOUT: ClassVar[dict[str, str]] = {
         "scope": "`all`, `viewed`, `bought`, `category:NAME` or `segment:NAME`.",

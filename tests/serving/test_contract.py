@@ -15,6 +15,7 @@ from schemathesis.checks import load_all_checks
 from schemathesis.core.transport import DEFAULT_RESPONSE_TIMEOUT
 
 from jobs.runtime.valkey import EmbeddedValkey
+from schemas.decode import ID_MAX_BYTES
 from serving.endpoints.recommendations import RecommendationsQuery
 from serving.openapi import document
 from serving.ranking.strategies import STRATEGIES
@@ -71,6 +72,19 @@ class TestDocument:
             "customer_id",
             *RecommendationsQuery.__struct_fields__,
         }
+
+    def test_labels_are_as_long_as_elsewhere(self) -> None:
+        """What events and the catalog let through can be asked for."""
+        schemas = {
+            (path, parameter["name"]): parameter["schema"]
+            for path, methods in DOCUMENT["paths"].items()
+            for parameter in methods.get("get", {}).get("parameters", ())
+        }
+        labels = ("page", "location", "device", "category", "tag", "without_tag", "cart", "product_id")
+        asked = [schemas["/v1/recommendations/{customer_id}", label] for label in labels]
+        asked += [schemas["/v1/content/{customer_id}", "slot"], schemas["/v1/changes", "segment"]]
+        assert {schema.get("items", schema)["maxLength"] for schema in asked} == {ID_MAX_BYTES}
+        assert schemas["/v1/popular", "scope"]["maxLength"] == len("category:") + ID_MAX_BYTES
 
 
 class TestFuzz:

@@ -195,6 +195,29 @@ class TestRecommendations:
         assert len(names) == 3
 
 
+class TestLongLabels:
+    def test_they_can_be_asked_for(self, valkey: EmbeddedValkey) -> None:
+        """A category and a tag of 512 bytes, as the catalog takes them; more there is nowhere."""
+        category, tag = "c" * 512, "é" * 256
+        item = Item(item_id="p-7", category=category, tags=(tag,))
+        CatalogStore(valkey.client(), Keys("long:")).write([item], NOW_MS)
+        connection = RedisConnection(RedisTarget(valkey.url, "long:"))
+        connection.send([popular_write("all", f"p-{number}", 1, 9.0 - number) for number in range(9)])
+        connection.close()
+        words = ("--without-keys", "--without-kafka", "--redis", valkey.url)
+        with serve(*words, SEGMILL_SERVE_REDIS_PREFIX="long:") as served:
+            served.until("/readyz", 200)
+            asked = f"category={category}&tag={quote(tag)}"
+            for place in ("page", "location", "device"):
+                asked += f"&{place}={'x' * 512}"
+            found = served.ask(f"/v1/recommendations/nobody?{asked}").json
+            assert [one["item_id"] for one in found["items"]] == ["p-7"]
+            assert served.ask(f"/v1/popular?scope=category:{category}").json["items"][0]["item_id"] == "p-7"
+            assert served.ask(f"/v1/content/nobody?slot={'x' * 512}").status == 200
+            for query in (f"recommendations/c-1?category={category}c", f"popular?scope=category:{category}c"):
+                assert served.ask(f"/v1/{query}").status == 400
+
+
 class TestOtherRules:
     def test_conditions_of_other_rules_are_not_told(self, tmp_path_factory: pytest.TempPathFactory) -> None:
         """If the job runs by rules that this server does not know, it does not guess."""

@@ -61,11 +61,11 @@ class Breaker:
         return True
 
     def succeeded(self) -> None:
-        """There was an answer, if a late one."""
+        """There was an answer in time."""
         self._failures, self._open = 0, False
 
     def failed(self) -> None:
-        """There was none."""
+        """There was none, or it came too late."""
         now = self._clock()
         if not self._failures:
             self._first_s = now

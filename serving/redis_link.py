@@ -33,15 +33,19 @@ class Unavailable(ConnectionError):  # noqa: N818  (as RedisFailure)
 class RedisLink:
     """Commands to one Redis, each with a time limit; fails at once while Redis is known to be gone."""
 
-    def __init__(self, address: RedisAddress, on_changed: Changed, on_lost: Callable[[], None]) -> None:
+    def __init__(
+        self, address: RedisAddress, on_changed: Changed, on_lost: Callable[[], None], patience_s: float
+    ) -> None:
         """Nothing is connected before `run`.
 
         Args:
             address: where.
             on_changed: called with keys that others have changed; None: all.
             on_lost: called when changes may go unheard.
+            patience_s: a reply that takes longer is no success, though whoever asked may have the time.
         """
         self._address, self._on_changed, self._on_lost = address, on_changed, on_lost
+        self._patience_s = patience_s
         self._wire: Wire | None = None
         self._breaker = Breaker()
         self.reconnects = -1
@@ -67,33 +71,31 @@ class RedisLink:
         """
         if self._wire is None or not self._breaker.allows():
             raise Unavailable("Redis cannot be asked now")
-        breaker = self._breaker
-
-        def heard(reply: Reply) -> None:
-            if not isinstance(reply, WireError):
-                breaker.succeeded()
-            on_reply(reply)
-
         try:
-            self._wire.send(heard, *command)
+            self._wire.send(on_reply, *command)
         except WireError as error:
             raise Unavailable(str(error)) from None
 
     async def wait(self, future: asyncio.Future[Reply], within_s: float) -> Reply:
         """The reply that the future gets, if it comes within so many seconds.
 
+        Only a reply in time is a success to the circuit breaker: Redis may answer everything, and always too late.
+
         Raises:
             Unavailable: it does not, or the connection broke.
             hiredis.ReplyError: the key holds a value of another kind.
         """
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(within_s, _expire, loop, future, loop.time() + within_s)
+        began_s = loop.time()
+        timer = loop.call_later(within_s, _expire, loop, future, began_s + within_s)
         try:
             reply = await future
+            self._answered(within_s, loop.time() - began_s)
         except WireError as error:
             self._breaker.failed()
             raise Unavailable(f"no answer from Redis: {error}") from None
         except hiredis.ReplyError as error:
+            self._answered(within_s, loop.time() - began_s)
             if str(error).startswith(WRONG_TYPE):
                 raise
             raise Unavailable(f"Redis refuses: {error}") from None  # loading, busy, not allowed, …
@@ -106,6 +108,11 @@ class RedisLink:
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self.send(lambda reply: settle(future, reply), *command)
         return await self.wait(future, within_s)
+
+    def _answered(self, within_s: float, took_s: float) -> None:
+        """Redis has answered somebody who waited so long at most."""
+        if min(within_s, took_s) <= self._patience_s:
+            self._breaker.succeeded()
 
     async def first(self, within_s: float) -> None:
         """Return when there is a connection, or after so many seconds."""

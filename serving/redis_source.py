@@ -44,7 +44,7 @@ class RedisSource:
             ValueError: no Redis address.
         """
         self.keys, self.cache = keys, cache
-        self.link = RedisLink(RedisAddress(url), cache.changed, cache.lost_track)
+        self.link = RedisLink(RedisAddress(url), cache.changed, cache.lost_track, timeout_s)
         self._timeout_s, self._deadline_s = timeout_s, deadline_s
         self._popular: dict[str, tuple[float, Ranked]] = {}
         self.hits = self.misses = self.stale = self.failures = 0

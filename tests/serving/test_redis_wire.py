@@ -1,7 +1,9 @@
 """The connection and what is kept of it, over a real Valkey."""
 
 import asyncio
+import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -11,11 +13,13 @@ import pytest
 from jobs.runtime.valkey import EmbeddedValkey
 from schemas.keys import Keys
 from serving.attention import begin
+from serving.breaker import BreakerState
 from serving.local_cache import LocalCache
 from serving.redis_address import RedisAddress
 from serving.redis_link import Unavailable
 from serving.redis_source import RedisSource
 from serving.redis_wire import Wire, WireError
+from tests.serving.slow_door import slow_door
 from tests.serving.small_shop import profile, send
 
 
@@ -109,3 +113,41 @@ class TestSource:
                 await source.profile("c-6")
 
         asyncio.run(ask())
+
+
+class TestLateAnswers:
+    def test_a_redis_that_answers_everything_too_late_is_left_alone(self, valkey: EmbeddedValkey) -> None:
+        """Though each reply does come, and work in the background can wait for it; until it is quick again."""
+
+        async def ask() -> None:
+            async with slow_door(valkey.socket) as door:
+                source = RedisSource(door.url, Keys(), LocalCache(1 << 20, 60.0), 0.03, 5.0)
+                running = asyncio.ensure_future(source.link.run())
+                await source.link.first(5.0)
+                assert await read(source, "c-1")
+                door.delay_s = 0.1
+                async with asyncio.timeout(5):
+                    while source.link.breaker != BreakerState.OPEN:
+                        assert not await read(source, secrets.token_hex(4))
+                        with suppress(Unavailable):  # as when segments are looked for
+                            await source.link.call(1.0, "PING")
+                assert source.link.connected
+                door.delay_s = 0.0
+                async with asyncio.timeout(5):
+                    while not await read(source, secrets.token_hex(4)):
+                        await asyncio.sleep(0.02)
+                assert source.link.breaker == BreakerState.CLOSED
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+
+        asyncio.run(ask())
+
+
+async def read(source: RedisSource, customer_id: str) -> bool:
+    """Whether there was an answer in time, to a request of its own."""
+    begin(5.0)
+    try:
+        await source.profile(customer_id)
+    except Unavailable:
+        return False
+    return True

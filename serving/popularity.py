@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from schemas.settings import DAY_MS
 from serving.catalog.item import Item
+from serving.ranking.source import Unread
 
 OF_CATEGORY, OF_SEGMENT = "category:", "segment:"
 """How the other scopes begin."""
@@ -35,10 +36,12 @@ def together(*lists: Sequence[tuple[str, float]]) -> Ranked:
     return ranked(scores)
 
 
-def of_category(everything: Sequence[tuple[str, float]], items: Iterable[Item | None], category: str) -> Ranked:
+def of_category(
+    everything: Sequence[tuple[str, float]], items: Iterable[Item | Unread | None], category: str
+) -> Ranked:
     """What of a list the catalog puts into a category; `items`: what it says of each entry."""
     pairs = zip(everything, items, strict=True)
-    return tuple(entry for entry, item in pairs if item is not None and item.category == category)
+    return tuple(entry for entry, item in pairs if isinstance(item, Item) and item.category == category)
 
 
 def of_members(profiles: Iterable[Mapping[str, Any] | None]) -> Ranked:

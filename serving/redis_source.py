@@ -19,7 +19,7 @@ from serving.catalog.store import unpack_item
 from serving.local_cache import Entry, LocalCache
 from serving.popularity import Ranked
 from serving.profiles import Profile, unpack_profile, whole_profile
-from serving.ranking.source import ALL, Neighbour, Neighbours
+from serving.ranking.source import ALL, UNREAD, Incomplete, Neighbour, Neighbours, Unread
 from serving.redis_address import RedisAddress
 from serving.redis_link import WRONG_TYPE, RedisLink, Unavailable
 from serving.redis_wire import Argument, Reply, settle
@@ -53,15 +53,18 @@ class RedisSource:
     async def profile(self, customer_id: str) -> Profile | None:
         """A customer's profile of both parts; None: unknown or withdrawn."""
         keys = [self.keys.profile(customer_id), self.keys.population(customer_id)]
-        return whole_profile(*await self._read(keys, unpack_profile, needs_first=True))
+        own, beside = await self._read(keys, unpack_profile, needs_first=True, unread=UNREAD)
+        if beside is UNREAD:
+            return None if own is None else Incomplete(own)
+        return whole_profile(own, beside)
 
     async def similar(self, relation: str, item_ids: Sequence[str]) -> Sequence[Sequence[Neighbour]]:
         """The neighbours of each item, best first."""
         return await self._read([self.keys.similar(relation, item_id) for item_id in item_ids], _unpack_neighbours)
 
-    async def items(self, item_ids: Sequence[str]) -> Sequence[Item | None]:
+    async def items(self, item_ids: Sequence[str]) -> Sequence[Item | Unread | None]:
         """What the catalog says of each item."""
-        return await self._read([self.keys.item(item_id) for item_id in item_ids], unpack_item)
+        return await self._read([self.keys.item(item_id) for item_id in item_ids], unpack_item, unread=UNREAD)
 
     async def popular(self, scope: str, count: int) -> Sequence[tuple[str, float]]:
         """The first `count` (item, score) of a scope, at most `MOST_POPULAR`: as it stands, or as it can be made."""
@@ -120,8 +123,17 @@ class RedisSource:
             self.failures += 1
             raise
 
-    async def _read(self, keys: list[str], unpack: Unpack, *, needs_first: bool = False) -> list[Any]:
-        """The values of these keys; `needs_first`: without that of the first one the others say nothing."""
+    async def _read(
+        self, keys: list[str], unpack: Unpack, *, needs_first: bool = False, unread: Unread | None = None
+    ) -> list[Any]:
+        """The values of these keys.
+
+        Args:
+            keys: of which values.
+            unpack: gives the value of what is packed; None is packed where there is nothing.
+            needs_first: without that of the first one the others say nothing.
+            unread: stands for values that are not known; None: they count as not being there.
+        """
         entries = self.cache.all_fresh(keys)
         missing = [index for index, entry in enumerate(entries) if entry is None]
         self.hits += len(keys) - len(missing)
@@ -133,7 +145,8 @@ class RedisSource:
             values = await self._fetch(wanted, unpack, attention)
         except Unavailable:
             old = self._old(keys, attention, needs_first=needs_first)
-            return [unpack(None) if entry is None else entry.value for entry in old]
+            instead = unpack(None) if unread is None else unread
+            return [instead if entry is None else entry.value for entry in old]
         self.misses += len(wanted)
         return [values[key] if entry is None else entry.value for key, entry in zip(keys, entries, strict=True)]
 

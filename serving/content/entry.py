@@ -42,9 +42,19 @@ class Content:
         """Names of the slots there are."""
         return tuple(sorted({entry.slot for entry in self.entries}))
 
-    def choose(self, slot: str, profile: Mapping[str, Any] | None, now_ms: int) -> Entry | None:
-        """What a customer sees in a slot now; None: nothing. `profile` None: one of whom nothing is known."""
-        holding = 0 if self.conditions is None else self.conditions.holding(profile, now_ms)
+    def choose(
+        self, slot: str, profile: Mapping[str, Any] | None, now_ms: int, *, profile_read: bool = True
+    ) -> Entry | None:
+        """What a customer sees in a slot now; None: nothing.
+
+        Args:
+            slot: the place on the page.
+            profile: None: of one of whom nothing is known.
+            now_ms: milliseconds since 1970.
+            profile_read: False: it could not be read, or not all of it. No condition holds then, not even one for those
+                who are not in a segment: that cannot be said of somebody who may be.
+        """
+        holding = 0 if self.conditions is None or not profile_read else self.conditions.holding(profile, now_ms)
         return next((entry for entry in self.entries if entry.slot == slot and _holds(entry, holding, now_ms)), None)
 
     def holding(self, profile: Mapping[str, Any] | None, now_ms: int) -> dict[str, bool]:

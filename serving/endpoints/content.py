@@ -6,6 +6,7 @@ import msgspec
 
 from schemas.decode import wall_clock_ms
 from serving.parameters import Word
+from serving.ranking.source import Incomplete
 from serving.redis_link import Unavailable
 from serving.replies import Shown
 from serving.routes import Call, Route
@@ -22,20 +23,21 @@ async def content(call: Call) -> Shown:
     """What a customer, known or not, sees in a slot now. Answers whatever happens behind it."""
     services, slot = call.services, call.query.slot
     attention = services.attention()
-    profile, unknown = None, False
+    profile, read = None, True
     try:
         profile = await services.source.profile(call.subject)
+        read = not isinstance(profile, Incomplete)
     except Unavailable:
-        unknown = True
+        read = False
     known = services.content
-    entry = None if known is None else known.choose(slot, profile, wall_clock_ms())
+    entry = None if known is None else known.choose(slot, profile, wall_clock_ms(), profile_read=read)
     return Shown(
         customer_id=call.subject,
         slot=slot,
         name=None if entry is None else entry.name,
         fields={} if entry is None else dict(entry.fields),
         content_version=None if known is None else known.version,
-        degraded=services.told(attention, unknown),
+        degraded=services.told(attention, not read),
     )
 
 

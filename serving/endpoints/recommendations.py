@@ -42,7 +42,7 @@ class RecommendationsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     without_tag: Words = ()
     least_price_cents: Cents | msgspec.UnsetType = msgspec.UNSET
     most_price_cents: Cents | msgspec.UnsetType = msgspec.UNSET
-    in_stock: Literal["true", "false"] = "true"
+    in_stock: Literal["true", "false"] | msgspec.UnsetType = msgspec.UNSET
     details: Literal["true", "false"] = "false"
 
     ABOUT: ClassVar[dict[str, str]] = {
@@ -61,7 +61,8 @@ class RecommendationsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
         "without_tag": "No items with this tag; may be repeated.",
         "least_price_cents": "Only items that cost at least so much.",
         "most_price_cents": "Only items that cost at most so much.",
-        "in_stock": "Leave out what is out of stock.",
+        "in_stock": "false: with what is out of stock; true: without it, and without what cannot be looked up now. "
+        "Default: without what is known to be out of stock.",
         "details": "Whether to add what the catalog says of each item.",
     }
 
@@ -119,7 +120,7 @@ async def _details(services: Any, item_ids: list[str]) -> dict[str, Item]:
         found = await services.source.items(item_ids)
     except Unavailable:
         return {}
-    return {item_id: item for item_id, item in zip(item_ids, found, strict=True) if item is not None}
+    return {item_id: item for item_id, item in zip(item_ids, found, strict=True) if isinstance(item, Item)}
 
 
 def _request(customer_id: str, query: RecommendationsQuery) -> Request:
@@ -141,7 +142,7 @@ def _request(customer_id: str, query: RecommendationsQuery) -> Request:
             without_tags=query.without_tag,
             least_price_cents=query.least_price_cents if isinstance(query.least_price_cents, int) else None,
             most_price_cents=query.most_price_cents if isinstance(query.most_price_cents, int) else None,
-            in_stock=query.in_stock == "true",
+            in_stock=query.in_stock == "true" if isinstance(query.in_stock, str) else None,
         ),
     )
 

@@ -25,6 +25,8 @@ class Context:
     request: Request
     settings: RankingSettings
     profile: Mapping[str, Any] | None
+    profile_read: bool = True
+    """Whether that is all there is to know; False: the profile, or a part of it, could not be read."""
 
     def _map(self, name: str) -> Mapping[str, Any]:
         """A part of the profile; empty if it is not there, or no map."""

@@ -50,7 +50,8 @@ class Recommender:
         settings = self._settings if settings is None else settings
         strategy = strategy_named(request.strategy or settings.strategy)
         loading = Loading(self._source, settings.part_timeout_ms)
-        context = Context(request, settings, await loading.profile(request.customer_id))
+        profile = await loading.profile(request.customer_id)
+        context = Context(request, settings, profile, profile_read="profile" not in loading.failed)
         making = Making(context, self._rules.in_force(context), loading)
         plan = strategy.plan(context)
         await loading.hear(plan, making.heard)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from serving.catalog.item import Item
 from serving.ranking.plan import Heard, Plan
-from serving.ranking.source import Source
+from serving.ranking.source import UNREAD, Incomplete, Source, Unread
 
 T = TypeVar("T")
 
@@ -18,17 +18,30 @@ class Loading:
         self._source = source
         self._timeout_s = part_timeout_ms / 1000 or None
         self.failed: dict[str, None] = {}  # in the order in which they failed
+        self.unread: set[str] = set()
+        """Items of which nobody could say what the catalog says."""
 
     async def profile(self, customer_id: str) -> Mapping[str, Any] | None:
         """The customer's profile; None as well if it cannot be read."""
-        return await self._part("profile", self._source.profile(customer_id), None)
+        found = await self._part("profile", self._source.profile(customer_id), None)
+        if isinstance(found, Incomplete):
+            self.failed["profile"] = None
+        return found
 
     async def items(self, item_ids: Sequence[str]) -> dict[str, Item]:
-        """What the catalog says, of items that it knows."""
+        """What the catalog says, of items that it knows; those it could not be asked about are in `unread`."""
         if not item_ids:
             return {}
-        found = await self._part("items", self._source.items(item_ids), ())
-        return {item_id: item for item_id, item in zip(item_ids, found, strict=False) if item is not None}
+        nothing: Sequence[Item | Unread | None] = [UNREAD] * len(item_ids)
+        found = await self._part("items", self._source.items(item_ids), nothing)
+        known = {}
+        for item_id, item in zip(item_ids, found, strict=True):
+            if item is UNREAD:
+                self.unread.add(item_id)
+                self.failed["items"] = None
+            elif item is not None:
+                known[item_id] = item
+        return known
 
     async def hear(self, plan: Plan, heard: Heard) -> None:
         """What a plan wants, so far as it is not in `heard` yet: one question for each relation and scope, at once."""

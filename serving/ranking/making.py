@@ -49,7 +49,7 @@ class Making:
         wanted = {item_id: rule for rule in self._rules.pins for item_id in rule.pinned}
         await self._look_up(list(wanted))
         for item_id, rule in wanted.items():
-            allowed = self._screen.allows(item_id, self._known.get(item_id))
+            allowed = self._screen.allows(item_id, self._known.get(item_id), unread=item_id in self._loading.unread)
             if allowed and rule.position <= self._limit and len(self._pins) < self._limit:
                 self._pins[item_id] = rule
 
@@ -60,13 +60,14 @@ class Making:
         ranked.sort()
         names = [item_id for _, item_id in ranked if not (item_id in out or item_id in chosen or item_id in pins)]
         wanted, known, allows, factor_of = self._places + _SPARE, self._known, self._screen.allows, self._rules.factor
+        unread = self._loading.unread
         final: dict[str, float] = {}
         boosts: dict[str, str | None] = {}
         for some in self._stretches(names, scores, wanted, final):
             await self._look_up(some)
             for item_id in some:
                 item = known.get(item_id)
-                if allows(item_id, item):
+                if allows(item_id, item, unread=item_id in unread):
                     factor, boosts[item_id] = factor_of(item_id, item)
                     final[item_id] = scores[item_id] * factor
         for item_id in self._varied(final):

@@ -17,7 +17,8 @@ PINNED = "pinned"
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
     """Which items may be shown at all. An empty field asks for nothing.
 
-    An item the catalog does not know passes only if nothing but `in_stock` is asked for.
+    An item the catalog does not know passes only if nothing but `in_stock` is asked for; one that it could not be asked
+    about, only if nothing is.
     """
 
     categories: tuple[str, ...] = ()
@@ -28,8 +29,9 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     """With none of these tags."""
     least_price_cents: int | None = None
     most_price_cents: int | None = None
-    in_stock: bool = True
-    """Leave out what the catalog says is out of stock."""
+    in_stock: bool | None = None
+    """None: leave out what the catalog says is out of stock; True: what it could not be asked about, too; False: show
+    it."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from serving.conditions import ConditionSet
 from serving.ranking.context import Context
 
 Action = Literal["pin", "boost", "bury", "hide", "only"]
+_LEAVE_OUT: Final = ("hide", "only")
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -45,6 +46,10 @@ class Matching(NamedTuple):
             item.listed_ms is not None and now_ms - item.listed_ms <= self.new_days * DAY_MS
         )
 
+    def may_match(self, item_id: str) -> bool:
+        """Whether an item may be meant, for all that can be known without the catalog."""
+        return not self.items or item_id in self.items
+
 
 class When(NamedTuple):
     """In which contexts a rule is in force: all that is named must hold. Nothing named: always."""
@@ -56,16 +61,20 @@ class When(NamedTuple):
     minutes: tuple[int, int] | None = None
     """From and until, in minutes of the local day, until not included; a span over midnight has until < from."""
 
-    def holds(self, context: Context, moment: datetime) -> bool:
-        """Whether a question is asked in such a context; `moment` is the local time of asking."""
-        request = context.request
-        for wanted, is_now in (
-            (self.pages, request.page),
-            (self.devices, context.device),
-            (self.locations, context.location),
-            (self.days, DAYS[moment.weekday()]),
-        ):
+    def holds(self, context: Context, moment: datetime, in_doubt: bool) -> bool:
+        """Whether a question is asked in such a context.
+
+        Args:
+            context: the question, and what is known beside it.
+            moment: the local time of asking.
+            in_doubt: what a device and a location count as that stand in a profile that could not be read.
+        """
+        for wanted, is_now in ((self.pages, context.request.page), (self.days, DAYS[moment.weekday()])):
             if wanted and is_now not in wanted:
+                return False
+        for wanted, is_now in ((self.devices, context.device), (self.locations, context.location)):
+            in_profile = is_now is None and not context.profile_read
+            if wanted and not (in_doubt if in_profile else is_now in wanted):
                 return False
         return self.minutes is None or _between(self.minutes, moment.hour * 60 + moment.minute)
 
@@ -102,17 +111,22 @@ class RulesInForce:
     @property
     def leave_out(self) -> bool:
         """Whether any of them leaves items out."""
-        return any(rule.action in ("hide", "only") for rule in self.rules)
+        return any(rule.action in _LEAVE_OUT for rule in self.rules)
 
     @property
     def most_factor(self) -> float:
         """No score grows by more than this; buried items do not shrink it."""
         return prod(max(1.0, rule.factor) for rule in self.rules)
 
-    def allows(self, item_id: str, item: Item | None) -> bool:
-        """False for an item that is hidden, or that a rule for `only` others leaves out."""
+    def allows(self, item_id: str, item: Item | None, *, unread: bool = False) -> bool:
+        """False for an item that is hidden, or that a rule for `only` others leaves out.
+
+        `unread`: what the catalog says of it could not be read. It is left out then where it might have to be.
+        """
         for rule in self.rules:
-            if rule.action == "hide" and rule.matching.matches(item_id, item, self.now_ms):
+            if rule.action == "hide" and (
+                rule.matching.may_match(item_id) if unread else rule.matching.matches(item_id, item, self.now_ms)
+            ):
                 return False
             if rule.action == "only" and not rule.matching.matches(item_id, item, self.now_ms):
                 return False
@@ -138,7 +152,11 @@ class ShopRules:
     conditions: ConditionSet | None = None
 
     def in_force(self, context: Context) -> RulesInForce:
-        """Those that hold for a question."""
+        """Those that hold for a question.
+
+        If the profile could not be read, rules that leave items out hold unless it is sure that they do not; all others
+        only if it is sure that they do.
+        """
         if not self.rules:
             return RulesInForce()
         now_ms = context.request.now_ms
@@ -148,7 +166,10 @@ class ShopRules:
 
 
 def _holds(rule: Rule, context: Context, moment: datetime, holding: int) -> bool:
-    return (rule.condition is None or bool(holding >> rule.condition & 1)) and rule.when.holds(context, moment)
+    in_doubt = rule.action in _LEAVE_OUT
+    if rule.condition is not None and not (bool(holding >> rule.condition & 1) if context.profile_read else in_doubt):
+        return False
+    return rule.when.holds(context, moment, in_doubt)
 
 
 def _between(span: tuple[int, int], minute: int) -> bool:

@@ -1,14 +1,28 @@
 """What ranking reads: a protocol, so that Redis, a cache before it, or memory can serve it."""
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from functools import cached_property
 from math import sqrt
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from serving.catalog.item import Item
 
 ALL = "all"
 """The scope of what is popular with everybody."""
+
+
+class Unread(Enum):
+    """Stands for what the catalog says of an item where it could not be read: it may say anything."""
+
+    UNREAD = "unread"
+
+
+UNREAD: Final = Unread.UNREAD
+
+
+class Incomplete(dict[str, Any]):
+    """A profile of which a part could not be read: what is not in it may be so all the same."""
 
 
 def category_scope(category: str) -> str:
@@ -62,7 +76,10 @@ class Source(Protocol):
     """
 
     async def profile(self, customer_id: str) -> Mapping[str, Any] | None:
-        """A customer's profile as `schemas.profiles.unpack_versioned` gives it; None: unknown or withdrawn."""
+        """A customer's profile as `schemas.profiles.unpack_versioned` gives it; None: unknown or withdrawn.
+
+        `Incomplete` if a part of it could not be read.
+        """
         ...
 
     async def similar(self, relation: str, item_ids: Sequence[str]) -> Sequence[Sequence[Neighbour]]:
@@ -77,6 +94,6 @@ class Source(Protocol):
         """The first `count` (item_id, score) of a scope, highest score first; empty for an unknown scope."""
         ...
 
-    async def items(self, item_ids: Sequence[str]) -> Sequence[Item | None]:
-        """What the catalog says of each item, in their order; None where it says nothing."""
+    async def items(self, item_ids: Sequence[str]) -> Sequence[Item | Unread | None]:
+        """What the catalog says of each item, in their order; None where it says nothing, UNREAD where nobody knows."""
         ...

@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from jobs.runtime.valkey import EmbeddedValkey
+from schemas.keys import Keys
+from serving.catalog.item import Item
+from serving.catalog.store import CatalogStore
 from tests.serving.served import Served, serve
-from tests.serving.small_shop import fill, profile, send
+from tests.serving.small_shop import NOW_MS, fill, profile, send
 
 PATHS = ("/v1/recommendations/c-1", "/v1/recommendations/new-{}", "/v1/customers/c-1", "/v1/customers/new-{}",
          "/v1/items/p-1/similar", "/v1/popular", "/v1/segments", "/v1/segments/regulars/members", "/healthz",
@@ -130,3 +133,72 @@ class TestFlush:
             served.until("/v1/customers/c-3", 503)
             got = served.ask("/v1/customers/c-1")
             assert got.status == 503 or got.json["features"] == {"orders_30d": 1}
+
+
+RULES = """\
+[rules.not-for-children]
+action = "hide"
+tags = ["adult"]
+pages = ["kids"]
+
+[rules.minors]
+action = "hide"
+items = ["wine"]
+condition = 'segment("minors")'
+pages = ["shop"]
+"""
+CONTENT = """\
+[content.wine]
+slot = "top"
+priority = 1
+when = 'not segment("minors")'
+text = "Wine"
+
+[content.hello]
+slot = "top"
+text = "Hello"
+"""
+
+
+class TestInDoubt:
+    def test_what_may_be_forbidden_is_not_shown(self, tmp_path: Path) -> None:
+        """While Redis says nothing: what was read before is judged by that, all else is left out where it is asked."""
+        (tmp_path / "rules.toml").write_text(RULES)
+        (tmp_path / "content.toml").write_text(CONTENT)
+        settings = tmp_path / "serve.toml"
+        settings.write_text(
+            f'content_file = "{tmp_path}/content.toml"\n'
+            f'[ranking]\nrules_file = "{tmp_path}/rules.toml"\nstatic = ["wine", "tea"]\n'
+        )
+        words = ("--without-keys", "--without-kafka", "--config", str(settings))
+        with ExitStack() as stack:
+            valkey = stack.enter_context(EmbeddedValkey(tmp_path))
+            items = [Item(item_id="wine", tags=("adult",), category="drinks"), Item(item_id="tea", category="drinks")]
+            CatalogStore(valkey.client(), Keys()).write(items, NOW_MS)
+            send(valkey.url, profile("child", 1, {"minors": NOW_MS}))
+            served = stack.enter_context(serve(*words, "--redis", valkey.url))
+            served.until("/readyz", 200)
+            assert shown(served, "child", "page=shop") == (["tea"], False)
+            assert served.ask("/v1/content/child?slot=top").json["name"] == "hello"
+            assert shown(served, "nobody", "page=kids&exclude=wine") == (["tea"], False)
+            # of the catalog this server knows now: of wine and tea everything; after the change of one, of tea alone
+            CatalogStore(valkey.client(), Keys()).write([Item(item_id="wine", tags=("adult", "new"))], NOW_MS)
+            served.until("/v1/customers/unknown", 404)  # a round trip behind the write
+            os.kill(valkey.pid, signal.SIGSTOP)
+            try:
+                assert shown(served, "somebody", "page=kids") == (["tea"], True)
+                assert shown(served, "somebody", "category=drinks") == (["tea"], True)
+                assert shown(served, "somebody", "in_stock=true") == (["tea"], True)
+                assert shown(served, "somebody", "page=home") == (["wine", "tea"], True)
+                assert shown(served, "somebody", "page=shop") == (["tea"], True)
+                told = served.ask("/v1/content/somebody?slot=top").json
+                assert (told["name"], told["degraded"]) == ("hello", True)
+                assert served.ask("/v1/content/child?slot=top").json["name"] == "hello"  # read before
+            finally:
+                os.kill(valkey.pid, signal.SIGCONT)
+
+
+def shown(served: Served, customer_id: str, query: str) -> tuple[list[str], bool]:
+    """The items of an answer, and whether it is degraded."""
+    told = served.ask(f"/v1/recommendations/{customer_id}?{query}").json
+    return [item["item_id"] for item in told["items"]], told["degraded"]

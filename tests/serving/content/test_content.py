@@ -68,6 +68,13 @@ class TestChoosing:
         assert chosen("side", None) is None
         assert chosen("nowhere", VIP) is None
 
+    def test_of_whom_nothing_could_be_read_no_condition_holds(self) -> None:
+        """Not even one for those who are not in a segment, as somebody unknown is."""
+        text = '[content.a]\nslot="s"\ntext="a"\npriority=1\nwhen=\'not segment("minors")\'\n'
+        made = parse_content(text + '[content.b]\nslot="s"\ntext="b"')
+        known = [made.choose("s", None, NOW_MS, profile_read=read) for read in (True, False)]
+        assert [entry.name for entry in known if entry is not None] == ["a", "b"]
+
     def test_what_is_shown(self) -> None:
         """All fields; times as text, so that everything is JSON."""
         entry = content().choose("home-top", VIP, NOW_MS)

@@ -10,6 +10,7 @@ from serving.ranking.memory_source import MemorySource
 from serving.ranking.request import Answer, Request
 from serving.ranking.settings import RankingSettings
 from serving.ranking.shop_rules_file import parse_shop_rules
+from serving.ranking.source import UNREAD
 from state.similar.settings import BOUGHT_WITH, VIEWED_WITH
 
 NOW_MS = 1_772_445_600_000
@@ -18,12 +19,13 @@ MINUTE_MS, DAY_MS = 60_000, 86_400_000
 
 
 class BrokenSource(MemorySource):
-    """Parts named in `broken` raise; those in `slow` never answer."""
+    """Parts named in `broken` raise; those in `slow` never answer; of items in `unread` nobody knows anything."""
 
     def __init__(self) -> None:
         super().__init__()
         self.broken: set[str] = set()
         self.slow: set[str] = set()
+        self.unread: set[str] = set()
         self.asked: list[tuple[str, Any]] = []
 
     async def _check(self, part: str, what: Any) -> None:
@@ -47,7 +49,8 @@ class BrokenSource(MemorySource):
 
     async def items(self, item_ids: Sequence[str]) -> Any:
         await self._check("items", tuple(item_ids))
-        return await super().items(item_ids)
+        found = await super().items(item_ids)
+        return [UNREAD if item_id in self.unread else item for item_id, item in zip(item_ids, found, strict=True)]
 
 
 def shop() -> BrokenSource:

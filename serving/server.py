@@ -1,6 +1,8 @@
 """The server: Granian in front of the application, with as many workers as are wanted."""
 
 import ctypes
+import multiprocessing
+import os
 import signal
 import socket
 import sys
@@ -121,8 +123,9 @@ def serve(plan: ServePlan, on_listening: Callable[[str], None]) -> int | None:
 
 def application(plan: ServePlan, metrics: Metrics, stopping: Stopping) -> App:
     """The application of one worker, which ends when the server itself is gone, however that ended."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None:
+        end_with(parent.pid)
     settings, router = plan.settings, Router(ROUTES)
     described = msgspec.json.encode(openapi.document(router, VERSION, plan.keys is not None))
     return App(
@@ -132,6 +135,19 @@ def application(plan: ServePlan, metrics: Metrics, stopping: Stopping) -> App:
         RateLimits(settings.rate_per_s, settings.burst, 1 / plan.workers),
         Cors(settings.cors_origins),
     )
+
+
+def end_with(parent_pid: int) -> None:
+    """From now on this process ends when its parent does, or has done so already.
+
+    At once: nobody is left who would wait for it, or look whether it does end. SIGTERM would not do: Granian's worker
+    hangs for ever if that comes while it starts. And what is served keeps nothing that could be lost.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:  # it ended before it was asked for
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _services(plan: ServePlan, metrics: Metrics, stopping: Stopping, described: bytes) -> Services:

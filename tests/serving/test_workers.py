@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -57,3 +59,38 @@ class TestWorkers:
             assert time.monotonic() < until
             time.sleep(0.05)
         assert len(pids) == 2
+
+    def test_none_outlives_a_server_that_ends_while_they_start(self, valkey: EmbeddedValkey) -> None:
+        """When the first one listens, the others are on their way."""
+        served = serve("--without-keys", "--without-kafka", "--redis", valkey.url, "--workers", "6")
+        server = served.__enter__()
+        pids = children(server.process.pid)
+        server.process.kill()
+        server.process.wait()
+        until = time.monotonic() + 20
+        while alive := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:
+            assert time.monotonic() < until, alive
+            time.sleep(0.05)
+        assert len(pids) == 6
+
+    def test_one_whose_parent_was_gone_before_it_began_ends(self) -> None:
+        """Nobody tells it any more."""
+        code = (
+            "import os, time\n"
+            "from serving.server import end_with\n"
+            "parent, child = os.getpid(), os.fork()\n"
+            "if child:\n"
+            "    print(child, flush=True)\n"
+            "    os._exit(0)\n"
+            "while os.getppid() == parent:\n"
+            "    time.sleep(0.01)\n"
+            "end_with(parent)\n"
+            "time.sleep(60)\n"
+        )
+        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            pid = int(process.stdout.readline())
+        until = time.monotonic() + 20
+        while Path(f"/proc/{pid}").exists():
+            assert time.monotonic() < until
+            time.sleep(0.05)

@@ -16,6 +16,7 @@ import msgspec
 
 from serving.api_keys import EVERYBODY, ApiKeys
 from serving.cors import Cors
+from serving.hosts import Hosts
 from serving.problems import (
     MEDIA_TYPE,
     ProblemError,
@@ -44,10 +45,26 @@ class App:
     """Serves the routes of one worker."""
 
     def __init__(
-        self, router: Router, make: Callable[[], Services], keys: ApiKeys | None, limits: RateLimits, cors: Cors
+        self,
+        router: Router,
+        make: Callable[[], Services],
+        keys: ApiKeys | None,
+        limits: RateLimits,
+        cors: Cors,
+        hosts: Hosts | None = None,
     ) -> None:
-        """Nothing runs yet. `make` is called in the worker; `keys` None: everybody may do everything."""
+        """Nothing runs yet.
+
+        Args:
+            router: what is served.
+            make: called in the worker.
+            keys: None: everybody may do everything.
+            limits: how often.
+            cors: web pages of other origins that may call.
+            hosts: by which names; None: by any.
+        """
         self._router, self._make, self._keys, self._limits, self._cors = router, make, keys, limits, cors
+        self._hosts = hosts
         self._services: Services
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -74,6 +91,9 @@ class App:
         began = time.perf_counter()
         route: Route | None = None
         try:
+            if self._hosts is not None:
+                header = scope.headers.get
+                self._hosts.check(scope.method, header("host") or scope.authority, header)
             if (preflight := self._cors.preflight(scope.method, scope.headers.get)) is not None:
                 protocol.response_empty(204, preflight)
                 return

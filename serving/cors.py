@@ -27,6 +27,10 @@ class Cors:
             ("access-control-max-age", _MAX_AGE_S),
         ]
 
+    def allows(self, origin: str) -> bool:
+        """Whether pages of this origin may call."""
+        return self._any or origin in self._origins
+
     def headers(self, header: Header) -> list[tuple[str, str]]:
         """Headers of an answer."""
         if self._any:

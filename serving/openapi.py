@@ -65,8 +65,9 @@ def _operation(router: Router, route: Route, guarded: bool) -> dict[str, Any]:
 
 def _statuses(route: Route, guarded: bool) -> list[int]:
     of_keys = (401, 403) if guarded and route.scope is not None else ()
+    of_hosts = () if guarded else (421,) if route.method == "GET" else (403, 421)
     not_found = (404,) if route.subject_name else ()
-    return sorted({*_ALWAYS, *route.problems, *of_keys, *not_found})
+    return sorted({*_ALWAYS, *route.problems, *of_keys, *of_hosts, *not_found})
 
 
 def _in_path(route: Route) -> list[dict[str, Any]]:

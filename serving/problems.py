@@ -72,6 +72,12 @@ def wrong_scope(scope: str) -> ProblemError:
     return _made("wrong-scope", 403, "Wrong scope", f"this API key has no scope {scope!r}")
 
 
+def wrong_origin() -> ProblemError:
+    """403: a web page of another origin, where nobody needs a key."""
+    detail = "this server wants no keys, so a page of another origin may change nothing here; see cors_origins"
+    return _made("wrong-origin", 403, "Wrong origin", detail)
+
+
 def not_found(what: str) -> ProblemError:
     """404: a thing that is not there."""
     return _made("not-found", 404, "Not found", what)
@@ -95,6 +101,12 @@ def too_large(most_bytes: int) -> ProblemError:
 def wrong_media_type() -> ProblemError:
     """415: the body is not JSON."""
     return _made("wrong-media-type", 415, "Wrong media type", "send the body as Content-Type: application/json")
+
+
+def wrong_host() -> ProblemError:
+    """421: called by a name that is not this machine's, where nobody needs a key."""
+    detail = "this server wants no keys, so it answers to localhost and 127.0.0.1 alone; see allowed_hosts"
+    return _made("wrong-host", 421, "Wrong host", detail)
 
 
 def unusable_body(*faults: Fault, items: tuple[Any, ...] = ()) -> ProblemError:

@@ -26,6 +26,7 @@ from serving.change_feed import ChangeFeed
 from serving.cors import Cors
 from serving.endpoints import content, customers, events, experiments, items, operations, recommendations, segments
 from serving.experiments.choice import Chooser
+from serving.hosts import Hosts
 from serving.intake import Events
 from serving.kafka import KafkaSettings
 from serving.local_cache import LocalCache
@@ -128,12 +129,14 @@ def application(plan: ServePlan, metrics: Metrics, stopping: Stopping) -> App:
         end_with(parent.pid)
     settings, router = plan.settings, Router(ROUTES)
     described = msgspec.json.encode(openapi.document(router, VERSION, plan.keys is not None))
+    cors = Cors(settings.cors_origins)
     return App(
         router,
         lambda: _services(plan, metrics, stopping, described),
         ApiKeys(plan.keys) if plan.keys is not None else None,
         RateLimits(settings.rate_per_s, settings.burst, 1 / plan.workers),
-        Cors(settings.cors_origins),
+        cors,
+        Hosts(settings.allowed_hosts, cors) if plan.keys is None else None,
     )
 
 

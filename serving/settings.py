@@ -50,6 +50,8 @@ class ServingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """How long the acknowledgement of a batch is waited for."""
     cors_origins: tuple[str, ...] = ()
     """Origins of web pages that may call the API, such as https://shop.example; "*": all."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names, beside localhost and addresses such as 127.0.0.1, that a server without keys answers to."""
     max_streams: int = 16
     """Connections to /v1/changes at the same time, of each worker; each has a Kafka consumer of its own."""
     heartbeat_s: float = 15.0
@@ -64,6 +66,8 @@ class ServingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """How recommendations are made (docs/recommendations.md)."""
 
 
+_LISTS = ("cors_origins", "allowed_hosts")
+"""In the environment with blanks between."""
 _LEAST = {"stale_for_s": 0, "heartbeat_s": 0.1, "rate_per_s": 0, "burst": 0}
 """The least values of numbers where it is not 1."""
 _MOST = {"max_events": 500, "deadline_ms": 60_000, "max_streams": 256}
@@ -80,7 +84,7 @@ def load_serving_settings(path: Path | None, environ: Mapping[str, str] = os.env
     source = str(path) if path is not None else "settings"
     for name in ServingSettings.__struct_fields__:
         if (stated := environ.get(ENVIRONMENT + name.upper())) is not None:
-            document[name] = tuple(stated.split()) if name == "cors_origins" else stated
+            document[name] = tuple(stated.split()) if name in _LISTS else stated
             source = "settings and environment"
     try:
         settings = msgspec.convert(document, ServingSettings, strict=False)

@@ -1,5 +1,6 @@
 """Who may ask what: keys, scopes, rates, origins; and that every fault is a problem."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,6 +142,56 @@ class TestOrigins:
             got = server.ask("/v1/popular", "OPTIONS", **asked)
             assert got.status == 405
             assert "access-control-allow-origin" not in got.headers
+
+
+class TestHosts:
+    @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:8080", "127.1.2.3", "[::1]", "[::1]:80"])
+    def test_this_machine_is_called_by_its_own_names(self, served: Served, host: str) -> None:
+        """With any port: a proxy or a tunnel may have another one."""
+        assert served.ask("/v1/popular", host=host).status == 200
+
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example", "x@127.0.0.1",
+            "127.0.0.1@x", "[::1].evil.example", "localhost:80:80", "10.0.0.1", "192.168.1.1", "localhost/", "[", " ",
+        ],
+    )  # fmt: skip
+    def test_a_page_whose_name_was_bound_anew_reads_nothing(self, served: Served, host: str) -> None:
+        """Nobody needs a key here, so the name is all there is to tell it by."""
+        for path in ("/v1/customers/c-1", "/metrics", "/healthz", "/nowhere"):
+            assert is_problem(served.ask(path, host=host), 421, "wrong-host")
+        assert served.ask("/metrics").body.count(b'status="421"') > 0
+
+    def test_no_name_is_none_of_ours(self, served: Served) -> None:
+        """As HTTP/1.0 allows."""
+        with socket.create_connection((served.host, served.port), 10) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            assert connection.recv(100).split()[1] == b"421"
+
+    @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example:80", "file://"])
+    def test_a_page_of_another_origin_changes_nothing(self, served: Served, origin: str) -> None:
+        """Though the browser would ask first; who is no browser says no origin."""
+        batch = {"events": [{}]}
+        assert is_problem(served.ask("/v1/events", "POST", batch, origin=origin), 403, "wrong-origin")
+        for ours in ({}, {"origin": "http://localhost:3000"}, {"origin": "http://[::1]"}):
+            assert served.ask("/v1/events", "POST", batch, **ours).status == 503  # there is no Kafka
+
+    def test_more_names_and_origins(self, valkey: EmbeddedValkey) -> None:
+        """As the settings say."""
+        with serve("--without-keys", "--without-kafka", "--redis", valkey.url,
+                   SEGMILL_SERVE_ALLOWED_HOSTS="build-7.example Other.example",
+                   SEGMILL_SERVE_CORS_ORIGINS="https://shop.example") as server:  # fmt: skip
+            for host in ("build-7.example:80", "other.example", "localhost"):
+                assert server.ask("/healthz", host=host).status == 200
+            assert server.ask("/healthz", host="build-8.example").status == 421
+            for origin, status in (("https://shop.example", 503), ("https://build-7.example", 503), ("null", 403)):
+                assert server.ask("/v1/events", "POST", {"events": [{}]}, origin=origin).status == status
+
+    def test_with_keys_any_name_will_do(self, guarded: Served) -> None:
+        """A page does not have the key."""
+        assert guarded.ask("/healthz", host="api.shop.example").status == 200
+        assert is_problem(guarded.ask("/v1/popular", host="api.shop.example"), 401, "no-key")
 
 
 class TestKafkaGone:

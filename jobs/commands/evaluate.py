@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -23,6 +24,7 @@ from serving.ranking.strategies import STRATEGIES
 from state.rules.ruleset import load_rules
 
 WARM_UP = 0.5
+DUPLICATE = "duplicate"
 COMPARED = "VS-KNN (2018)"
 _WORDS = {NEW: "the next item not seen in the session before", ANY: "the next item whatever it is, returns included"}
 
@@ -86,6 +88,8 @@ def evaluate_command(
       segmill evaluate shop.jsonl.zst
       segmill evaluate train.txt test.txt --ask-from 2014-04-07T00:00:00Z --json
     """
+    if math.isnan(warm_up):  # which is in every range, as it is not outside
+        raise click.BadParameter("nan is no share", param_hint="'--warm-up'")
     settings, rules = load_settings(settings_file), load_rules(rules_file)
     with progress(counted=True) as bars:
         reading = bars.add_task("reading", total=None, note="events")
@@ -134,7 +138,7 @@ def _differences(tallies: Mapping[str, Tally]) -> dict[str, dict[str, Any]]:
 def _events(
     paths: tuple[Path, ...], log_format: str, settings: Settings, on_event: Callable[[], None]
 ) -> tuple[list[Event], Counter[str]]:
-    """All valid events in the order of time, ties as they were read; and the rest by reason."""
+    """All valid events in the order of time, ties as they were read; and the rest by reason, repetitions included."""
     clicks = [path for path in paths if path.is_file() and are_clicks(path)]
     others = [path for path in paths if path not in clicks]
     found: list[Event] = []
@@ -145,7 +149,13 @@ def _events(
             raws.append(record.raw)
         else:
             rejected[str(record.rejected.reason)] += 1
+    known: set[tuple[str, str]] = set()
     for event in decoded(raws, settings, rejected):
+        subject, fact, _ = event
+        if (subject, fact.event_id) in known:  # the job counts it once; who asked for it twice would know the answer
+            rejected[DUPLICATE] += 1
+            continue
+        known.add((subject, fact.event_id))
         found.append(Event(*event))
         on_event()
     found.sort(key=lambda event: event.fact.time_ms)

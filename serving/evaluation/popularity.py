@@ -13,6 +13,8 @@ STALE_AFTER = 100
 """So many interactions later a scope's order is made anew."""
 VIEW, CART, ORDER = 1.0, 3.0, 8.0
 """What interactions weigh, as in `engagement`."""
+_MOST_HALVINGS = 256
+"""So many half-lives after it began counting begins anew: a float holds no count beyond 2 ** 1024."""
 
 
 class Trending:
@@ -29,11 +31,23 @@ class Trending:
         """An interaction of a customer who is in these segments."""
         if self._start_ms is None:
             self._start_ms = at_ms
+        if at_ms - self._start_ms > _MOST_HALVINGS * self._half_life_ms:
+            self._begin_anew(at_ms)
         amount = weight * 2.0 ** ((at_ms - self._start_ms) / self._half_life_ms)
         self._seen += 1
         scopes = [ALL, *map(segment_scope, segments)]
         for scope in scopes if category is None else [*scopes, category_scope(category)]:
             self._counts[scope][item_id] += amount
+
+    def _begin_anew(self, at_ms: int) -> None:
+        """Count from later on: what was counted so far weighs as much less, exactly, as a power of two does."""
+        assert self._start_ms is not None  # noqa: S101  (for types)
+        halvings = (at_ms - self._start_ms) // self._half_life_ms
+        self._start_ms += halvings * self._half_life_ms
+        factor = 0.5 ** min(halvings, 1_074)
+        for counts in self._counts.values():
+            for item_id in counts:
+                counts[item_id] *= factor
 
     def top(self, scope: str, count: int) -> list[tuple[str, float]]:
         """The first items of a scope, ties by item id."""

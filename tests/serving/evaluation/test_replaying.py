@@ -9,7 +9,9 @@ import pytest
 
 from schemas.decode import Decoder
 from schemas.settings import Settings
+from schemas.timestamps import EARLIEST_MS
 from serving.evaluation.clicks import ClicksError, are_clicks, click_events
+from serving.evaluation.popularity import VIEW, Trending
 from serving.evaluation.replay import ANY, NEW, Asked, Event, Replay
 from state.rules.ruleset import load_rules
 from tests.jobs.cli_runs import call
@@ -19,13 +21,13 @@ START_MS = 1_740_787_200_000
 MINUTE_MS = 60_000
 
 
-def views(*sessions: str, apart_ms: int = 120 * MINUTE_MS) -> list[Event]:
+def views(*sessions: str, apart_ms: int = 120 * MINUTE_MS, start_ms: int = START_MS) -> list[Event]:
     """Sessions of visitors of their own, one after the other; items are letters, a minute apart."""
     decode = Decoder(SETTINGS).decode
     events = []
     for number, items in enumerate(sessions):
         for place, item in enumerate(items):
-            at_ms = START_MS + number * apart_ms + place * MINUTE_MS
+            at_ms = start_ms + number * apart_ms + place * MINUTE_MS
             event = {"event_id": f"{number}-{place}", "type": "product_viewed", "timestamp": at_ms,
                      "customer_id": f"c{number}", "product_id": item}  # fmt: skip
             raw = json.dumps(event).encode()
@@ -79,6 +81,26 @@ class TestAsking:
         assert {name: tally.ranks for name, tally in first.items()} == {n: t.ranks for n, t in second.items()}
 
 
+class TestTrending:
+    def test_counts_halve_however_long_a_log_is(self) -> None:
+        """No float holds 2 to the number of half-lives of forty years."""
+        trending, week_ms = Trending(), 7 * 86_400_000
+        for week in range(40 * 52):
+            trending.add("first" if week < 52 else "last", None, (), VIEW, START_MS + week * week_ms)
+        trending.add("new", None, (), VIEW, START_MS + 40 * 52 * week_ms)
+        trending.add("older", None, (), VIEW, START_MS + (40 * 52 - 3) * week_ms)
+        found = dict(trending.top("all", 9))
+        shares = {item_id: score / found["new"] for item_id, score in found.items()}
+        assert shares == {"last": 1.0, "new": 1.0, "older": 0.125, "first": 0.0}
+
+    def test_a_log_of_decades(self) -> None:
+        """Is replayed to its end."""
+        replay = replayed(
+            views(*["abc"] * 60, apart_ms=200 * 86_400_000, start_ms=EARLIEST_MS), strategies=("session", "popular")
+        )
+        assert len(replay.tallies[ANY]["popular"].ranks) == 120
+
+
 class TestClicks:
     def test_session_rec(self, tmp_path: Path) -> None:
         """Tabs and seconds; a session is a visitor."""
@@ -97,6 +119,43 @@ class TestClicks:
         facts = [Decoder(SETTINGS).decode(raw)[1] for raw in click_events(file)]
         assert [fact.product_id or fact.lines[0][0] for fact in facts] == ["7", "7", "7"]
         assert facts[2].order_id == "90"
+
+    @pytest.mark.parametrize(
+        ("lines", "fault"),
+        [
+            (b"1\t7\tinf\n", "3: no click: inf is no time"), (b"1\t7\tnan\n", "3: no click: nan is no time"),
+            (b"1\t7\n", "3: no click: 2 fields, 3 are in the header"), (b"1\t7\t5\t6\n", "4 fields"),
+            (b"1\t" + b"x" * 200_000 + b"\t5\n", "3: no click: field larger"), (b"1\t\xff\t5\n", "no UTF-8 text"),
+        ],
+    )  # fmt: skip
+    def test_lines_that_are_none(self, tmp_path: Path, capsys: Any, lines: bytes, fault: str) -> None:
+        """The command names the file and the line, and says no more."""
+        file = tmp_path / "clicks.txt"
+        file.write_bytes(b"SessionId\tItemId\tTime\n1\t7\t1740787200\n" + lines)
+        said = call(capsys, "evaluate", file)
+        assert (said.code, said.err.count("\n")) == (1, 1)
+        assert str(file) in said.err
+        assert fault in said.err
+
+    def test_retail_rocket_lines_that_are_none(self, tmp_path: Path) -> None:
+        """Of another event, or without all fields."""
+        file = tmp_path / "events.csv"
+        for row, fault in (("1,5,wish,7,", "'wish' is none of view, addtocart, transaction"), ("1,5,view", "3 fields")):
+            file.write_text(f"timestamp,visitorid,event,itemid,transactionid\n{row}\n")
+            with pytest.raises(ClicksError, match=f"2: no click: {fault}"):
+                list(click_events(file))
+
+    def test_clicks_that_are_no_events(self, tmp_path: Path, capsys: Any) -> None:
+        """Of far-away times, or of nobody: counted with their reason. A quotation mark hides nothing."""
+        file = tmp_path / "clicks.txt"
+        good = "".join(f'{session}\t"{item}\t{1_740_787_200 + item}\n' for session in (1, 2) for item in range(3))
+        bad = "1\t7\t1e300\n1\t7\t32503680000\n1\t7\t-5\n\t7\t1740787200\n1\t\t1740787200\n"
+        file.write_text("\ufeffSessionId\tItemId\tTime\n" + good + bad)
+        said = call(capsys, "evaluate", file, "--warm-up", "0", "--json")
+        assert (said.code, said.json["events"]) == (0, 6)
+        assert said.json["rejected"] == {
+            "timestamp_in_future": 2, "timestamp_too_old": 1, "no_subject": 1, "missing_field": 1
+        }  # fmt: skip
 
     def test_faults_name_the_line(self, tmp_path: Path) -> None:
         """And other files are no clicks."""
@@ -127,6 +186,31 @@ class TestCommand:
         said = call(capsys, "evaluate", log, "--warm-up", "0", "--strategy", "session", "--no-baselines")
         assert said.out.count("session ") >= 2
         assert "VS-KNN" not in said.out
+
+    def test_a_repeated_event_is_asked_once(self, tmp_path: Path, capsys: Any) -> None:
+        """As the job counts it once: the second time anybody could foretell it. Lines of two files are two events."""
+        log, other = tmp_path / "log.jsonl", tmp_path / "more" / "clicks.txt"
+        log.write_bytes(b"\n".join(event.raw for event in views("abc", "bcd")))
+        once, twice = (call(capsys, "evaluate", *[log] * times, "--warm-up", "0", "--json").json for times in (1, 2))
+        assert (twice["events"], twice["rejected"]) == (6, {"duplicate": 6})
+        first, second = (said["questions"][ANY]["session"] for said in (once, twice))
+        assert (second["questions"], second["hit_rate"]) == (4, first["hit_rate"])
+        other.parent.mkdir()
+        for number, file in enumerate((other, tmp_path / "clicks.txt")):
+            file.write_text(f"SessionId\tItemId\tTime\n1\ta\t{1_740_787_200 + number}\n")
+        said = call(capsys, "evaluate", other, tmp_path / "clicks.txt", "--warm-up", "0", "--json")
+        assert (said.json["events"], said.json["rejected"], said.json["questions"][ANY]["session"]["questions"]) == (
+            2,
+            {},
+            1,
+        )
+
+    def test_a_share_that_is_no_number(self, tmp_path: Path, capsys: Any) -> None:
+        """Is refused like one out of range."""
+        log = tmp_path / "log.jsonl"
+        log.write_bytes(b"\n".join(event.raw for event in views("abc")))
+        said = call(capsys, "evaluate", log, "--warm-up", "nan")
+        assert (said.code, "nan is no share" in said.err) == (2, True)
 
     def test_nothing_to_ask(self, tmp_path: Path, capsys: Any) -> None:
         """Is said, and is no answer."""

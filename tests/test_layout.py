@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ OF_ENGINES = {"pyflink", "py4j", "pemja", "redis", "click", "rich"}
 MACHINE_PATH = re.compile(r"(?<![\w./~*)}-])/(?:home|root|Users|work|workspace|mnt)/\w")
 INDEX_ADDRESS = re.compile(r"--(?:extra-)?index-url|--find-links|://[\w.-]*pypi")
 MADE = {"out", "export", "build"}
-TEXTS = {".py", ".md", ".toml", ".yaml", ".txt", ".in", ".lua", ".json", ""}
+TEXTS = {".py", ".md", ".toml", ".yaml", ".txt", ".in", ".lua", ".json", ".jsonl", ".html", ".css", ".js", ".svg", ""}
 
 
 def modules(layer: str) -> list[Path]:
@@ -77,6 +78,18 @@ class TestImports:
             for path in modules(f"serving/{part}")
             for line, package in imported(path)
             if package in OF_ENGINES | {"confluent_kafka", "granian", "starlette", "litestar", "hiredis"}
+        ]
+        assert wrong == []
+
+    def test_the_example_shop_needs_the_api_only(self) -> None:
+        """The standard library, and itself: what it does, any shop can do. (Its demo starts Segmill, too.)"""
+        shop = [path for path in modules("examples/shop") if path.name != "demo.py"]
+        assert shop
+        wrong = [
+            f"{path.relative_to(ROOT)}:{line}: imports {package}"
+            for path in shop
+            for line, package in imported(path)
+            if package not in sys.stdlib_module_names | {"examples"}
         ]
         assert wrong == []
 

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast test-cluster test-faults connectors lint types bench clean
+.PHONY: help run test test-fast test-browser test-cluster test-faults connectors lint types bench clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,13 +23,16 @@ $(VENV)/.ready: requirements/build.txt requirements/test.txt pyproject.toml
 run: $(VENV)/.ready ## run the main job on the Online Retail data set
 	@$(BIN)/segmill run --out out
 
-test: $(VENV)/.ready lint types ## lint, types and all tests but those of make test-cluster
-	@$(BIN)/pytest -m "not cluster"
+test: $(VENV)/.ready lint types ## lint, types and all tests but those of test-browser and test-cluster
+	@$(BIN)/pytest -m "not cluster and not browser"
 
 test-fast: $(VENV)/.ready ## the tests that start no Flink job, two at a time
 	@$(BIN)/pytest -n 2 --dist loadfile
 
-test-cluster: $(VENV)/.ready connectors ## the tests with a real Kafka, Flink cluster and Redis; needs Maven
+test-browser: $(VENV)/.ready ## the example shop in headless Chromium; needs chromium and chromedriver
+	@$(BIN)/pytest -v -m "browser and not cluster" --durations=5 tests/shop
+
+test-cluster: $(VENV)/.ready connectors ## the tests with a real Kafka, Flink cluster and Redis; needs Maven and Chromium
 	@$(BIN)/pytest -v -m cluster --durations=12 tests/cluster
 
 test-faults: $(VENV)/.ready connectors ## servers killed during a replay of 500,000 events, about 10 minutes

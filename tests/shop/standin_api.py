@@ -34,13 +34,15 @@ class StandInApi:
         self.delay_s = 0.0
         self._decode = Decoder(Settings()).decode
 
-    def of_type(self, kind: str) -> list[dict[str, Any]]:
-        return [event for event in self.events if event["type"] == kind]
+    def of_type(self, kind: str, visitor: str | None = None) -> list[dict[str, Any]]:
+        """All, or those of one visitor."""
+        found = [event for event in self.events if event["type"] == kind]
+        return [event for event in found if visitor in (None, event["anonymous_id"])]
 
-    def until_sent(self, kind: str, count: int = 1) -> list[dict[str, Any]]:
+    def until_sent(self, kind: str, count: int = 1, visitor: str | None = None) -> list[dict[str, Any]]:
         """Wait for events of a type, as the shop sends them behind the visitor's back."""
-        until(lambda: len(self.of_type(kind)) >= count, f"{count} of {kind}, and not {self.events}", 10)
-        return self.of_type(kind)
+        until(lambda: len(self.of_type(kind, visitor)) >= count, f"{count} of {kind}, and not {self.events}", 10)
+        return self.of_type(kind, visitor)
 
     def get(self, target: str, key: str | None) -> Answer:
         parts = urlsplit(target)

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast test-browser test-cluster test-faults connectors lint types bench clean
+.PHONY: help run shop test test-fast test-browser test-cluster test-faults connectors lint types bench clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ $(VENV)/.ready: requirements/build.txt requirements/test.txt pyproject.toml
 
 run: $(VENV)/.ready ## run the main job on the Online Retail data set
 	@$(BIN)/segmill run --out out
+
+shop: $(VENV)/.ready ## an example shop with all that is behind it, until Ctrl-C
+	@$(BIN)/python -m examples.shop.demo
 
 test: $(VENV)/.ready lint types ## lint, types and all tests but those of test-browser and test-cluster
 	@$(BIN)/pytest -m "not cluster and not browser"

@@ -12,9 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from types import FrameType
 from typing import NoReturn
 
@@ -55,7 +56,7 @@ def listening(*command: str, **environment: str) -> Iterator[str]:
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.communicate(timeout=_STOP_S)
+            process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -99,8 +100,15 @@ def _address(process: subprocess.Popen[str]) -> str:
         if select.select([process.stderr], [], [], 0.2)[0]:
             said = process.stderr.readline()
             if said.startswith("listening at "):
+                Thread(target=_pass_on, args=(process.stderr,), daemon=True).start()
                 return said.split()[2].rstrip(",")
     raise RuntimeError(f"it does not listen: {said.strip() or 'it said nothing'}")
+
+
+def _pass_on(lines: Iterable[str]) -> None:
+    """What it says later."""
+    for line in lines:
+        print(line, end="", file=sys.stderr, flush=True)
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:

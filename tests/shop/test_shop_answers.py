@@ -1,10 +1,15 @@
 """The example shop without a browser: what it answers, asks and sends, over a stand-in for the API."""
 
+import contextlib
 import json
 import re
+import socket
 import time
+from html.parser import HTMLParser
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -15,7 +20,7 @@ from tests.shop.open_shop import OpenShop, open_shop
 from tests.shop.standin_api import StandInApi, answer
 
 KEY = "sgm_only-for-the-server"
-HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+HOSTILE = '<script>alert(1)</script>" onclick="alert(2)\'><img src=x onerror=alert(3)>'
 CARD = re.compile(r'<li class="card" data-item="([^"]+)">(.*?)</li>', re.DOTALL)
 
 
@@ -106,10 +111,27 @@ class TestRecommendations:
             assert "Our favourites" in shop.visitor().get("/").text
             assert time.monotonic() - began < 1.5
 
+    def test_nor_does_one_that_speaks_slowly(self) -> None:
+        """A letter now and then, so that each step is quick, and all of it takes for ever."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            Thread(target=_drip, args=(listener,), daemon=True).start()
+            with open_shop(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout_s=0.3) as shop:
+                began = time.monotonic()
+                assert "Our favourites" in shop.visitor().get("/").text
+                assert time.monotonic() - began < 1.5
+
     def test_no_api_at_all(self, api: StandInApi) -> None:
         """The page comes."""
         with open_shop("http://127.0.0.1:9") as shop:
             assert "Our favourites" in shop.visitor().get("/").text
+
+
+def _drip(listener: socket.socket) -> None:
+    """Answer the first question for three seconds."""
+    with contextlib.suppress(OSError), listener.accept()[0] as connection:
+        for letter in b"HTTP/1.1 200 OK\r\nx-slow: " + b"a" * 40:
+            connection.sendall(bytes([letter]))
+            time.sleep(0.05)
 
 
 class TestClicks:
@@ -235,6 +257,8 @@ class TestCart:
         visitor.post("/forget")
         assert visitor.get("/cart").text.count("There is nothing in it yet") == 1
         assert visitor.cookie != before
+        visitor.cookie = before  # though somebody may have kept it
+        assert "There is nothing in it yet" in visitor.get("/cart").text
         (erased,) = api.until_sent("erase")
         assert erased["anonymous_id"] == api.of_type("product_added")[0]["anonymous_id"]
 
@@ -301,20 +325,16 @@ class TestSafety:
         catalogue.write_text(json.dumps(row))
         told = answer(HOSTILE, request_id=HOSTILE)
         told["items"][0]["reasons"] = [{"kind": "category", "about": HOSTILE, "text": HOSTILE}]
+        with open_shop(api.url) as shop:
+            ordinary = Elements("".join(_pages(shop, "apron")))
         api.recommend = lambda query: (200, told)
         with open_shop(api.url, catalogue) as shop:
-            visitor = shop.visitor()
-            links = re.findall(r'href="(/p/[^"]+)"', visitor.get("/").text)
-            visitor.post("/cart/add", {"product_id": HOSTILE})
-            pages = [visitor.get(path) for path in ("/", links[0], "/cart", "/" + "%3Cscript%3E")]
-            picture = visitor.get(f"/pictures/{links[0].removeprefix('/p/')}.svg")
-        assert [page.status for page in pages] == [200, 200, 200, 404]
-        for page in (*pages, picture):
-            assert "<script>" not in page.text
-            assert "<img src=x" not in page.text
-            assert "onerror" not in page.text.replace("&lt;img src=x onerror=alert(2)&gt;", "").replace(
-                "%20onerror", ""
-            )
+            pages = _pages(shop, HOSTILE)
+            missing = shop.visitor().get("/%3Cscript%3E")
+        assert missing.status == 404
+        for page in (*pages, missing.text):
+            assert Elements(page).found <= ordinary.found
+        assert all(HOSTILE in Elements(page).texts for page in pages)
 
     def test_what_every_answer_forbids(self, shop: OpenShop) -> None:
         """Scripts, styles and pictures of others, frames, and HTML made of text."""
@@ -359,8 +379,10 @@ class TestSafety:
         visits = Visits(most=3)
         first = visits.of(None)
         tokens = [visits.of(None).token for _ in range(3)]
-        assert visits.of(tokens[0]).token == tokens[0]
-        assert visits.of(first.token) is not first
+        assert visits.of(first.token) is not first  # so the first of the three is forgotten, too
+        known = visits.of(tokens[1])
+        visits.of(None)
+        assert visits.of(tokens[1]) is known
 
     def test_what_was_recommended_is_forgotten_in_time(self, shop: OpenShop, api: StandInApi) -> None:
         """The newest twenty answers of a visitor are known."""
@@ -372,6 +394,32 @@ class TestSafety:
             visitor.get(f"/r/r{number}/ink")
         api.until_sent("recommendation_clicked")
         assert [event["request_id"] for event in api.of_type("recommendation_clicked")] == ["r1"]
+
+
+def _pages(shop: OpenShop, item_id: str) -> list[str]:
+    """All that name a product, and its picture."""
+    visitor, name = shop.visitor(), quote(item_id, safe="")
+    visitor.post("/cart/add", {"product_id": item_id})
+    pages = [visitor.get(path) for path in ("/", f"/p/{name}", "/cart")]
+    assert [page.status for page in pages] == [200] * 3
+    assert visitor.get(f"/pictures/{name}.svg").text.count("<svg") == 1
+    return [page.text for page in pages]
+
+
+class Elements(HTMLParser):
+    """What a browser finds in a page: elements with their attributes, without values, and the texts."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: set[tuple[str, ...]] = set()
+        self.texts: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.add((tag, *(name for name, _ in attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data.strip())
 
 
 class TestSending:

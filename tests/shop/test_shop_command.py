@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ class TestShopCommand:
         """With the key of a file; what was seen in the last moment arrives before it ends."""
         file = tmp_path / "key"
         file.write_text("sgm_of-a-file\n")
+        api.take = lambda: time.sleep(0.5) or 200  # type: ignore[func-returns-value]
         with listening(*shop_command("--port", "0", "--api", api.url, "--key-file", str(file))) as url:
             assert visitor_at(url).get("/p/teapot").status == 200
         assert [event["product_id"] for event in api.of_type("product_viewed")] == ["teapot"]

@@ -17,6 +17,10 @@ find something at 5 % in one. Choose the one that decides beforehand.
 few customers of either variant is left out, and both variants need a `support` (see `estimates`), so that a few large
 orders alone never decide. To say nothing raises no false alarm.
 
+**Outcomes may still grow** after a customer is counted, by clicks and orders to come. The bound's clock is the number
+of customers, and stands still while outcomes grow; the hard case, all customers at the first look and independent
+orders from then on, is measured in benchmarks/experiment_statistics.py, too.
+
 Whether a customer is counted must not depend on her variant: see `sample_ratio`, without which none of this holds.
 """
 

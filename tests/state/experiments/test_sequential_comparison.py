@@ -133,6 +133,15 @@ class TestLaws:
         assert three["x"].p_value == pytest.approx(3 * strict.p_value)
         assert three["y"].p_value == 1.0
 
+    def test_a_variant_that_came_later(self) -> None:
+        """At the first time it has nobody; the other one has."""
+        a, b = stream(8)
+        both = compare_variants(
+            CONVERSION, iter([{"control": a, "x": b}, {"control": a, "x": b, "y": b}]), "control", ("x", "y"), SETTINGS
+        )
+        assert [(one.strata, one.strata_left_out) for one in both.values()] == [(2, 0), (1, 1)]
+        assert both["y"].customers_left_out == a.customers
+
 
 class TestVerdicts:
     @pytest.mark.parametrize(("effect", "verdict"), [(0.4, "better"), (-0.4, "worse"), (0.0, "no difference seen yet")])

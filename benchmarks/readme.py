@@ -16,7 +16,7 @@ ORDER = (
     "core", "embedded", "layers", "bytewax_peer",
     "kafka_peers", "kafka_latency", "kafka_cost", "kafka_growth", "kafka_checkpoints",
     "quantile_sketches", "drift_alarms", "population", "population_chain",
-    "population_cost", "propensity", "serving_frameworks", "serving_load",
+    "population_cost", "propensity", "experiment_statistics", "sample_ratio", "serving_frameworks", "serving_load",
 )  # fmt: skip
 
 MOST_ROWS = 64

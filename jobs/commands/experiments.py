@@ -17,6 +17,7 @@ from serving.experiments.assignment import arms
 from serving.experiments.definitions import Experiments
 from serving.experiments.document import load_experiments
 from state.experiments.logic import read_body
+from state.experiments.planning import customers_needed, spread_of_share
 from state.experiments.report import Compared, ExperimentReport, Ratio, VariantReport, report
 from state.experiments.sequential import SequentialSettings
 from state.experiments.tally import EVERYBODY
@@ -47,6 +48,7 @@ def experiments_group(
       segmill experiments show blend --redis redis://localhost:6379
       segmill experiments check experiments.toml
       segmill experiments assign experiments.toml 14911
+      segmill experiments plan --share 0.03 --lift 0.1
     """
     if context.invoked_subcommand is not None:
         return
@@ -140,6 +142,37 @@ def assign_command(file: Path, customer_ids: tuple[str, ...], at_ms: int | None,
             table.add_row(plain(customer_id), plain(name), plain(variant))
     if not as_json:
         show_table(table)
+
+
+@experiments_group.command("plan")
+@click.option("--share", type=click.FloatRange(0, 1, min_open=True, max_open=True), required=True, metavar="SHARE",
+              help="Of customers who do it now: order something, say. 0.03 is 3 %.")  # fmt: skip
+@click.option("--lift", type=click.FloatRange(min=0, min_open=True), required=True, metavar="SHARE",
+              help="The least improvement that matters: 0.1 is from 3 % to 3.3 %.")  # fmt: skip
+@click.option("--variants", type=click.IntRange(min=2, max=64), default=2, show_default=True,
+              help="The control included.")  # fmt: skip
+@click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
+              help="Greatest chance of seeing a difference where there is none.")  # fmt: skip
+@click.option("--power", type=click.FloatRange(0.5, 1, max_open=True), default=0.8, show_default=True,
+              help="Chance of seeing the improvement if there is one.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def plan_command(share: float, lift: float, variants: int, alpha: float, power: float, as_json: bool) -> None:
+    """Say how many customers an experiment needs.
+
+    
+      segmill experiments plan --share 0.03 --lift 0.1
+    """
+    better = share * (1 + lift)
+    if better >= 1:
+        raise click.UsageError(f"--lift {lift:g}: {share:.1%} and {lift:.1%} more of it are more than everybody")
+    spreads = spread_of_share(share), spread_of_share(better)
+    needed = customers_needed(better - share, *spreads, alpha=alpha, power=power, comparisons=variants - 1)
+    if as_json:
+        click.echo(json.dumps({"customers_per_variant": needed._asdict(), "variants": variants}))
+        return
+    show(f"from {share:.2%} to {better:.2%}, seen with a chance of {power:.0%}, at {1 - alpha:.0%}:")
+    show(f"  {needed.any_look:,} customers of each variant at most, looking whenever you like; mostly fewer")
+    show(f"  {needed.one_look:,} for a test that is looked at once, when they are all there")
 
 
 def _show_definitions(file: Path, known: Experiments) -> None:

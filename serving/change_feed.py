@@ -6,12 +6,15 @@ that sends it back as Last-Event-ID goes on exactly there; nothing is kept for i
 
 import asyncio
 import re
+import threading
 import time
 from collections.abc import Awaitable, Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
+from typing import TypeVar
 
 import msgspec
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from serving.kafka import KafkaSettings, made_consumer
 from serving.stopping import Stopping
@@ -21,9 +24,13 @@ MOST_BYTES, MOST_BYTES_PER_S = 64 << 20, 8 << 20
 """Of one stream. The server cannot see how fast a client reads, and keeps in memory what it does not: so it ends a
 stream after so much, and the client goes on by its Last-Event-ID."""
 _POLL_S = 0.2
-_ASK_S = 10.0
+_ASK_S, _ASK_AT_ONCE_S = 10.0, 0.5
+"""How long Kafka is asked for, and how long at a time: in between it is looked whether the server ends."""
+_CLOSE_S = 2.0
 _POSITION = re.compile(r"[0-9]{1,9}:[0-9]{1,18}(,[0-9]{1,9}:[0-9]{1,18})*")
+_PASSING = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN)
 
+T = TypeVar("T")
 Send = Callable[[bytes], Awaitable[None]]
 Position = dict[int, int]
 
@@ -75,32 +82,62 @@ class ChangeFeed:
         self._kafka, self._most, self._heartbeat_s, self._sent = kafka, most, heartbeat_s, sent
         self._threads = ThreadPoolExecutor(most, thread_name_prefix="changes")
         self._closing = False
-        self.streams = 0
+        self._opening = 0
+        self._open: set[Stream] = set()
+        self._closings: set[Future[None]] = set()
+
+    @property
+    def streams(self) -> int:
         """How many there are now."""
+        return self._opening + len(self._open)
 
     @property
     def full(self) -> bool:
         """Whether another stream would be too many."""
         return self.streams >= self._most
 
+    @property
+    def _ends(self) -> bool:
+        return self._closing or self._stopping.has_begun
+
     def close(self) -> None:
-        """End all streams soon."""
+        """End all streams, and wait until their consumers are closed, for some seconds at most."""
         self._closing = True
+        for stream in list(self._open):
+            self.release(stream)
+        wait(list(self._closings), _CLOSE_S)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def open(self, position: Position | None, from_start: bool) -> "Stream":
-        """A stream that begins at a position, at the beginning of the topic, or now.
+        """A stream that begins at a position, at the beginning of the topic, or now. It must be run, or released.
 
         Raises:
             FeedError: Kafka cannot be reached, or there is no such topic.
         """
-        self.streams += 1
+        self._opening += 1
+        opening = self._threads.submit(self._opened, position, from_start)
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, self._opened, position, from_start)
-        except BaseException:
-            self.streams -= 1
+            stream = await asyncio.wrap_future(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_opened)  # nobody waits for it any more
             raise
+        finally:
+            self._opening -= 1
+        self._open.add(stream)
+        return stream
+
+    def release(self, stream: "Stream") -> None:
+        """A stream has ended, or will not be run. May be called twice."""
+        if stream not in self._open:
+            return
+        self._open.remove(stream)
+        try:
+            closing = self._threads.submit(stream.close)
+        except RuntimeError:  # the server ends, and did not wait for this one
+            stream.close()
+        else:
+            self._closings.add(closing)
+            closing.add_done_callback(self._closings.discard)
 
     async def run(self, stream: "Stream", segments: Collection[str], send: Send) -> None:
         """Send changes of these segments (all, if none is named) until the client goes, or the server ends."""
@@ -108,7 +145,7 @@ class ChangeFeed:
         try:
             await send(f"retry: 1000\nid: {position_text(stream.position)}\n\n".encode())
             spoke_s, in_all = time.monotonic(), 0
-            while not (self._closing or self._stopping.has_begun) and in_all < MOST_BYTES:
+            while not self._ends and in_all < MOST_BYTES:
                 lines, count = await loop.run_in_executor(self._threads, stream.read, segments)
                 if not lines and time.monotonic() - spoke_s < self._heartbeat_s:
                     continue
@@ -118,13 +155,23 @@ class ChangeFeed:
                 spoke_s, in_all = time.monotonic(), in_all + len(told)
                 await asyncio.sleep(len(told) / MOST_BYTES_PER_S)
         finally:
-            self.streams -= 1
-            self._threads.submit(stream.close) if not self._closing else stream.close()
+            self.release(stream)
 
     def _opened(self, position: Position | None, from_start: bool) -> "Stream":
+        topic = self._kafka.segment_changes
         consumer = made_consumer(self._kafka, lambda _: None)
         try:
-            return Stream(consumer, self._kafka.segment_changes, position, from_start)
+            found = self._asked(lambda within_s: consumer.list_topics(topic, within_s)).topics[topic]
+            if found.error is not None:
+                raise FeedError(f"there is no topic {topic}")
+            begin: Position = {}
+            for number in found.partitions:
+                partition = TopicPartition(topic, number)
+                low, high = self._asked(partial(consumer.get_watermark_offsets, partition))
+                begin[number] = low if from_start else high
+                if position is not None:  # a partition that the client has not heard of is new to it
+                    begin[number] = min(max(position.get(number, low), low), high)
+            return Stream(consumer, topic, begin)
         except KafkaException as error:
             consumer.close()
             raise FeedError(error.args[0].str()) from None
@@ -132,29 +179,35 @@ class ChangeFeed:
             consumer.close()
             raise
 
+    def _asked(self, ask: Callable[[float], T]) -> T:
+        """What Kafka answers; `ask` gets how long it may take. Gives up soon when the server ends."""
+        until_s = time.monotonic() + _ASK_S
+        while True:
+            try:
+                return ask(_ASK_AT_ONCE_S)
+            except KafkaException as error:
+                if error.args[0].code() not in _PASSING or self._ends or time.monotonic() >= until_s:
+                    raise
+
 
 class Stream:
     """One reader of the topic. Every method may block, and belongs in a thread."""
 
-    def __init__(self, consumer: Consumer, topic: str, position: Position | None, from_start: bool) -> None:
-        found = consumer.list_topics(topic, timeout=_ASK_S).topics[topic]
-        if found.error is not None:
-            raise FeedError(f"there is no topic {topic}")
+    def __init__(self, consumer: Consumer, topic: str, position: Position) -> None:
+        """Begins at a position."""
         self._consumer = consumer
-        self.position: Position = {}
+        self._using = threading.Lock()
+        self._closed = False
+        self.position = position
         """What comes next, by partition."""
-        for number in found.partitions:
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=_ASK_S)
-            begin = low if from_start else high
-            if position is not None:  # a partition that the client has not heard of is new to it
-                begin = min(max(position.get(number, low), low), high)
-            self.position[number] = begin
-        consumer.assign([TopicPartition(topic, number, begin) for number, begin in self.position.items()])
+        consumer.assign([TopicPartition(topic, number, offset) for number, offset in position.items()])
 
     def read(self, segments: Collection[str]) -> tuple[list[bytes], int]:
         """Events that have come, ready to be sent, and how many; none if nothing has come for a moment."""
+        with self._using:
+            messages = [] if self._closed else self._consumer.consume(MOST_AT_ONCE, _POLL_S)
         lines: list[bytes] = []
-        for message in self._consumer.consume(MOST_AT_ONCE, _POLL_S):
+        for message in messages:
             if message.error():
                 continue  # passes, or goes on until the client gives up
             partition, offset, value = message.partition(), message.offset(), message.value()
@@ -166,8 +219,16 @@ class Stream:
         return lines, len(lines)
 
     def close(self) -> None:
-        """Let go of the consumer."""
-        self._consumer.close()
+        """Let go of the consumer once nobody reads from it: what else would happen its makers do not say."""
+        with self._using:
+            if not self._closed:
+                self._closed = True
+                self._consumer.close()
+
+
+def _close_opened(opening: "Future[Stream]") -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 def _named(value: bytes) -> str:

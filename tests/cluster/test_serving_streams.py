@@ -2,8 +2,9 @@
 
 import http.client
 import json
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -36,21 +37,37 @@ class Shop(NamedTuple):
 
 @pytest.fixture(scope="module")
 def shop(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """Of two partitions each."""
+    """One for most tests."""
+    with opened(bootstrap, tmp_path_factory.mktemp("valkey"), SEGMILL_SERVE_MAX_STREAMS="2") as shop:
+        yield shop
+
+
+@contextmanager
+def opened(bootstrap: str, folder: Path, **environment: str) -> Iterator[Shop]:
+    """A server with topics of two partitions each."""
     prefix = f"serving-{uuid4().hex[:8]}-"
     topics = Topics(prefix)
     names = (topics.events.name, topics.segment_changes.name)
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    make(admin_of(bootstrap), *names)
+    with EmbeddedValkey(folder) as valkey:
+        fill(valkey.url)
+        with serve("--without-keys", "--redis", valkey.url, "--bootstrap", bootstrap, "--topic-prefix", prefix,
+                   SEGMILL_SERVE_HEARTBEAT_S="0.3", SEGMILL_SERVE_MAX_BODY_BYTES="200000",
+                   **environment) as served:  # fmt: skip
+            served.until("/readyz", 200)
+            yield Shop(served, bootstrap, *names)
+
+
+def admin_of(bootstrap: str) -> AdminClient:
+    """For what the server may not do."""
+    return AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+
+
+def make(admin: AdminClient, *names: str) -> None:
+    """Topics of two partitions that keep everything."""
     made = admin.create_topics([NewTopic(name, 2, 1, config={"retention.ms": "-1"}) for name in names])
     for future in made.values():
         future.result(60)
-    with EmbeddedValkey(tmp_path_factory.mktemp("valkey")) as valkey:
-        fill(valkey.url)
-        with serve("--without-keys", "--redis", valkey.url, "--bootstrap", bootstrap, "--topic-prefix", prefix,
-                   SEGMILL_SERVE_HEARTBEAT_S="0.3", SEGMILL_SERVE_MAX_STREAMS="2",
-                   SEGMILL_SERVE_MAX_BODY_BYTES="200000") as served:  # fmt: skip
-            served.until("/readyz", 200)
-            yield Shop(served, bootstrap, *names)
 
 
 def keyed(messages: list[Message]) -> set[tuple[Any, ...]]:
@@ -230,6 +247,23 @@ class TestChanges:
             opened = stream(other)
             opened.__enter__()
         # serve() has waited for a clean end
+
+
+class TestClosing:
+    def test_many_streams_whose_clients_go_at_once(self, bootstrap: str, tmp_path: Path) -> None:
+        """While changes come all the time; again and again, and at last with the server."""
+        with opened(bootstrap, tmp_path, SEGMILL_SERVE_MAX_STREAMS="16") as shop:
+            for turn in range(3):
+                with ExitStack() as streams:
+                    readers = [streams.enter_context(stream(shop)) for _ in range(16)]
+                    write(shop, *(change(turn * 100 + number) for number in range(40)))
+                    assert len(readers[turn].changes(5)) == 5
+                until(lambda: _streams(shop) == 0, "streams whose clients went have ended")
+            last = [stream(shop) for _ in range(16)]
+            for one in last:
+                one.__enter__()
+            began_s = time.monotonic()
+        assert time.monotonic() - began_s < 4  # it ended by itself: Granian ends a worker after five seconds
 
 
 def _streams(shop: Shop) -> float:

@@ -1,6 +1,8 @@
 """Who may ask what: keys, scopes, rates, origins; and that every fault is a problem."""
 
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -206,3 +208,19 @@ class TestKafkaGone:
                 assert got.headers["retry-after"]
             assert is_problem(served.ask("/v1/events", "POST", {"events": [{}]}), 422, "unusable-body")
             assert served.ask("/v1/popular").status == 200
+
+    def test_the_server_ends_while_a_stream_is_being_opened(self, valkey: EmbeddedValkey) -> None:
+        """Soon, and the client is told; Kafka is asked for ten seconds otherwise."""
+        options = ("--without-keys", "--redis", valkey.url, "--bootstrap", "127.0.0.1:1")
+        answers: list[Got] = []
+        with serve(*options) as served:
+            served.until("/readyz", 200)
+            asking = threading.Thread(target=lambda: answers.append(served.ask("/v1/changes")))
+            asking.start()
+            until = time.monotonic() + 10
+            while b"segmill_serve_streams 1" not in served.ask("/metrics").body:
+                assert time.monotonic() < until
+            began_s = time.monotonic()
+        assert time.monotonic() - began_s < 4
+        asking.join()
+        assert is_problem(answers[0], 503, "unavailable")

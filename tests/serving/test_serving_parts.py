@@ -1,13 +1,15 @@
 """The parts of the server, each by itself."""
 
 import asyncio
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from serving.api_keys import ApiKey, ApiKeys, KeyFileError, Scope, load_keys, new_key
 from serving.breaker import Breaker, BreakerState
-from serving.change_feed import parse_position, position_text
+from serving.change_feed import Stream, parse_position, position_text
 from serving.local_cache import BYTES_EACH, LocalCache
 from serving.metrics import Metrics
 from serving.rate_limits import RateLimits
@@ -171,6 +173,44 @@ class TestPositions:
         """It comes from outside."""
         with pytest.raises(ValueError, match="not an id"):
             parse_position(text)
+
+
+class Reluctant:
+    """A consumer that takes its time, and knows whether it is closed under a reader."""
+
+    def __init__(self) -> None:
+        self.reading = threading.Event()
+        self.closed = self.closed_under_a_reader = False
+
+    def assign(self, partitions: list[object]) -> None:
+        """Whatever it is."""
+
+    def consume(self, most: int, within_s: float) -> list[object]:
+        """Nothing, after a while."""
+        assert not self.closed
+        self.reading.set()
+        time.sleep(0.3)
+        self.reading.clear()
+        return []
+
+    def close(self) -> None:
+        """And look who reads."""
+        self.closed_under_a_reader = self.reading.is_set()
+        self.closed = True
+
+
+class TestStreams:
+    def test_none_is_closed_under_its_reader(self) -> None:
+        """When its client goes, a thread may just be reading."""
+        consumer = Reluctant()
+        stream = Stream(consumer, "t", {0: 0})  # type: ignore[arg-type]
+        reader = threading.Thread(target=stream.read, args=((),))
+        reader.start()
+        assert consumer.reading.wait(5)
+        stream.close()
+        reader.join()
+        assert (consumer.closed, consumer.closed_under_a_reader) == (True, False)
+        assert stream.read(()) == ([], 0)
 
 
 class TestCursors:

@@ -1,22 +1,22 @@
 """Segment changes as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 
-The id of each event is a position in the whole topic: `partition:offset` of what comes next in each partition. A client
-that sends it back as Last-Event-ID goes on exactly there; nothing is kept for it here.
+The id of each event is a position in the whole topic (change_position.py). A client that sends it back as Last-Event-ID
+goes on exactly there; nothing is kept for it here. Where that cannot be it is told first, by an event `gap`.
 """
 
 import asyncio
-import re
 import threading
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import TypeVar
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 
-from serving.kafka import KafkaSettings, made_consumer
+from serving.change_position import Kept, Missing, Position, go_on, position_text
+from serving.kafka import KafkaSettings, made_admin, made_consumer
 from serving.stopping import Stopping
 
 MOST_AT_ONCE = 500
@@ -27,12 +27,10 @@ _POLL_S = 0.2
 _ASK_S, _ASK_AT_ONCE_S = 10.0, 0.5
 """How long Kafka is asked for, and how long at a time: in between it is looked whether the server ends."""
 _CLOSE_S = 2.0
-_POSITION = re.compile(r"[0-9]{1,9}:[0-9]{1,18}(,[0-9]{1,9}:[0-9]{1,18})*")
 _PASSING = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN)
 
 T = TypeVar("T")
 Send = Callable[[bytes], Awaitable[None]]
-Position = dict[int, int]
 
 
 class FeedError(Exception):
@@ -43,27 +41,12 @@ class _Change(msgspec.Struct):
     segment: str
 
 
+class _Gap(msgspec.Struct):
+    partitions: tuple[Missing, ...]
+
+
 _segment_of = msgspec.json.Decoder(_Change).decode
-
-
-def parse_position(text: str) -> Position:
-    """A Last-Event-ID.
-
-    Raises:
-        ValueError: it is none of ours.
-    """
-    if len(text) > 20_000 or not _POSITION.fullmatch(text):
-        raise ValueError("not an id of this stream")
-    pairs = (pair.split(":") for pair in text.split(","))
-    position = {int(partition): int(offset) for partition, offset in pairs}
-    if max(position.values()) >= 2**63 or max(position) >= 2**31:
-        raise ValueError("not an id of this stream")
-    return position
-
-
-def position_text(position: Position) -> str:
-    """The other way."""
-    return ",".join(f"{partition}:{offset}" for partition, offset in sorted(position.items()))
+_encode = msgspec.json.Encoder().encode
 
 
 class ChangeFeed:
@@ -143,9 +126,9 @@ class ChangeFeed:
         """Send changes of these segments (all, if none is named) until the client goes, or the server ends."""
         loop = asyncio.get_running_loop()
         try:
-            await send(f"retry: 1000\nid: {position_text(stream.position)}\n\n".encode())
+            await send(_beginning(stream))
             spoke_s, in_all = time.monotonic(), 0
-            while not self._ends and in_all < MOST_BYTES:
+            while not (self._ends or stream.is_lost) and in_all < MOST_BYTES:
                 lines, count = await loop.run_in_executor(self._threads, stream.read, segments)
                 if not lines and time.monotonic() - spoke_s < self._heartbeat_s:
                     continue
@@ -164,14 +147,12 @@ class ChangeFeed:
             found = self._asked(lambda within_s: consumer.list_topics(topic, within_s)).topics[topic]
             if found.error is not None:
                 raise FeedError(f"there is no topic {topic}")
-            begin: Position = {}
+            topic_id = self._topic_id(topic)
+            kept = {}
             for number in found.partitions:
                 partition = TopicPartition(topic, number)
-                low, high = self._asked(partial(consumer.get_watermark_offsets, partition))
-                begin[number] = low if from_start else high
-                if position is not None:  # a partition that the client has not heard of is new to it
-                    begin[number] = min(max(position.get(number, low), low), high)
-            return Stream(consumer, topic, begin)
+                kept[number] = Kept(*self._asked(partial(consumer.get_watermark_offsets, partition)))
+            return Stream(consumer, topic, _begin(position, from_start, topic_id, kept))
         except KafkaException as error:
             consumer.close()
             raise FeedError(error.args[0].str()) from None
@@ -189,18 +170,34 @@ class ChangeFeed:
                 if error.args[0].code() not in _PASSING or self._ends or time.monotonic() >= until_s:
                     raise
 
+    def _topic_id(self, topic: str) -> str:
+        """Kafka's id of the topic; empty where it cannot be told."""
+        admin = made_admin(self._kafka, lambda _: None)  # answers come as long as it is there
+        asked = admin.describe_topics(TopicCollection([topic]), request_timeout=_ASK_S)[topic]
+        until_s = time.monotonic() + _ASK_S
+        while not asked.done() and not self._ends and time.monotonic() < until_s:
+            wait([asked], _ASK_AT_ONCE_S)
+        try:
+            found = asked.result(0).topic_id
+        except (KafkaException, TimeoutError):
+            return ""
+        bits = (found.get_most_significant_bits(), found.get_least_significant_bits())
+        return "".join(f"{half % 2**64:016x}" for half in bits) if any(bits) else ""
+
 
 class Stream:
     """One reader of the topic. Every method may block, and belongs in a thread."""
 
-    def __init__(self, consumer: Consumer, topic: str, position: Position) -> None:
-        """Begins at a position."""
+    def __init__(self, consumer: Consumer, topic: str, begin: tuple[Position, tuple[Missing, ...]]) -> None:
+        """`begin`: where, and what is missing before that."""
         self._consumer = consumer
         self._using = threading.Lock()
         self._closed = False
-        self.position = position
-        """What comes next, by partition."""
-        consumer.assign([TopicPartition(topic, number, offset) for number, offset in position.items()])
+        self.position, self.missing = begin
+        self.is_lost = False
+        """Whether what comes next is not in the topic any more. The client is told when it asks where to go on."""
+        offsets = self.position.offsets.items()
+        consumer.assign([TopicPartition(topic, number, offset) for number, offset in offsets])
 
     def read(self, segments: Collection[str]) -> tuple[list[bytes], int]:
         """Events that have come, ready to be sent, and how many; none if nothing has come for a moment."""
@@ -208,12 +205,13 @@ class Stream:
             messages = [] if self._closed else self._consumer.consume(MOST_AT_ONCE, _POLL_S)
         lines: list[bytes] = []
         for message in messages:
-            if message.error():
-                continue  # passes, or goes on until the client gives up
+            if (error := message.error()) is not None:
+                self.is_lost |= error.code() == KafkaError._AUTO_OFFSET_RESET
+                continue  # all others pass, or go on until the client gives up
             partition, offset, value = message.partition(), message.offset(), message.value()
             if partition is None or offset is None:
                 continue
-            self.position[partition] = offset + 1
+            self.position.offsets[partition] = offset + 1
             if value is not None and (not segments or _named(value) in segments):
                 lines.append(b"id: %b\ndata: %b\n\n" % (position_text(self.position).encode(), value))
         return lines, len(lines)
@@ -224,6 +222,22 @@ class Stream:
             if not self._closed:
                 self._closed = True
                 self._consumer.close()
+
+
+def _begin(
+    position: Position | None, from_start: bool, topic_id: str, kept: Mapping[int, Kept]
+) -> tuple[Position, tuple[Missing, ...]]:
+    if position is not None:
+        return go_on(position, topic_id, kept)
+    return Position({number: marks.low if from_start else marks.high for number, marks in kept.items()}, topic_id), ()
+
+
+def _beginning(stream: Stream) -> bytes:
+    """The first block: where the stream begins, and what is missing before; at once, so that nobody knows but one."""
+    lines = ["retry: 1000", f"id: {position_text(stream.position)}"]
+    if stream.missing:
+        lines += ["event: gap", f"data: {_encode(_Gap(stream.missing)).decode()}"]
+    return "\n".join([*lines, "", ""]).encode()
 
 
 def _close_opened(opening: "Future[Stream]") -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka.admin import AdminClient
 
 _BESIDE_BYTES = 65_536
 """Key, headers and the frame of a record."""
@@ -43,10 +44,15 @@ def made_consumer(kafka: KafkaSettings, on_error: Callable[[KafkaError], None]) 
         "group.id": "segmill-serve",  # never joined: partitions are assigned by hand, and nothing is committed
         "enable.auto.commit": False,
         "isolation.level": "read_committed",
-        "auto.offset.reset": "earliest",
+        "auto.offset.reset": "error",  # a place that is not there any more is told, not silently put elsewhere
         "queued.max.messages.kbytes": 4_096,
     }
     return Consumer(_settings(kafka, {}, fixed, on_error))
+
+
+def made_admin(kafka: KafkaSettings, on_error: Callable[[KafkaError], None]) -> AdminClient:
+    """A client that asks about topics."""
+    return AdminClient(_settings(kafka, {}, {}, on_error))
 
 
 def _settings(

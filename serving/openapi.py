@@ -7,6 +7,7 @@ import msgspec
 
 from schemas.decode import ID_MAX_BYTES
 from serving import problems
+from serving.change_position import PATTERN
 from serving.endpoints.events import EVENT_STREAM
 from serving.routes import JSON, Route, Router
 
@@ -85,7 +86,7 @@ def _in_path(route: Route) -> list[dict[str, Any]]:
 def _headers(route: Route) -> list[dict[str, Any]]:
     if route.media_type != EVENT_STREAM:
         return []
-    schema = {"type": "string", "pattern": r"^[0-9]{1,9}:[0-9]{1,18}(,[0-9]{1,9}:[0-9]{1,18})*$"}
+    schema = {"type": "string", "pattern": f"^{PATTERN}$"}
     about = "The id of the last event that was received."
     return [{"name": "Last-Event-ID", "in": "header", "required": False, "description": about, "schema": schema}]
 

@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 
 from serving.api_keys import Scope
-from serving.change_feed import FeedError, parse_position
+from serving.change_feed import FeedError
+from serving.change_position import parse_position
 from serving.intake import NotDelivered
 from serving.parameters import Word
 from serving.problems import Fault, invalid_parameter, malformed_body, unavailable, unusable_body, wrong_media_type
@@ -104,7 +105,8 @@ ROUTES = (
         "/v1/changes",
         changes,
         "Segment changes as server-sent events, each as in the topic (docs/outputs.md#segment-changes). A client that "
-        "sends the id of the last event as Last-Event-ID goes on behind it.",
+        "sends the id of the last event as Last-Event-ID goes on behind it; what is missing there is told by an event "
+        "`gap`.",
         None,
         query=ChangesQuery,
         problems=(503,),

@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,17 +13,19 @@ from uuid import uuid4
 
 import pytest
 import schemathesis
-from confluent_kafka import Message
+from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from hypothesis import HealthCheck, given, settings
 
 from jobs.runtime.valkey import EmbeddedValkey
 from jobs.topics import Topics
+from serving.change_position import parse_position
 from tests.cluster.records import new_topic, produce, records
 from tests.cluster.waiting import until
 from tests.jobs.cli_runs import call, event, log
 from tests.serving.served import Served, serve
 from tests.serving.small_shop import fill
+from tests.serving.test_workers import children
 
 pytestmark = pytest.mark.cluster
 
@@ -39,6 +43,13 @@ class Shop(NamedTuple):
 def shop(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """One for most tests."""
     with opened(bootstrap, tmp_path_factory.mktemp("valkey"), SEGMILL_SERVE_MAX_STREAMS="2") as shop:
+        yield shop
+
+
+@pytest.fixture
+def own_shop(bootstrap: str, tmp_path: Path) -> Iterator[Shop]:
+    """One whose topics may be spoiled."""
+    with opened(bootstrap, tmp_path) as shop:
         yield shop
 
 
@@ -141,6 +152,17 @@ class Reader:
         self._answer = answer
         self.id = ""
         """Of the last event, as a browser keeps it."""
+        self.begin: dict[str, str] = {}
+        """The first block."""
+
+    @property
+    def missing(self) -> dict[int, tuple[str, int, int | None]]:
+        """What the stream says is missing: reason, asked and next offset by partition."""
+        if "event" not in self.begin:
+            return {}
+        assert self.begin["event"] == "gap"
+        told = json.loads(self.begin["data"])["partitions"]
+        return {one["partition"]: (one["reason"], one["asked"], one["next"]) for one in told}
 
     def ids(self) -> Iterator[str]:
         """The id after each empty line."""
@@ -179,7 +201,8 @@ def stream(shop: Shop, query: str = "", last: str | None = None) -> Iterator[Rea
         answer = connection.getresponse()
         assert (answer.status, answer.getheader("content-type")) == (200, "text/event-stream")
         reader = Reader(answer)
-        assert "id" in next(reader.blocks())
+        reader.begin = next(reader.blocks())
+        assert "id" in reader.begin
         yield reader
     finally:
         connection.close()
@@ -247,6 +270,89 @@ class TestChanges:
             opened = stream(other)
             opened.__enter__()
         # serve() has waited for a clean end
+
+
+class TestGaps:
+    def test_what_has_expired_is_told(self, own_shop: Shop) -> None:
+        """And the stream goes on with what there is; the next time nothing is missing."""
+        write(own_shop, *(change(number) for number in range(40)))
+        with stream(own_shop, "?starting=earliest") as reader:
+            assert reader.missing == {}
+            reader.changes(7)
+        asked = parse_position(reader.id)
+        ends = expire(own_shop)
+        with stream(own_shop, last=reader.id) as later:
+            assert later.missing == {
+                partition: ("expired", asked.offsets[partition], end) for partition, end in ends.items()
+            }
+            write(own_shop, *(change(number) for number in range(40, 50)))
+            assert {one["change_id"] for one in later.changes(10)} == {str(number) for number in range(40, 50)}
+        with stream(own_shop, last=later.begin["id"]) as again:
+            assert again.missing == {}
+            assert len(again.changes(10)) == 10
+
+    @pytest.mark.parametrize("more", [5, 300])
+    def test_a_topic_that_was_made_anew_is_told(self, own_shop: Shop, more: int) -> None:
+        """Whether or not it is longer by now than the one before: all of it is new."""
+        write(own_shop, *(change(number) for number in range(90)))
+        with stream(own_shop, "?starting=earliest") as reader:
+            reader.changes(90)
+        admin = admin_of(own_shop.bootstrap)
+        admin.delete_topics([own_shop.changes])[own_shop.changes].result(60)
+
+        def partitions() -> int:
+            """The broker hears later of it than the controller."""
+            found = admin.list_topics(timeout=60).topics.get(own_shop.changes)
+            return 0 if found is None else len(found.partitions)
+
+        until(lambda: partitions() == 0, "it is gone")
+        make(admin, own_shop.changes)
+        until(lambda: partitions() == 2, "it is there")
+        write(own_shop, *(change(number) for number in range(1000, 1000 + more)))
+        with stream(own_shop, last=reader.id) as later:
+            assert {reason for reason, _, _ in later.missing.values()} == {"recreated"}
+            assert {one["change_id"] for one in later.changes(more)} == {str(1000 + number) for number in range(more)}
+        without_topic = reader.id.partition("@")[0]
+        with stream(own_shop, last=without_topic) as other:  # of a server that did not name the topic
+            assert {reason for reason, _, _ in other.missing.values()} == ({"beyond-end"} if more == 5 else set())
+
+    def test_a_stream_that_falls_behind_what_is_kept_ends(self, own_shop: Shop) -> None:
+        """And is told when it comes again, as its client does by itself."""
+        with stream(own_shop) as reader:
+            write(own_shop, change(1))
+            reader.changes(1)
+            workers = children(own_shop.served.process.pid)
+            for pid in workers:
+                os.kill(pid, signal.SIGSTOP)
+            try:
+                for number in range(2, 12):  # one after the other: what was asked for comes with the first ones
+                    write(own_shop, *(change(number * 10 + step) for step in range(10)))
+                ends = expire(own_shop)
+            finally:
+                for pid in workers:
+                    os.kill(pid, signal.SIGCONT)
+            until_s = time.monotonic() + 30
+            for _ in reader.blocks():  # until the stream ends
+                assert time.monotonic() < until_s
+        with stream(own_shop, last=reader.id) as later:
+            assert "expired" in {reason for reason, _, _ in later.missing.values()}
+            assert parse_position(later.begin["id"]).offsets == ends
+
+
+def expire(shop: Shop) -> dict[int, int]:
+    """Nothing that is in the topic now is kept; returns where each partition ends."""
+    consumer = Consumer({"bootstrap.servers": shop.bootstrap, "group.id": "tests-ends", "log_level": 0})
+    try:
+        ends = {
+            number: consumer.get_watermark_offsets(TopicPartition(shop.changes, number), 60)[1] for number in (0, 1)
+        }
+    finally:
+        consumer.close()
+    partitions = [TopicPartition(shop.changes, number, end) for number, end in ends.items()]
+    admin = admin_of(shop.bootstrap)  # whose answers come as long as it is there
+    for future in admin.delete_records(partitions).values():
+        future.result(60)
+    return ends
 
 
 class TestClosing:

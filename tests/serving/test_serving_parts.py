@@ -9,7 +9,8 @@ import pytest
 
 from serving.api_keys import ApiKey, ApiKeys, KeyFileError, Scope, load_keys, new_key
 from serving.breaker import Breaker, BreakerState
-from serving.change_feed import Stream, parse_position, position_text
+from serving.change_feed import Stream
+from serving.change_position import Kept, Missing, Position, go_on, parse_position, position_text
 from serving.local_cache import BYTES_EACH, LocalCache
 from serving.metrics import Metrics
 from serving.rate_limits import RateLimits
@@ -160,19 +161,48 @@ class TestSettings:
             load_serving_settings(path, {})
 
 
+A, B = "a" * 32, "b" * 32
+"""Ids of topics."""
+
+
 class TestPositions:
     def test_there_and_back(self) -> None:
-        """In the order of partitions."""
-        assert position_text({2: 7, 0: 5}) == "0:5,2:7"
-        assert parse_position("0:5,2:7") == {0: 5, 2: 7}
+        """In the order of partitions; with the topic, if that is known."""
+        assert position_text(Position({2: 7, 0: 5})) == "0:5,2:7"
+        assert parse_position("0:5,2:7") == Position({0: 5, 2: 7}, "")
+        named = Position({0: 5}, "0123456789abcdef" * 2)
+        assert parse_position(position_text(named)) == named
 
     @pytest.mark.parametrize(
-        "text", ["", "x", "0", "0:", ":1", "0:1,", "-1:0", "0:1;1:2", "0:9999999999999999999", "٣:1"]
+        "text",
+        ["", "x", "0", "0:", ":1", "0:1,", "-1:0", "0:1;1:2", "0:9999999999999999999", "٣:1", "0:1@", "@a", "0:1@ab"],
     )
     def test_anything_else_is_refused(self, text: str) -> None:
         """It comes from outside."""
         with pytest.raises(ValueError, match="not an id"):
             parse_position(text)
+
+    @pytest.mark.parametrize(
+        ("asked", "topic_id", "offsets", "missing"),
+        [
+            (f"0:5,1:9@{A}", A, {0: 5, 1: 9}, []), ("0:5,1:9", "", {0: 5, 1: 9}, []), ("0:5,1:9", A, {0: 5, 1: 9}, []),
+            (f"0:1,1:9@{A}", A, {0: 2, 1: 9}, [(0, "expired", 1, 2)]),
+            (f"0:7@{A}", A, {0: 7, 1: 4}, [(1, "expired", 0, 4)]),  # new to the client, and some of it gone already
+            (f"0:9,1:9@{A}", A, {0: 8, 1: 9}, [(0, "beyond-end", 9, 8)]),  # what there is it has seen
+            ("0:9,1:9", "", {0: 2, 1: 9}, [(0, "beyond-end", 9, 2)]),  # or it is all new
+            (f"0:5,1:9@{B}", A, {0: 2, 1: 4}, [(0, "recreated", 5, 2), (1, "recreated", 9, 4)]),
+            (f"0:5,1:9,7:3@{B}", A, {0: 2, 1: 4},
+             [(0, "recreated", 5, 2), (1, "recreated", 9, 4), (7, "recreated", 3, None)]),
+            ("0:5,1:9,7:3", A, {0: 5, 1: 9}, [(7, "gone", 3, None)]),
+        ],
+    )  # fmt: skip
+    def test_where_a_client_goes_on(
+        self, asked: str, topic_id: str, offsets: dict[int, int], missing: list[tuple[object, ...]]
+    ) -> None:
+        """Of a topic with offsets 2 to 7 and 4 to 9; what it cannot have is named."""
+        begin, told = go_on(parse_position(asked), topic_id, {0: Kept(2, 8), 1: Kept(4, 10)})
+        assert begin == Position(offsets, topic_id)
+        assert list(told) == [Missing(*one) for one in missing]  # type: ignore[arg-type]
 
 
 class Reluctant:
@@ -203,7 +233,7 @@ class TestStreams:
     def test_none_is_closed_under_its_reader(self) -> None:
         """When its client goes, a thread may just be reading."""
         consumer = Reluctant()
-        stream = Stream(consumer, "t", {0: 0})  # type: ignore[arg-type]
+        stream = Stream(consumer, "t", (Position({0: 0}), ()))  # type: ignore[arg-type]
         reader = threading.Thread(target=stream.read, args=((),))
         reader.start()
         assert consumer.reading.wait(5)

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from serving.change_position import Kept, Missing, Position, go_on, position_text
 from serving.kafka import KafkaSettings, made_admin, made_consumer
@@ -27,6 +28,8 @@ _POLL_S = 0.2
 _ASK_S, _ASK_AT_ONCE_S = 10.0, 0.5
 """How long Kafka is asked for, and how long at a time: in between it is looked whether the server ends."""
 _CLOSE_S = 2.0
+_LOOK_EVERY_S, _LOOK_S = 5.0, 2.0
+"""How often it is looked whether the topic is another one of the same name, and how long that may take."""
 _PASSING = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN)
 
 T = TypeVar("T")
@@ -68,6 +71,8 @@ class ChangeFeed:
         self._opening = 0
         self._open: set[Stream] = set()
         self._closings: set[Future[None]] = set()
+        self._making = threading.Lock()
+        self._admin: AdminClient | None = None
 
     @property
     def streams(self) -> int:
@@ -127,8 +132,13 @@ class ChangeFeed:
         loop = asyncio.get_running_loop()
         try:
             await send(_beginning(stream))
-            spoke_s, in_all = time.monotonic(), 0
+            spoke_s = looked_s = time.monotonic()
+            in_all = 0
             while not (self._ends or stream.is_lost) and in_all < MOST_BYTES:
+                if time.monotonic() - looked_s >= _LOOK_EVERY_S:
+                    looked_s = time.monotonic()
+                    if await loop.run_in_executor(self._threads, self._is_of_another, stream):
+                        break  # its offsets mean other records there; the client is told when it comes again
                 lines, count = await loop.run_in_executor(self._threads, stream.read, segments)
                 if not lines and time.monotonic() - spoke_s < self._heartbeat_s:
                     continue
@@ -170,11 +180,17 @@ class ChangeFeed:
                 if error.args[0].code() not in _PASSING or self._ends or time.monotonic() >= until_s:
                     raise
 
-    def _topic_id(self, topic: str) -> str:
+    def _is_of_another(self, stream: "Stream") -> bool:
+        """Whether the topic is not the one any more that the stream began with."""
+        known, now = stream.position.topic_id, self._topic_id(self._kafka.segment_changes, _LOOK_S)
+        return bool(known and now) and known != now
+
+    def _topic_id(self, topic: str, within_s: float = _ASK_S) -> str:
         """Kafka's id of the topic; empty where it cannot be told."""
-        admin = made_admin(self._kafka, lambda _: None)  # answers come as long as it is there
-        asked = admin.describe_topics(TopicCollection([topic]), request_timeout=_ASK_S)[topic]
-        until_s = time.monotonic() + _ASK_S
+        with self._making:
+            self._admin = self._admin or made_admin(self._kafka, lambda _: None)
+        asked = self._admin.describe_topics(TopicCollection([topic]), request_timeout=within_s)[topic]
+        until_s = time.monotonic() + within_s
         while not asked.done() and not self._ends and time.monotonic() < until_s:
             wait([asked], _ASK_AT_ONCE_S)
         try:

@@ -297,17 +297,7 @@ class TestGaps:
         write(own_shop, *(change(number) for number in range(90)))
         with stream(own_shop, "?starting=earliest") as reader:
             reader.changes(90)
-        admin = admin_of(own_shop.bootstrap)
-        admin.delete_topics([own_shop.changes])[own_shop.changes].result(60)
-
-        def partitions() -> int:
-            """The broker hears later of it than the controller."""
-            found = admin.list_topics(timeout=60).topics.get(own_shop.changes)
-            return 0 if found is None else len(found.partitions)
-
-        until(lambda: partitions() == 0, "it is gone")
-        make(admin, own_shop.changes)
-        until(lambda: partitions() == 2, "it is there")
+        make_anew(own_shop)
         write(own_shop, *(change(number) for number in range(1000, 1000 + more)))
         with stream(own_shop, last=reader.id) as later:
             assert {reason for reason, _, _ in later.missing.values()} == {"recreated"}
@@ -315,6 +305,20 @@ class TestGaps:
         without_topic = reader.id.partition("@")[0]
         with stream(own_shop, last=without_topic) as other:  # of a server that did not name the topic
             assert {reason for reason, _, _ in other.missing.values()} == ({"beyond-end"} if more == 5 else set())
+
+    def test_a_stream_of_a_topic_that_is_made_anew_ends(self, own_shop: Shop) -> None:
+        """Soon, though there is something at the same place again: the records before that it would pass over."""
+        write(own_shop, *(change(number) for number in range(20)))
+        with stream(own_shop, "?starting=earliest") as reader:
+            reader.changes(20)
+            make_anew(own_shop)
+            write(own_shop, *(change(number) for number in range(100, 180)))
+            until_s = time.monotonic() + 30
+            for _ in reader.blocks():  # until the stream ends
+                assert time.monotonic() < until_s
+        with stream(own_shop, last=reader.id) as later:
+            assert {reason for reason, _, _ in later.missing.values()} == {"recreated"}
+            assert {one["change_id"] for one in later.changes(80)} == {str(number) for number in range(100, 180)}
 
     def test_a_stream_that_falls_behind_what_is_kept_ends(self, own_shop: Shop) -> None:
         """And is told when it comes again, as its client does by itself."""
@@ -337,6 +341,21 @@ class TestGaps:
         with stream(own_shop, last=reader.id) as later:
             assert "expired" in {reason for reason, _, _ in later.missing.values()}
             assert parse_position(later.begin["id"]).offsets == ends
+
+
+def make_anew(shop: Shop) -> None:
+    """The topic of changes is deleted, and another one of its name is made."""
+    admin = admin_of(shop.bootstrap)
+    admin.delete_topics([shop.changes])[shop.changes].result(60)
+
+    def partitions() -> int:
+        """The broker hears later of it than the controller."""
+        found = admin.list_topics(timeout=60).topics.get(shop.changes)
+        return 0 if found is None else len(found.partitions)
+
+    until(lambda: partitions() == 0, "it is gone")
+    make(admin, shop.changes)
+    until(lambda: partitions() == 2, "it is there")
 
 
 def expire(shop: Shop) -> dict[int, int]:

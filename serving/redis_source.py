@@ -81,7 +81,7 @@ class RedisSource:
         return found
 
     async def _made(self, scope: str) -> Ranked:
-        """What is popular in a category or a segment, for MADE_FOR_S as it was."""
+        """What is popular in a category or a segment, for MADE_FOR_S as it was; made anew if not all could be read."""
         known = self._popular.get(scope)
         if known is not None and time.monotonic() < known[0]:
             return known[1]
@@ -94,9 +94,10 @@ class RedisSource:
             members = await self._ask(key, _unpack_ranked, "ZRANGE", 0, popularity.MEMBERS - 1, "REV", "WITHSCORES")
             keys = [self.keys.profile(customer_id) for customer_id, _ in members]
             found = popularity.of_members(await self._read(keys, unpack_profile))[:MOST_POPULAR]
-        if len(self._popular) >= MOST_MADE:
-            self._popular.clear()
-        self._popular[scope] = time.monotonic() + MADE_FOR_S, found
+        if not current(self._deadline_s).degraded:
+            if len(self._popular) >= MOST_MADE:
+                self._popular.clear()
+            self._popular[scope] = time.monotonic() + MADE_FOR_S, found
         return found
 
     async def experiment(self, name: str) -> Mapping[str, Any] | None:

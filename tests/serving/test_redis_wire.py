@@ -12,8 +12,11 @@ import pytest
 
 from jobs.runtime.valkey import EmbeddedValkey
 from schemas.keys import Keys
+from serving import redis_source
 from serving.attention import begin
 from serving.breaker import BreakerState
+from serving.catalog.item import Item
+from serving.catalog.store import CatalogStore
 from serving.local_cache import LocalCache
 from serving.redis_address import RedisAddress
 from serving.redis_link import Unavailable
@@ -111,6 +114,40 @@ class TestSource:
             assert begin(1.0).degraded is False
             with pytest.raises(Unavailable):
                 await source.profile("c-6")
+
+        asyncio.run(ask())
+
+
+class TestMade:
+    def test_what_was_made_of_half_is_not_kept(self, valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A category's list, while most of the catalog could not be read: the next one is whole."""
+        keys = Keys("made:")
+        valkey.client().zadd(keys.popular("all"), {"a": 3.0, "b": 2.0, "c": 1.0})
+        CatalogStore(valkey.client(), keys).write([Item(item_id=one, category="tea") for one in "abc"], 1)
+
+        async def ask() -> None:
+            async with slow_door(valkey.socket) as door:
+                source = RedisSource(door.url, keys, LocalCache(1 << 20, 60.0), 0.05, 5.0)
+                running = asyncio.ensure_future(source.link.run())
+                await source.link.first(5.0)
+                with monkeypatch.context() as patched:
+                    patched.setattr(redis_source, "MADE_FOR_S", 0.0)
+                    await source.popular("category:tea", 9)  # all of it is in the cache now
+                source.cache.changed([keys.item("b"), keys.item("c")])
+                door.delay_s = 0.2
+                attention = begin(5.0)
+                assert ([one for one, _ in await source.popular("category:tea", 9)], attention.degraded) == (
+                    ["a"],
+                    True,
+                )
+                door.delay_s = 0.0
+                async with asyncio.timeout(5):
+                    while attention.degraded:
+                        attention = begin(5.0)
+                        found = await source.popular("category:tea", 9)
+                assert [one for one, _ in found] == ["a", "b", "c"]
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
 
         asyncio.run(ask())
 

@@ -55,13 +55,15 @@ class Wire(asyncio.Protocol):
 
         Raises:
             WireError: there is no connection, or too many commands wait.
+            UnicodeEncodeError: a text is none that can be sent.
         """
         if self._transport is None or len(self._waiting) >= _LARGEST_BACKLOG:
             raise WireError("no connection to Redis" if self._transport is None else "Redis does not keep up")
+        packed = _pack(command)  # first: whoever waits for what was never sent would get the reply of somebody else
         self._waiting.append(on_reply)
         if not self._out:
             self._loop.call_soon(self._flush)
-        self._out.append(_pack(command))
+        self._out.append(packed)
 
     async def call(self, *command: Argument) -> Reply:
         """Send a command and wait for its reply.

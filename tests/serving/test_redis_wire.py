@@ -54,6 +54,19 @@ class TestWire:
 
         asyncio.run(ask())
 
+    def test_what_cannot_be_sent_does_not_put_others_out_of_step(self, valkey: EmbeddedValkey) -> None:
+        """Nobody gets the reply of somebody else."""
+
+        async def ask() -> None:
+            wire = await opened(valkey.url, [])
+            with pytest.raises(UnicodeEncodeError):
+                await wire.call("ECHO", "\ud800")
+            found = await asyncio.gather(*(wire.call("ECHO", str(number)) for number in range(3)))
+            assert found == [b"0", b"1", b"2"]
+            wire.close()
+
+        asyncio.run(asyncio.wait_for(ask(), 5))
+
     def test_a_change_is_told_after_the_reply_that_it_makes_old(self, valkey: EmbeddedValkey) -> None:
         """In one stream, also when another connection writes all the time."""
 

@@ -46,6 +46,8 @@ class Metrics:
         self._joining = multiprocessing.Lock()
         self._mine = self._all[: len(self._places)]
         self._refresh: Callable[[], Mapping[str, float]] = dict
+        self._before = dict.fromkeys(COUNTERS, 0.0)
+        """What the worker had counted in whose place this one is."""
 
     def join(self, refresh: Callable[[], Mapping[str, float]]) -> None:
         """Begin to count as a worker; `refresh` gives the counters and gauges that others keep."""
@@ -56,6 +58,7 @@ class Metrics:
             self._mine = (free or parts)[0]  # one that takes another's place counts on
             self._mine[self._places["pid"]] = os.getpid()
         self._mine[self._places["workers"]] = 1
+        self._before = {name: self._mine[self._places[name]] for name in COUNTERS}
         self._refresh = refresh
 
     def answered(self, route: str, status: int, took_ms: float) -> None:
@@ -73,7 +76,7 @@ class Metrics:
     def update(self) -> None:
         """Write down what others keep. To be called now and then, so that it can be added up in another worker."""
         for name, value in self._refresh().items():
-            self._mine[self._places[name]] = value
+            self._mine[self._places[name]] = value + self._before.get(name, 0.0)
 
     def text(self) -> str:
         """For a scrape."""

@@ -265,6 +265,21 @@ class TestCursors:
 
 
 class TestMetrics:
+    def test_a_worker_in_the_place_of_another_counts_on(self) -> None:
+        """What has been counted never becomes less; what is measured is the new one's alone."""
+        metrics = Metrics(("/a",), 1)
+        for hits, entries in ((5, 50), (2, 20)):
+            metrics.join(lambda hits=hits, entries=entries: {"cache_hits": hits, "cache_entries": entries})  # type: ignore[misc]
+            metrics.add("changes_sent", 3)
+            metrics.update()
+            lines = metrics.text().splitlines()
+        for line in (
+            "segmill_serve_cache_hits_total 7",
+            "segmill_serve_changes_sent_total 6",
+            "segmill_serve_cache_entries 20",
+        ):
+            assert line in lines, lines
+
     def test_workers_are_added_up(self) -> None:
         """Counters that each adds to, and figures that each writes down."""
         metrics = Metrics(("/a", "/b"), 2)

@@ -229,7 +229,10 @@ class Stream:
                 continue
             self.position.offsets[partition] = offset + 1
             if value is not None and (not segments or _named(value) in segments):
-                lines.append(b"id: %b\ndata: %b\n\n" % (position_text(self.position).encode(), value))
+                data = b"\ndata: ".join(
+                    value.splitlines()
+                )  # a line of its own would be another field, or end the event
+                lines.append(b"id: %b\ndata: %b\n\n" % (position_text(self.position).encode(), data))
         return lines, len(lines)
 
     def close(self) -> None:

@@ -229,7 +229,34 @@ class Reluctant:
         self.closed = True
 
 
+class Record:
+    """A message of a topic."""
+
+    def __init__(self, value: bytes) -> None:
+        self._value = value
+
+    def error(self) -> None:
+        """None."""
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return 4
+
+    def value(self) -> bytes:
+        return self._value
+
+
 class TestStreams:
+    def test_a_record_of_several_lines_is_one_event(self) -> None:
+        """Nothing in it ends the event, or is taken for an id."""
+        consumer = Reluctant()
+        consumer.consume = lambda most, within_s: [Record(b'{"segment":\n"a"}\r\n\nid: 7')]  # type: ignore[method-assign]
+        stream = Stream(consumer, "t", (Position({0: 0}), ()))  # type: ignore[arg-type]
+        (told,), _ = stream.read(())
+        assert told == b'id: 0:5\ndata: {"segment":\ndata: "a"}\ndata: \ndata: id: 7\n\n'
+
     def test_none_is_closed_under_its_reader(self) -> None:
         """When its client goes, a thread may just be reading."""
         consumer = Reluctant()

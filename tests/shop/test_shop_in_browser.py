@@ -216,6 +216,23 @@ class TestWithJavaScript:
         scripted.ask("Array.from({length: 5}, () => document.querySelector('button.main').click())")
         scripted.until(lambda: scripted.one("#cart-count").text == "5", "all five")
 
+    def test_the_newest_answer_is_the_one_that_stays(self, scripted: Browser) -> None:
+        """Though the API takes longer for the one before."""
+        answers = iter([(0.0, "ink"), (1.0, "seeds"), (0.0, "whisk")])
+
+        def slower_at_first(query: dict[str, list[str]]) -> tuple[int, Any]:
+            pause_s, item_id = next(answers)
+            time.sleep(pause_s)
+            return 200, answer(item_id)
+
+        with standing_in() as slow_api, open_shop(slow_api.url, timeout_s=5) as shop:
+            slow_api.recommend = slower_at_first
+            scripted.open(f"{shop.url}/p/apron")
+            scripted.ask("[1, 2].map(() => document.querySelector('button.main').click())")
+            scripted.until(lambda: items(scripted) == ["whisk"], "the second answer")
+            time.sleep(1.2)
+            assert items(scripted) == ["whisk"]
+
     def test_only_what_was_on_the_screen_was_shown(self, scripted: Browser, shop_url: str, api: StandInApi) -> None:
         """For a second; what lies below it is told when it comes there, once."""
         scripted.anew(360, 400)
@@ -284,6 +301,8 @@ class TestTrouble:
         scripted.open(shop_url)
         tried = "(() => { try { document.body.innerHTML = '<p>'; return 'done' } catch (e) { return e.name } })()"
         assert scripted.ask(tried) == "TypeError"
+        policy = tried.replace("document.body.innerHTML = '<p>'", "trustedTypes.createPolicy('x', {})")
+        assert scripted.ask(policy) == "TypeError"
         scripted.complaints()  # that it was refused
 
 

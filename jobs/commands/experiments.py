@@ -234,6 +234,8 @@ def _kept(ratio: Ratio) -> str:
 
 
 def _seen(found: ExperimentReport) -> str:
+    if found.sample_ratio.verdict == "mismatch":
+        return "nothing that can be trusted"
     seen = [
         f"{variant.variant} {one.verdict} in {_NAMES[one.metric]}"
         for variant in found.variants

@@ -55,8 +55,6 @@ def opened(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[O
     folder = tmp_path_factory.mktemp("shop")
     job = LiveJob(stack)
     job.make_topics()
-    with job.settings_file.open("a", encoding="utf-8") as settings:
-        settings.write("profile_interval_ms = 0\n")
     key_file, keys = folder / "key", folder / "keys.toml"
     made = segmill("keys", "new", "shop", "--scope", "read", "--scope", "ingest")
     key_file.write_text(made.stderr)

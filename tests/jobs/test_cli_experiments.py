@@ -69,6 +69,7 @@ class TestHowTheyStand:
         assert "b better in customers with an order" in good
         assert same.endswith("nothing yet")
         assert "MISMATCH" in torn
+        assert torn.endswith("nothing that can be trusted")
         assert [one["experiment"] for one in call(capsys, "experiments", "--redis", redis_url, "--json").json] == [
             "good", "same", "torn",
         ]  # fmt: skip

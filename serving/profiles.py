@@ -1,11 +1,36 @@
 """How a profile is read, in one place: the only code of the serving layer that knows how one is laid out."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from schemas.profiles import ProfileError, merged, unpack_versioned
 
 Profile = Mapping[str, Any]
+
+
+class _Features(msgspec.Struct):
+    top_categories: list[str] = []
+    device: str | None = None
+    location: str | None = None
+
+
+class _Recent(msgspec.Struct):
+    viewed: list[tuple[str, int]] = []
+    bought: list[tuple[str, int]] = []
+    cart: dict[str, int] = {}
+    session_ms: int | None = None
+
+
+_PARTS: Final[dict[str, Any]] = {
+    "features": _Features,
+    "segments": dict[str, int],
+    "recent": _Recent,
+    "scores": dict[str, float],
+    "cluster": dict[str, Any],
+}
+"""What is relied on of each part; whatever else there is in it may be anything."""
 
 
 def whole_profile(own: Profile | None, beside: Profile | None) -> Profile | None:
@@ -14,11 +39,28 @@ def whole_profile(own: Profile | None, beside: Profile | None) -> Profile | None
 
 
 def unpack_profile(packed: bytes | None) -> Profile | None:
-    """A part of a profile as it stands in Redis; None: unknown, withdrawn, or nothing that can be read."""
+    """A part of a profile as it stands in Redis; None: unknown, withdrawn, or nothing that can be read.
+
+    What in it is not laid out as it should be is left out, and the rest is as good as ever.
+    """
     try:
-        return unpack_versioned(packed)
+        found = unpack_versioned(packed)
     except ProfileError:
         return None
+    if found is None or not isinstance(found["as_of_ms"], int):
+        return None
+    for name, layout in _PARTS.items():
+        if name in found and not _is(found[name], layout):
+            del found[name]
+    return found
+
+
+def _is(part: Any, layout: Any) -> bool:
+    try:
+        msgspec.convert(part, layout)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def features(profile: Profile) -> dict[str, Any]:

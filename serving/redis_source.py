@@ -7,6 +7,7 @@ read before serves, however old, and the request's `Attention` says so; where no
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
 from typing import Any, cast
 
 import msgspec
@@ -246,7 +247,7 @@ def _encoded(key: str) -> bytes:
 
 
 def _unpack_ranked(reply: Reply) -> tuple[Ranked, int]:
-    ranked = tuple((item.decode("utf-8", "replace"), float(score)) for item, score in reply or ())
+    ranked = tuple((item.decode("utf-8", "replace"), float(score)) for item, score in reply or () if isfinite(score))
     return ranked, POPULAR_BYTES_EACH * len(ranked)
 
 

@@ -21,6 +21,8 @@ LOOK_EVERY_S, LOOK_AGAIN_S = 120.0, 1.0
 _SCAN_COUNT, _SCAN_PAUSE_S = 250, 0.005
 _TRIES = 5
 """At a page that members leave from while it is read."""
+_MOST_MS = 2**53
+"""Beyond it is no time, though a score may be anything, infinity included."""
 _LITERAL, _WORD = re.compile(r'"[^"]*"'), re.compile(r"[a-z_][a-z_0-9]*")
 
 
@@ -133,7 +135,7 @@ class SegmentStore:
             self._source.call("ZCOUNT", key, "-inf", f"({since_ms}"),
             self._source.call("ZCOUNT", key, "-inf", since_ms),
         )
-        if rank is not None and score is not None and int(score) == since_ms:
+        if rank is not None and score is not None and _since_ms(score) == since_ms:
             return int(rank) + 1
 
         async def at(index: int) -> Member | None:
@@ -144,4 +146,8 @@ class SegmentStore:
 
 
 def _members(reply: Any) -> list[Member]:
-    return [(customer, int(since_ms)) for customer, since_ms in reply]
+    return [(customer, _since_ms(score)) for customer, score in reply]
+
+
+def _since_ms(score: float) -> int:
+    return int(max(-_MOST_MS, min(score, _MOST_MS)))

@@ -9,6 +9,7 @@ import pytest
 from jobs.runtime.valkey import EmbeddedValkey
 from operators.redis_connection import RedisConnection, RedisTarget
 from schemas.keys import Keys
+from schemas.profiles import pack_versioned
 from schemas.writes import popular_write, population_write, profile_write
 from serving.catalog.item import Item
 from serving.catalog.store import CatalogStore
@@ -42,6 +43,45 @@ class TestCustomers:
         """As in events."""
         assert served.ask(f"/v1/customers/{'x' * 512}").status == 404
         assert served.ask(f"/v1/customers/{'x' * 513}").status == 400
+
+
+class TestOddProfiles:
+    @pytest.mark.parametrize(
+        ("part", "value"),
+        [
+            ("features", {"orders_30d": 2, "top_categories": 5}), ("features", [1]), ("segments", {"regulars": None}),
+            ("segments", "regulars"), ("recent", {"viewed": [["p-1"]]}), ("recent", {"cart": 5}), ("scores", [1]),
+            ("recent", {"bought": [["p-1", "yesterday"]], "session_ms": 1}), ("cluster", 3),
+        ],
+    )  # fmt: skip
+    def test_a_part_that_is_none_is_left_out(
+        self, served: Served, valkey: EmbeddedValkey, part: str, value: object
+    ) -> None:
+        """Whoever wrote it, there are answers, from the rest."""
+        body = {"features": {"orders_30d": 6}, "segments": {"frequent-buyers": NOW_MS}} | {part: value}
+        beside = {"features": {"rfm_monetary": 5}} | {part: value}
+        name = f"odd-{part}-{abs(hash(str(value)))}"
+        valkey.client().set(f"segmill:profile:{name}", pack_versioned(1, NOW_MS, body))
+        valkey.client().set(f"segmill:profile:{name}-2", pack_versioned(1, NOW_MS, {"features": {}, "segments": {}}))
+        valkey.client().set(f"segmill:population:{name}-2", pack_versioned(1, NOW_MS, beside))
+        for customer_id in (name, f"{name}-2"):
+            told = served.ask(f"/v1/customers/{customer_id}")
+            assert (told.status, part in told.json["learned"]) == (200, False)
+            for path in ("recommendations/{}?limit=3", "content/{}?slot=top"):
+                assert served.ask("/v1/" + path.format(customer_id)).status == 200
+        told = served.ask(f"/v1/customers/{name}").json
+        assert told["features"] == ({} if part == "features" else {"orders_30d": 6})
+        assert len(told["segments"]) == (part != "segments")
+
+    def test_scores_that_are_no_times(self, served: Served, valkey: EmbeddedValkey) -> None:
+        """Infinity is a score, and no number of JSON."""
+        valkey.client().zadd("segmill:segment:endless", {"first": float("-inf"), "a": 5, "last": float("inf")})
+        page = served.ask("/v1/segments/endless/members?limit=1").json
+        rest = served.ask(f"/v1/segments/endless/members?cursor={page['next']}").json
+        assert [one["customer_id"] for one in page["members"] + rest["members"]] == ["first", "a", "last"]
+        valkey.client().zadd("segmill:popular:category:endless", {"a": float("inf"), "b": 1.0})
+        told = served.ask("/v1/popular?scope=category:endless").json
+        assert told["items"] == [{"item_id": "b", "score": 1.0}]
 
 
 class TestFreshness:

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import msgspec
 
@@ -221,12 +221,17 @@ class RedisSource:
         return left_s
 
 
+_Score = Annotated[float, msgspec.Meta(ge=0, le=2**53)]
+_Support = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""Of others there is no root, or no sum."""
+
+
 class _List(msgspec.Struct):
     """`schemas.profiles.unpack_versioned` of a list of similar items, at once; a tombstone has none."""
 
     version: int
     as_of_ms: int
-    neighbours: tuple[tuple[str, float, int], ...] = ()
+    neighbours: tuple[tuple[str, _Score, _Support], ...] = ()
     """Plain tuples: the garbage collector leaves those alone that hold nothing but plain values, and here are many."""
 
 

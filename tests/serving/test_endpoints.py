@@ -73,6 +73,16 @@ class TestOddProfiles:
         assert told["features"] == ({} if part == "features" else {"orders_30d": 6})
         assert len(told["segments"]) == (part != "segments")
 
+    @pytest.mark.parametrize("score", [-0.5, float("nan"), float("inf")])
+    def test_a_list_of_neighbours_that_is_none(self, served: Served, valkey: EmbeddedValkey, score: float) -> None:
+        """Has none, and whoever viewed its item gets an answer."""
+        packed = pack_versioned(1, NOW_MS, {"neighbours": [["p-2", score, 3]]})
+        valkey.client().set(f"segmill:similar:viewed-with:odd{score}", packed)
+        assert served.ask(f"/v1/items/odd{score}/similar").json["neighbours"] == []
+        for strategy in ("session", "personal", "seed"):
+            got = served.ask(f"/v1/recommendations/nobody?viewed=odd{score}&strategy={strategy}&limit=2")
+            assert (got.status, len(got.json["items"])) == (200, 2)
+
     def test_scores_that_are_no_times(self, served: Served, valkey: EmbeddedValkey) -> None:
         """Infinity is a score, and no number of JSON."""
         valkey.client().zadd("segmill:segment:endless", {"first": float("-inf"), "a": 5, "last": float("inf")})

@@ -3,6 +3,7 @@
 Every record that passes is checked whole, so that nothing behind this module has to doubt an id, a time or an amount.
 """
 
+import hashlib
 import re
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import msgspec
 
 from schemas import diagnosis, events
 from schemas.events import AnyEvent, Line
-from schemas.facts import Fact, FactLine, Kind
+from schemas.facts import LAST_POSITION, Fact, FactLine, Kind
 from schemas.money import Money, check_amount
 from schemas.rejects import Reason, Rejected
 from schemas.settings import Settings
@@ -162,6 +163,8 @@ class Decoder:
             context.device or None,
             context.location or None,
             context.channel or None,
+            _place(event.position),
+            _request_key(event.request_id) if event.request_id else None,
             variant=event.variant if event.variant and arms_of(event.variant) else None,
         )
 
@@ -212,6 +215,16 @@ class Decoder:
         if amount_cents > self._money.max_cents:
             raise Rejected(Reason.INVALID_AMOUNT, f"$.products: together more than {self._money.max_cents:,} cents")
         return tuple(lines)
+
+
+def _place(position: int | None) -> int | None:
+    """Where a recommendation was; None: in the first place, or nobody knows."""
+    return None if position is None or position <= 1 else min(position, LAST_POSITION)
+
+
+def _request_key(request_id: str) -> str:
+    """All that is kept of a request's id, however long it is: enough to tell a customer's requests apart."""
+    return hashlib.blake2b(request_id.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _bad_quantity(path: str, quantity: int) -> Rejected:

@@ -1,7 +1,7 @@
 """Facts: what is left of an event once it has been checked, in the one shape that state is folded from."""
 
 from enum import IntEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -26,6 +26,9 @@ class Kind(IntEnum):
     RECOMMENDATION_CLICKED = 15
 
 
+LAST_POSITION: Final = 100
+"""A recommendation further down counts as one here."""
+
 FactLine: TypeAlias = tuple[str, int, int | None, str | None]
 """product_id, quantity (at least 1), price_cents of one unit, category."""
 
@@ -47,7 +50,9 @@ class Fact(msgspec.Struct, array_like=True, gc=False, frozen=True):
     location: str | None = None
     channel: str | None = None
     quantity: int | None = None
+    """Units; of a recommendation its `position`, which takes no more room in state this way."""
     order_id: str | None = None
+    """Of a recommendation its `request`."""
     lines: tuple[FactLine, ...] = ()
     amount_cents: int | None = None
     """The order's or refund's `total`, if it gave one."""
@@ -55,3 +60,13 @@ class Fact(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """What a consent event says about it; None when it does not say."""
     variant: str | None = None
     """Of a recommendation: the arms of experiments that made it, a valid label of schemas/variant_label.py."""
+
+    @property
+    def position(self) -> int:
+        """Of a recommendation: its place on the screen, from 1 to `LAST_POSITION`."""
+        return self.quantity or 1
+
+    @property
+    def request(self) -> str | None:
+        """Of a recommendation: what tells its request apart from others, if it named one."""
+        return self.order_id

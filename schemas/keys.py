@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-POPULAR_VIEWED, POPULAR_BOUGHT = "viewed", "bought"
+POPULAR_VIEWED, POPULAR_BOUGHT, POPULAR_SHOWN, POPULAR_CLICKED = "viewed", "bought", "shown", "clicked"
 """The scopes of popularity that the job writes."""
 
 

@@ -21,6 +21,7 @@ from state.customer.interests import Interests
 from state.customer.orders import OrderBook
 from state.customer.sessions import Sessions
 from state.experiments.exposures import Exposures
+from state.impressions.ledger import Impressions
 from state.packing import part
 
 ENGAGEMENT_HALF_LIFE_MS = 7 * DAY_MS
@@ -48,9 +49,9 @@ class Fold:
 
     __slots__ = (
         "applied", "cart", "cart_adds", "channel", "clock_ms", "denied", "device", "engagement", "engagement_at_ms",
-        "expires_ms", "exposures", "first_seen_ms", "gap_ms", "interests", "last_seen_ms", "location", "orders",
-        "orphan_refunds",
-        "saved_rest", "searches", "sessions", "suppressed", "viewed", "views", "wishlist_adds",
+        "expires_ms", "exposures", "first_seen_ms", "gap_ms", "impressions", "interests", "last_seen_ms", "location",
+        "orders", "orphan_refunds", "saved_rest", "searches", "sessions", "suppressed", "viewed", "views",
+        "wishlist_adds",
     )  # fmt: skip
 
     def __init__(self, settings: Settings) -> None:
@@ -82,6 +83,7 @@ class Fold:
         self.cart = Cart()
         self.interests = Interests()
         self.exposures: Exposures | None = None  # most customers are shown nothing of an experiment
+        self.impressions: Impressions | None = None  # nor anything else that would be told
 
     # -- events ---------------------------------------------------------------------------------------------------
 
@@ -166,12 +168,17 @@ class Fold:
             self.expires_ms = min(self.expires_ms, fact.time_ms + DAY_MS)
 
     def _shown(self, fact: Fact) -> None:
+        if self.impressions is None:
+            self.impressions = Impressions()
+        self.impressions.show(fact.time_ms, str(fact.product_id), fact.position, fact.request)
         if fact.variant is not None:
             if self.exposures is None:
                 self.exposures = Exposures()
             self.exposures.show(arms_of(fact.variant), fact.time_ms)
 
     def _clicked(self, fact: Fact) -> None:
+        if self.impressions is not None:
+            self.impressions.click(str(fact.product_id), fact.request)
         if fact.variant is not None and self.exposures is not None:
             self.exposures.click(arms_of(fact.variant))
 
@@ -270,15 +277,18 @@ class Fold:
             self.suppressed, self.orphan_refunds, self.first_seen_ms, self.denied, self.device, self.location,
             self.channel, self.cart.packed(),
         ]  # fmt: skip
+        if self.impressions is not None:
+            return [*rest, None if self.exposures is None else self.exposures.packed(), self.impressions.packed()]
         return rest if self.exposures is None else [*rest, self.exposures.packed()]
 
     def _set_rest(self, packed: list[Any]) -> None:
         (
             self.suppressed, self.orphan_refunds, self.first_seen_ms, self.denied, self.device, self.location,
-            self.channel, cart, *exposures,
+            self.channel, cart, *shown,
         ) = packed  # fmt: skip
         self.cart = Cart.unpacked(cart)
-        self.exposures = Exposures.unpacked(exposures[0]) if exposures else None
+        self.exposures = Exposures.unpacked(shown[0]) if shown and shown[0] is not None else None
+        self.impressions = Impressions.unpacked(shown[1]) if len(shown) > 1 else None
         self.saved_rest = None
 
     def save(self, store: ChunkStore) -> list[Any]:

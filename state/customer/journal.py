@@ -30,8 +30,11 @@ Context: TypeAlias = tuple[str | None, str | None, str | None, str | None]
 """Session id, device, location, channel."""
 
 _SNAPSHOT_CHUNKS = SNAPSHOTS << CHUNK_NUMBER_BITS
-_SIMPLE = frozenset(set(Kind) - {Kind.ORDER_COMPLETED, Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED, Kind.CONSENT})
-"""Kinds of which only the fields up to the quantity matter to the fold, and the variant, if there is one."""
+_SIMPLE = frozenset(Kind) - {
+    Kind.ORDER_COMPLETED, Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED, Kind.CONSENT, Kind.RECOMMENDATION_SHOWN,
+    Kind.RECOMMENDATION_CLICKED,
+}  # fmt: skip
+"""Kinds of which only the fields up to the quantity matter to the fold."""
 
 
 class Snapshot(NamedTuple):
@@ -82,7 +85,7 @@ class Journal:
         if place is None:
             place = self._place_of(context)
         head = (fact.time_ms, fact.event_id, fact.kind, fact.product_id, fact.category, place)
-        if fact.kind in _SIMPLE and fact.variant is None:
+        if fact.kind in _SIMPLE:
             self.facts.append(pack(head if fact.quantity is None else (*head, fact.quantity)))
         else:
             rest = (fact.quantity, fact.order_id, fact.lines, fact.amount_cents, fact.personalization)

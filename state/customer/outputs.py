@@ -15,6 +15,7 @@ from state.customer.publication import bought_ledger, viewed_ledger
 from state.customer.recent import recent
 from state.experiments.exposures import MOST_EXPERIMENTS
 from state.experiments.told import Told, message, message_key
+from state.impressions.changes import click_messages
 from state.population.standing import Standing
 from state.rules.ruleset import RuleSet
 from state.similar.changes import messages
@@ -143,7 +144,12 @@ def item_messages(customer: Customer, settings: SimilarSettings) -> list[Output]
     fold, publication = customer.fold, customer.publication
     outputs: list[Output] = []
     start, end = viewed_ledger(fold)
-    if publication.bought_changed or publication.viewed_before is not None or publication.erased:
+    if (
+        publication.bought_changed
+        or publication.shown_changed
+        or publication.viewed_before is not None
+        or publication.erased
+    ):
         customer.base = None
     if publication.viewed_before is not None or publication.viewed != (start, end):
         new = fold.view_entries(start, end)
@@ -154,6 +160,11 @@ def item_messages(customer: Customer, settings: SimilarSettings) -> list[Output]
         publication.told(fold, bought)
     else:
         publication.viewed, publication.viewed_before = (start, end), None
+    if publication.shown_changed:
+        shown = [] if fold.impressions is None else fold.impressions.shown()
+        told = click_messages(publication.told_shown(), shown, prompt=publication.erased)
+        outputs += [(_ITEM, key, message) for key, message in told]
+        publication.shown_is_told(shown)
     publication.erased = False
     return outputs
 

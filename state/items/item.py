@@ -4,15 +4,24 @@ from collections.abc import Callable, Iterable
 from math import log2
 from typing import Any, Final
 
-from schemas.keys import POPULAR_BOUGHT, POPULAR_VIEWED
+from schemas.keys import POPULAR_BOUGHT, POPULAR_CLICKED, POPULAR_SHOWN, POPULAR_VIEWED
 from schemas.writes import popular_write
 from state.channels import Channel, Output
+from state.impressions.changes import CLICKED, SHOWN
 from state.similar.item import Emitted, ItemStep, ItemStore
 from state.similar.publish import unpack_total
 from state.similar.settings import BOUGHT_WITH, VIEWED_WITH, SimilarSettings
 
-POPULAR_SCOPES: Final = {VIEWED_WITH: POPULAR_VIEWED, BOUGHT_WITH: POPULAR_BOUGHT}
+POPULAR_SCOPES: Final = {
+    VIEWED_WITH: POPULAR_VIEWED,
+    BOUGHT_WITH: POPULAR_BOUGHT,
+    SHOWN: POPULAR_SHOWN,
+    CLICKED: POPULAR_CLICKED,
+}
 """Where an item's total says how popular it is."""
+
+
+_COUNTED: Final = (SHOWN, CLICKED)
 
 
 class ItemLogic:
@@ -43,11 +52,13 @@ class ItemLogic:
 
     def _outputs(self, key: str, emitted: Emitted) -> list[Output]:
         outputs: list[Output] = []
+        counts_alone = split_key(key)[0] in _COUNTED  # of such an item nobody makes a list
         if emitted.total is not None:
-            outputs.append((Channel.TOTAL, key, emitted.total))
+            if not counts_alone:
+                outputs.append((Channel.TOTAL, key, emitted.total))
             if self._now_ms is not None:
                 outputs.append((Channel.REDIS, key, _popularity(key, emitted.total, self._now_ms())))
-        if emitted.row is not None:
+        if emitted.row is not None and not counts_alone:
             outputs.append((Channel.ROW, key, emitted.row))
         return outputs
 

@@ -38,6 +38,8 @@ class Event:
     total_cents: int | None = None
     personalization: bool | None = None
     variant: str | None = None
+    position: int | None = None
+    request_id: str | None = None
     context: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -71,6 +73,8 @@ def parse_event(line: bytes, currency: str = "USD") -> Event:
         total_cents=to_cents(raw.get("total"), currency),
         personalization=(raw.get("purposes") or {}).get("personalization"),
         variant=raw.get("variant"),
+        position=raw.get("position"),
+        request_id=raw.get("request_id"),
         context={name: context[name] for name in ("device", "location", "channel") if context.get(name) is not None},
     )
 

@@ -107,9 +107,14 @@ def _add_purchases(sums: Sums, history: History) -> None:
 
 
 def weight(time_ms: int, relation: str) -> int:
+    """Of an interaction of a relation."""
+    return weight_of(time_ms, HALF_LIFE[relation])
+
+
+def weight_of(time_ms: int, half_life: int) -> int:
     """2^(12 + time / half-life), to a 2,048th of the half-life, rounded down to 13 significant bits."""
-    lives, rest = divmod(time_ms, HALF_LIFE[relation])
-    return _powers()[2_048 * rest // HALF_LIFE[relation]] << lives
+    lives, rest = divmod(time_ms, half_life)
+    return _powers()[2_048 * rest // half_life] << lives
 
 
 @cache

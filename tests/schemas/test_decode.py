@@ -186,6 +186,21 @@ class TestFields:
         """Each fault of a field has its reason."""
         assert reason_of(line(event_type, **changes)) is reason
 
+    @pytest.mark.parametrize(
+        ("position", "place"), [(..., 1), (None, 1), (-3, 1), (0, 1), (1, 1), (2, 2), (100, 100), (101, 100)]
+    )
+    def test_the_position_of_a_recommendation(self, position: Any, place: int) -> None:
+        """What is not said is the first place, and what is out of sight is all alike."""
+        assert decoder().decode(line("recommendation_shown", position=position))[1].position == place
+
+    def test_the_request_of_a_recommendation(self) -> None:
+        """Of an id of any length as much is kept as tells it apart."""
+        ids = (..., None, "", "r", "s", "r" * 9_000)
+        found = [decoder().decode(line("recommendation_clicked", request_id=one))[1].request for one in ids]
+        assert found[:3] == [None] * 3
+        assert len(set(found[3:])) == 3
+        assert {len(one or "") for one in found[3:]} == {16}
+
     def test_detail_has_the_path(self) -> None:
         """The detail says where in the document the fault is."""
         with pytest.raises(Rejected, match=r"\$\.products\[1\]\.quantity"):

@@ -40,9 +40,14 @@ class Spice:
     duplicates: float = 0.05
     variants: tuple[str | None, ...] = ()
     """Of recommendations, one of these."""
+    recommended: bool = False
+    """Whether recommendations are of any product, place and request."""
 
 
 ORDERS = ("order_completed", "order_completed", "order_refunded", "order_refunded", "order_cancelled")
+RECOMMENDED = (
+    "recommendation_shown", "recommendation_shown", "recommendation_shown", "recommendation_clicked", "product_viewed",
+)  # fmt: skip
 SPICES = {
     "one-millisecond": Spice(pauses=(0,), consents=0.06, erasures=0.04),
     "two-milliseconds": Spice(pauses=(0, 0, 0, 0, 1), consents=0.06, erasures=0.04),
@@ -54,6 +59,9 @@ SPICES = {
     "windows": Spice(echoes=0.6, pauses=(0, HOUR, DAY, 3 * DAY)),
     "anonymous": Spice(anonymous=0.5),
     "busy": Spice(pauses=(0, SECOND, 5 * SECOND, MINUTE), products=12),
+    "recommended": Spice(
+        kinds=RECOMMENDED, recommended=True, pauses=(0, 0, 1, SECOND, MINUTE, HOUR, DAY), erasures=0.005
+    ),
 }
 
 
@@ -100,6 +108,10 @@ def _details(random: Random, kind: str, spice: Spice) -> dict[str, Any]:
         return {"query": "q"}
     if kind == "checkout_started":
         return {"products": [_product(random, spice)]}
+    if kind.startswith("recommendation_") and spice.recommended:
+        requests = ({}, {"request_id": ""}, {"request_id": "r1"}, {"request_id": "r2"})
+        places = ({}, {"position": 0}, {"position": 1}, {"position": 2}, {"position": 7}, {"position": 1_000})
+        return {"product_id": f"p{random.randrange(spice.products)}"} | random.choice(requests) | random.choice(places)
     if kind.startswith("recommendation_") and spice.variants:
         variant = random.choice(spice.variants)
         return {"product_id": "p0", "position": 1} | ({} if variant is None else {"variant": variant})

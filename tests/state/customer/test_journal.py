@@ -26,6 +26,9 @@ FACTS = [
     Fact(4, "h", Kind.CONSENT),
     Fact(5, "é\x1f\u2028", Kind.IDENTIFY, location="a\nb"),
     Fact(5, "i", Kind.CHECKOUT_STARTED, session_id="s"),
+    Fact(6, "j", Kind.RECOMMENDATION_SHOWN, product_id="p", quantity=3, order_id="0123456789abcdef"),
+    Fact(6, "k", Kind.RECOMMENDATION_SHOWN, product_id="p", quantity=2, variant="blend=seed@2/50:50"),
+    Fact(7, "l", Kind.RECOMMENDATION_CLICKED, product_id="p"),
 ]
 
 

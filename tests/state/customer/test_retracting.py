@@ -27,7 +27,7 @@ from state.channels import Channel
 from state.items.item import ItemLogic
 from tests.state.items.item_stores import PendingStore
 
-SPICE = ("busy", "orders-again", "sessions-return", "consent-flips", "two-milliseconds")
+SPICE = ("recommended", "busy", "orders-again", "sessions-return", "consent-flips", "two-milliseconds")
 TELLTALE = ("hidden-phone", "hidden-place", "hidden-campaign", "hidden-product", "hidden-category", "hidden-session",
             "hidden-order", "hidden-event")  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""What customers were shown of what was recommended to them, and clicked of it: a score of items, exact over all."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any, cast
 
 import msgspec
 
-from schemas.keys import POPULAR_BOUGHT, POPULAR_VIEWED, Keys
+from schemas.keys import POPULAR_BOUGHT, POPULAR_CLICKED, POPULAR_SHOWN, POPULAR_VIEWED, Keys
 from serving import popularity
 from serving.attention import Attention, current
 from serving.catalog.item import Item
@@ -20,6 +20,7 @@ from serving.catalog.store import unpack_item
 from serving.local_cache import Entry, LocalCache
 from serving.popularity import Ranked
 from serving.profiles import Profile, unpack_profile, whole_profile
+from serving.ranking.clicks import Clicks
 from serving.ranking.source import ALL, UNREAD, Incomplete, Neighbour, Neighbours, Unread
 from serving.redis_address import RedisAddress
 from serving.redis_link import WRONG_TYPE, RedisLink, Unavailable
@@ -28,7 +29,9 @@ from serving.redis_wire import Argument, Reply, settle
 MOST_POPULAR = 200
 """So many of a popularity scope are read and kept."""
 MADE_FOR_S, MOST_MADE = 60.0, 1_000
-"""So long what was made for a scope serves; of so many scopes."""
+"""So long what was made for a scope serves, and the counts of clicks; of so many scopes."""
+CLICKS_AGAIN_S = 1.0
+"""So long after they could not be read it is tried again."""
 POPULAR_BYTES_EACH = 30
 """Estimated packed size of one of them."""
 
@@ -48,6 +51,8 @@ class RedisSource:
         self.link = RedisLink(RedisAddress(url), cache.changed, cache.lost_track, timeout_s)
         self._timeout_s, self._deadline_s = timeout_s, deadline_s
         self._popular: dict[str, tuple[float, Ranked]] = {}
+        self._clicks, self._clicks_until_s = Clicks(), 0.0
+        self._reading_clicks: asyncio.Task[None] | None = None
         self.hits = self.misses = self.stale = self.failures = 0
         """Reads of single keys: from the fresh cache, from Redis, from the stale cache, and in vain."""
 
@@ -100,6 +105,32 @@ class RedisSource:
                 self._popular.clear()
             self._popular[scope] = time.monotonic() + MADE_FOR_S, found
         return found
+
+    def clicks(self) -> Clicks:
+        """As they were read last, at most `MADE_FOR_S` ago while Redis can be asked: nobody has to wait for them."""
+        if self._reading_clicks is None and time.monotonic() >= self._clicks_until_s:
+            self._reading_clicks = asyncio.create_task(self._read_clicks())
+        return self._clicks
+
+    async def _read_clicks(self) -> None:
+        """Of no request: what one has left of its time, or has failed to read, is nothing to it."""
+        pause_s = CLICKS_AGAIN_S
+        try:
+            lists = [
+                await self.link.call(
+                    self._timeout_s, "ZRANGE", _encoded(self.keys.popular(scope)), 0, -1, "REV", "WITHSCORES"
+                )
+                for scope in (POPULAR_SHOWN, POPULAR_CLICKED)
+            ]
+            shown, clicked = (_unpack_ranked(one)[0] for one in lists)
+            self._clicks, pause_s = Clicks(shown, clicked), MADE_FOR_S
+        except Unavailable:
+            pass  # what was read before serves on
+        except Exception:  # noqa: BLE001 - a value that is none of ours: then nothing is known
+            self._clicks = Clicks()
+        finally:
+            self._clicks_until_s = time.monotonic() + pause_s
+            self._reading_clicks = None
 
     async def experiment(self, name: str) -> Mapping[str, Any] | None:
         """How an experiment stands, as the job wrote it; None: nothing was shown of it."""

@@ -36,7 +36,7 @@ class LocalShop:
         """What is published goes to `source`."""
         similar = similar_settings(settings)
         self._run = LocalRun(CustomerLogic(settings, rules, similar), settings.out_of_orderness_ms)
-        self._items, self._publish = ItemLogic(similar, live=True), PublishLogic(similar)
+        self._items, self._publish = ItemLogic(similar, live=True, now_ms=lambda: 0), PublishLogic(similar)
         self._item_stores: defaultdict[str, ListStore] = defaultdict(ListStore)
         self._publish_stores: defaultdict[str, DictStore] = defaultdict(DictStore)
         self._totals = DictView()
@@ -55,6 +55,8 @@ class LocalShop:
         for channel, _, payload in said:
             if channel == Channel.TOTAL:
                 self._publish.on_total(payload, self._totals)
+            elif channel == Channel.REDIS:
+                self._write(payload)
         for channel, key, payload in said:
             if channel == Channel.ROW:
                 store, now_ms = self._publish_stores[key], self._run.watermark_ms
@@ -68,6 +70,9 @@ class LocalShop:
             relation, _, item_id = name.decode().partition(":")
             value: dict[str, Any] = unpack_versioned(rest[0]) or {}
             self._source.put_similar(relation, item_id, value.get("neighbours", ()))
+        elif kind == WriteKind.POPULAR:
+            item_id, _, log2 = rest
+            self._source.put_count(name.decode(), item_id.decode(), log2)
         elif kind == WriteKind.PROFILE:
             self._source.profiles[name.decode()] = unpack_versioned(rest[0]) or {}
         elif kind == WriteKind.TOMBSTONE:

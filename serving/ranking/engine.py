@@ -52,7 +52,8 @@ class Recommender:
         loading = Loading(self._source, settings.part_timeout_ms)
         profile = await loading.profile(request.customer_id)
         context = Context(request, settings, profile, profile_read="profile" not in loading.failed)
-        making = Making(context, self._rules.in_force(context), loading)
+        factors = self._source.clicks().factors(request.now_ms, settings.click_weight) if settings.click_weight else {}
+        making = Making(context, self._rules.in_force(context), loading, factors)
         plan = strategy.plan(context)
         await loading.hear(plan, making.heard)
         await making.pin()

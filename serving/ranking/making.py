@@ -1,6 +1,6 @@
 """An answer in the making."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from heapq import nlargest
 
 from serving.catalog.item import Item
@@ -21,13 +21,17 @@ _SPARE = 30
 class Making:
     """Candidates level by level, each level in its final order behind those before."""
 
-    def __init__(self, context: Context, rules: RulesInForce, loading: Loading) -> None:
+    def __init__(
+        self, context: Context, rules: RulesInForce, loading: Loading, click_factors: Mapping[str, float]
+    ) -> None:
+        """`click_factors`: what scores of items are multiplied by, but for the shop's static list; others by 1."""
         self.heard = Heard()
         self._context = context
         self._limit = context.request.limit
         self._rules = rules
         self._screen = Screen(context, rules)
         self._loading = loading
+        self._click_factors = click_factors
         self._known: dict[str, Item] = {}
         self._asked: set[str] = set()
         self._pins: dict[str, Rule] = {}
@@ -55,6 +59,8 @@ class Making:
 
     async def add(self, level: str, plan: Plan | None, scores: dict[str, float]) -> None:
         """The items of a level that may be shown, in their order, behind those of the levels before."""
+        if plan is not None and self._click_factors:
+            scores = self._liked(scores)
         out, chosen, pins = self._context.left_out, self._chosen, self._pins
         ranked = [(-score, item_id) for item_id, score in scores.items() if score > 0]
         ranked.sort()
@@ -72,6 +78,13 @@ class Making:
                     final[item_id] = scores[item_id] * factor
         for item_id in self._varied(final):
             chosen[item_id] = level, plan, final[item_id], boosts[item_id]
+
+    def _liked(self, scores: dict[str, float]) -> dict[str, float]:
+        """The scores, each times what the item's clicks make of it."""
+        liked, factors = scores.copy(), self._click_factors
+        for item_id in scores.keys() & factors.keys():
+            liked[item_id] *= factors[item_id]
+        return liked
 
     def _stretches(
         self, names: list[str], scores: dict[str, float], wanted: int, final: dict[str, float]

@@ -1,9 +1,12 @@
 """A source in memory: for tests, for replays of logs, and for a shop small enough."""
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from schemas.keys import POPULAR_CLICKED, POPULAR_SHOWN
 from serving.catalog.item import Item
+from serving.ranking.clicks import Clicks
 from serving.ranking.source import Neighbour, Neighbours
 
 
@@ -17,6 +20,8 @@ class MemorySource:
         self.scopes: dict[str, Sequence[tuple[str, float]]] = {}
         """Scope: (item, score), highest score first."""
         self.catalog: dict[str, Item] = {}
+        self._counts: dict[str, dict[str, float]] = {}
+        self._clicks: Clicks | None = None
 
     def put_similar(self, relation: str, item_id: str, neighbours: Iterable[tuple[str, float, int]]) -> None:
         """An item's list from now on; an empty one takes it away."""
@@ -26,6 +31,15 @@ class MemorySource:
             lists[item_id] = listed
         else:
             lists.pop(item_id, None)
+
+    def put_count(self, scope: str, item_id: str, log2: float) -> None:
+        """How often an item was shown, or clicked, from now on; not positive: never."""
+        counts = self._counts.setdefault(scope, {})
+        if log2 > 0:
+            counts[item_id] = log2
+        else:
+            counts.pop(item_id, None)
+        self._clicks = None
 
     def put_items(self, items: Iterable[Item]) -> None:
         """Add these to the catalog, in place of what was said of them."""
@@ -43,3 +57,9 @@ class MemorySource:
 
     async def items(self, item_ids: Sequence[str]) -> Sequence[Item | None]:
         return [self.catalog.get(item_id) for item_id in item_ids]
+
+    def clicks(self) -> Clicks:
+        if self._clicks is None:
+            shown, clicked = (tuple(self._counts.get(scope, {}).items()) for scope in (POPULAR_SHOWN, POPULAR_CLICKED))
+            self._clicks = Clicks(shown, clicked, whole=sys.maxsize)
+        return self._clicks

@@ -40,6 +40,8 @@ class RankingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """At most this share of an answer's places go to one category, while there are other candidates; 1: no cap."""
     diversity: float = 0.0
     """0: by score alone; towards 1: the more an item is like those before it, the further down it goes (MMR)."""
+    click_weight: float = 0.5
+    """How much clicks on what was recommended before say: the power of their factor; 0: nothing, 1: all of it."""
     static: tuple[str, ...] = ()
     """Shown when nothing else is known, best first."""
     rules_file: str | None = None
@@ -59,5 +61,6 @@ class RankingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
                 raise ValueError(f"{name} = {getattr(self, name)}: must not be negative")
         if not 0 < self.category_share <= 1:
             raise ValueError(f"category_share = {self.category_share}: must be above 0 and at most 1")
-        if not 0 <= self.diversity <= 1:
-            raise ValueError(f"diversity = {self.diversity}: must be between 0 and 1")
+        for name in ("diversity", "click_weight"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} = {getattr(self, name)}: must be between 0 and 1")

@@ -7,6 +7,7 @@ from math import sqrt
 from typing import Any, Final, NamedTuple, Protocol
 
 from serving.catalog.item import Item
+from serving.ranking.clicks import Clicks
 
 ALL = "all"
 """The scope of what is popular with everybody."""
@@ -96,4 +97,8 @@ class Source(Protocol):
 
     async def items(self, item_ids: Sequence[str]) -> Sequence[Item | Unread | None]:
         """What the catalog says of each item, in their order; None where it says nothing, UNREAD where nobody knows."""
+        ...
+
+    def clicks(self) -> Clicks:
+        """What is known by now of clicks on what was recommended. Nobody waits for it, and it does not raise."""
         ...

@@ -120,6 +120,19 @@ def left() -> list[bytes]:
     return visitor()
 
 
+def recommended() -> list[bytes]:
+    """Two sessions with recommendations: the items were told of the first one and of its clicks, not of the second."""
+    lines = []
+    for number in range(70):
+        at_ms = LAST_MS + number * 5_000 + (-DAY_MS if number < 50 else 40 * 60_000)
+        details = {"product_id": f"p{number % 9}", "request_id": f"r{number // 8}", "position": number % 8 + 1}
+        lines.append(line(80_000 + number, at_ms, "recommendation_shown", **details))
+        if number % 7 == 3:
+            lines.append(line(81_000 + number, at_ms + 1_000, "recommendation_clicked", **details))
+    somebody_else = line(90_000, LAST_MS - HOUR_MS, "products_searched", customer_id="c9")  # moves the watermark
+    return [*lines, somebody_else]
+
+
 HISTORIES = {
     "nobody": list,
     "shopper": shopper,
@@ -130,9 +143,13 @@ HISTORIES = {
     "orphans": orphans,
     "visitor": visitor,
     "left": left,
+    "recommended": recommended,
 }
-VERSIONS = dict.fromkeys(HISTORIES, 1) | {"visitor": 2, "left": 3}
-"""Version 2 is one of version 1 with facts behind it; version 3 says the clock and what was published, too."""
+VERSIONS = dict.fromkeys(HISTORIES, 1) | {"visitor": 2, "left": 3, "recommended": 3}
+"""Version 2 is one of version 1 with facts behind it; version 3 says the clock and what was published, too.
+
+Of the customer of "recommended" there are parts that others do not have: what was shown, as it is and as it was told.
+"""
 LATER = [
     line(95_000, LAST_MS - 5 * HOUR_MS, "product_added", product_id="p3", price=4, category="late"),
     line(95_001, LAST_MS - 5 * DAY_MS, "order_completed", order_id="late", products=[{"product_id": "p3", "price": 9}]),
@@ -151,6 +168,8 @@ def write(name: str) -> None:
         finished = run_live(arrived, 0, settings=SETTINGS, rules=RULES, out_of_orderness_ms=30 * DAY_MS)
     elif name == "visitor":
         finished = run(arrived, LAST_MS + DAY_MS, settings=SETTINGS, rules=RULES)
+    elif name == "recommended":
+        finished = run_live(in_order(arrived), LAST_MS + HOUR_MS, settings=SETTINGS, rules=RULES)
     elif name == "left":
         finished = run_live(in_order(arrived), LAST_MS + 2 * DAY_MS, settings=SETTINGS, rules=RULES)
     elif arrived:
@@ -179,7 +198,10 @@ def meaning(content: bytes) -> dict[str, Any]:
 
 def _as_of_now(customer: Customer) -> dict[str, Any]:
     fold, publication = customer.fold, customer.publication
-    return {
+    shown: dict[str, Any] = {}  # the older files say nothing of it
+    if fold.impressions is not None:
+        shown = {"impressions": fold.impressions.entries, "shown_as_told": publication.told_shown()}
+    return shown | {
         "features": features_of(customer),
         "memberships": dict(customer.membership.since()),
         "viewed": fold.view_entries(*viewed_ledger(fold)),
@@ -236,6 +258,10 @@ class TestStoredVersions:
         assert found["shopper"]["now"]["bought_as_told"]
         assert found["erased"]["now"]["viewed_as_told"]
         assert found["left"]["now"]["viewed_as_told"] == found["left"]["now"]["viewed"]
+        shown, told = (found["recommended"]["now"][part] for part in ("impressions", "shown_as_told"))
+        assert (len(shown), len(told)) == (50, 50)
+        assert shown[0][:3] == told[20][:3]
+        assert {True, False} == {one[4] for one in shown} == {one[3] for one in told}
         assert any(one["now"]["memberships"] for one in found.values())
         assert any(row[4] for one in found.values() for row in one["said_later"])
         assert any(one["later"]["duplicates"] > one["now"]["duplicates"] for one in found.values())

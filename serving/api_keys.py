@@ -5,6 +5,7 @@ A key is 32 random bytes, so a plain hash is enough: there is nothing to guess t
 
 import hashlib
 import hmac
+import math
 import re
 import secrets
 from enum import StrEnum
@@ -97,8 +98,8 @@ def load_keys(path: Path) -> tuple[ApiKey, ...]:
             raise KeyFileError(f"{path}: the sha256 of {key.name!r} is not 64 hex digits (in small letters)")
         if not key.scopes:
             raise KeyFileError(f"{path}: {key.name!r} has no scopes")
-        if (key.rate_per_s or 0) < 0 or (key.burst or 0) < 0:
-            raise KeyFileError(f"{path}: {key.name!r}: rate_per_s and burst are not negative")
+        if not all(0 <= (number or 0) < math.inf for number in (key.rate_per_s, key.burst)):  # nor is nan
+            raise KeyFileError(f"{path}: {key.name!r}: rate_per_s and burst are numbers that are not negative")
         if names.count(key.name) > 1:
             raise KeyFileError(f"{path}: two keys are called {key.name!r}")
     named: dict[str, str] = {}

@@ -120,6 +120,9 @@ class TestKeys:
             ("[[keys]]\nname='a'\nsha256='abc'\nscopes=['read']", "64 hex"),
             (f"[[keys]]\nname='a'\nsha256='{'0' * 64}'\nscopes=['reed']", "reed"),
             (f"[[keys]]\nname='a'\nsha256='{'0' * 64}'\nscopes=[]", "no scopes"),
+            (f"[[keys]]\nname='a'\nsha256='{'0' * 64}'\nscopes=['read']\nrate_per_s=nan", "not negative"),
+            (f"[[keys]]\nname='a'\nsha256='{'0' * 64}'\nscopes=['read']\nburst=inf", "not negative"),
+            (f"[[keys]]\nname='a'\nsha256='{'0' * 64}'\nscopes=['read']\nrate_per_s=-1", "not negative"),
             (f"[[keys]]\nname='a'\nkey='sgm_secret'\nsha256='{'0' * 64}'\nscopes=[]", "unknown field `key`"),
         ],
     )  # fmt: skip

@@ -176,7 +176,8 @@ class TestInDoubt:
             items = [Item(item_id="wine", tags=("adult",), category="drinks"), Item(item_id="tea", category="drinks")]
             CatalogStore(valkey.client(), Keys()).write(items, NOW_MS)
             send(valkey.url, profile("child", 1, {"minors": NOW_MS}))
-            served = stack.enter_context(serve(*words, "--redis", valkey.url))
+            patient = {"SEGMILL_SERVE_DEADLINE_MS": "600", "SEGMILL_SERVE_REDIS_TIMEOUT_MS": "500"}
+            served = stack.enter_context(serve(*words, "--redis", valkey.url, **patient))
             served.until("/readyz", 200)
             assert shown(served, "child", "page=shop") == (["tea"], False)
             assert served.ask("/v1/content/child?slot=top").json["name"] == "hello"

@@ -140,14 +140,14 @@ class TestMade:
 
         async def ask() -> None:
             async with slow_door(valkey.socket) as door:
-                source = RedisSource(door.url, keys, LocalCache(1 << 20, 60.0), 0.05, 5.0)
+                source = RedisSource(door.url, keys, LocalCache(1 << 20, 60.0), 0.3, 5.0)
                 running = asyncio.ensure_future(source.link.run())
                 await source.link.first(5.0)
                 with monkeypatch.context() as patched:
                     patched.setattr(redis_source, "MADE_FOR_S", 0.0)
                     await source.popular("category:tea", 9)  # all of it is in the cache now
                 source.cache.changed([keys.item("b"), keys.item("c")])
-                door.delay_s = 0.2
+                door.delay_s = 0.7
                 attention = begin(5.0)
                 assert ([one for one, _ in await source.popular("category:tea", 9)], attention.degraded) == (
                     ["a"],
@@ -171,12 +171,14 @@ class TestLateAnswers:
 
         async def ask() -> None:
             async with slow_door(valkey.socket) as door:
-                source = RedisSource(door.url, Keys(), LocalCache(1 << 20, 60.0), 0.03, 5.0)
+                source = RedisSource(door.url, Keys(), LocalCache(1 << 20, 60.0), 0.1, 5.0)
                 running = asyncio.ensure_future(source.link.run())
                 await source.link.first(5.0)
-                assert await read(source, "c-1")
-                door.delay_s = 0.1
                 async with asyncio.timeout(5):
+                    while not await read(source, "c-1"):
+                        await asyncio.sleep(0.02)
+                door.delay_s = 0.3
+                async with asyncio.timeout(10):
                     while source.link.breaker != BreakerState.OPEN:
                         assert not await read(source, secrets.token_hex(4))
                         with suppress(Unavailable):  # as when segments are looked for

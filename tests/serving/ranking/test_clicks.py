@@ -119,6 +119,11 @@ class TestLaws:
         assert after[item] >= before[item] - 1e-9
         assert all(after[other] <= before[other] + 1e-9 for other in ITEMS if other != item)
 
+    def test_what_is_liked_more_wins_although_it_is_clicked_less(self) -> None:
+        """30 of 100 who look at `p0` click it, and 15 of `p1`; but only a third of the visitors look so far down."""
+        found = factors({"p0": ([7] * 1_000, 100), "p1": ([1] * 1_000, 150), "p2": ([2] * 2_000, 200)})
+        assert found["p0"] > 1.2 > 1.0 > found["p1"]
+
     def test_both_are_strict_where_there_is_room(self) -> None:
         counts = {"p0": ([3] * 100, 20), "p1": ([3] * 100, 20)}
         same = factors(counts)
@@ -162,8 +167,8 @@ class TestAnswers:
         source.put_similar(VIEWED_WITH, "x", [("p0", 0.4, 40)])
         source.scopes["all"] = [("p1", 9.0)]
         put(source, {"p0": ([1] * 300, 0), "p1": ([1] * 300, 90), "p2": ([1] * 300, 0), "p3": ([1] * 300, 90)})
-        answer = ask(source, viewed=("x",), limit=4, settings={"static": ("p2", "p3")})
-        assert names(answer) == ["p0", "p1", "p2", "p3"]
+        answer = ask(source, viewed=("x",), limit=5, settings={"static": ("p2", "p3", "p4")})
+        assert names(answer) == ["p0", "p1", "p2", "p3", "p4"]
 
     def test_the_shop_rules_come_after(self) -> None:
         """A boost multiplies what the clicks have made; a pin asks nobody."""

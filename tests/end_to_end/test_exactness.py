@@ -1,6 +1,7 @@
 """What a run exports equals what SQL and a batch say of the same events."""
 
 import json
+from math import log2
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ from comparisons import check_memberships, differences
 from segmill_runs import CUSTOMER, Run, accepted, read, run
 
 from jobs.examples import ONLINE_RETAIL
+from jobs.runtime.valkey import SNAPSHOT, EmbeddedValkey
+from schemas.keys import POPULAR_CLICKED, POPULAR_SHOWN, Keys
+from tests.oracle.clicks import batch_clicks
 from tests.oracle.similar import batch_similar
 
 pytestmark = pytest.mark.slow
@@ -33,6 +37,16 @@ class TestHardLog:
         expected = batch_similar(accepted(hard_log), hard_run.summary["as_of_ms"])
         assert hard_run.similar == expected
         assert all(expected.values())
+
+    def test_clicks_of_every_product(self, hard_run: Run, hard_log: Path, tmp_path: Path) -> None:
+        """Sums of what was shown and of what was clicked of it, as Redis has them: their logarithms."""
+        clicks = batch_clicks(accepted(hard_log), hard_run.summary["as_of_ms"])
+        with EmbeddedValkey(tmp_path, hard_run.out / SNAPSHOT) as valkey:
+            for scope, sums in ((POPULAR_SHOWN, clicks.shown), (POPULAR_CLICKED, clicks.clicked)):
+                found = valkey.client().zrange(Keys().popular(scope), 0, -1, withscores=True)
+                expected = {product.encode(): pytest.approx(log2(value), abs=1e-9) for product, value in sums.items()}
+                assert dict(found) == expected
+                assert expected
 
     def test_changes_tell_the_memberships(self, hard_run: Run) -> None:
         """To a subscriber who replays them into a map."""

@@ -1,20 +1,29 @@
 """What a run exports equals what SQL and a batch say of the same events."""
 
 import json
+from collections import defaultdict
+from itertools import groupby
 from math import log2
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 from comparisons import check_memberships, differences
+from msgspec.structs import asdict
 from segmill_runs import CUSTOMER, Run, accepted, read, run
 
 from jobs.examples import ONLINE_RETAIL
 from jobs.runtime.valkey import SNAPSHOT, EmbeddedValkey
 from schemas.keys import POPULAR_CLICKED, POPULAR_SHOWN, Keys
+from schemas.settings import Settings
+from state.experiments.sums import Outcome, Sums
 from tests.oracle.clicks import batch_clicks
+from tests.oracle.events import parse_events
+from tests.oracle.experiments import outcomes_at
 from tests.oracle.similar import batch_similar
 
 pytestmark = pytest.mark.slow
+subject = attrgetter("subject")
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +56,21 @@ class TestHardLog:
                 expected = {product.encode(): pytest.approx(log2(value), abs=1e-9) for product, value in sums.items()}
                 assert dict(found) == expected
                 assert expected
+
+    def test_outcomes_of_every_variant(self, hard_run: Run, hard_log: Path) -> None:
+        """Sums over everybody, to the cent, of what was shown, clicked and bought within the window."""
+        expected: defaultdict[str, Sums] = defaultdict(Sums)
+        by_customer = groupby(sorted(parse_events(accepted(hard_log)), key=subject), subject)
+        for _, events in by_customer:
+            outcomes = outcomes_at(events, hard_run.summary["as_of_ms"], Settings().conversion_window_ms)
+            for one in outcomes.values():
+                expected[one.variant].add(Outcome(one.shown, one.clicked, one.orders, one.cents))
+        lines = read(hard_run.export / "experiments.jsonl")
+        found = {line["variant"]: line for line in lines if not line["segment"]}
+        assert set(found) == set(expected) == {"a", "b"}
+        for variant, sums in expected.items():
+            assert asdict(sums).items() <= found[variant].items()
+            assert sums.cents > 0
 
     def test_changes_tell_the_memberships(self, hard_run: Run) -> None:
         """To a subscriber who replays them into a map."""

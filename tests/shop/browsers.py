@@ -3,10 +3,11 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -53,15 +54,24 @@ class Browser:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def follow(self, selector: str) -> None:
-        """Click what leads to another page, and wait for that."""
+        """Click what leads to another page, and wait until all of that is there."""
         before = self.one("html").id
         self.one(selector).click()
-        self.until(lambda: self.one("html").id != before, f"another page, after {selector}")
+        self.until(
+            lambda: self.one("html").id != before and self.ask("document.readyState") == "complete",
+            f"another page, after {selector}",
+        )
 
-    def until(self, holds: object, what: str) -> None:
-        """Wait for something on the page."""
-        assert callable(holds)
-        until(lambda: bool(holds()), what, _PATIENCE_S)
+    def until(self, holds: Callable[[], object], what: str) -> None:
+        """Wait for something on the page; between two pages there is nothing."""
+
+        def now() -> bool:
+            try:
+                return bool(holds())
+            except WebDriverException:
+                return False
+
+        until(now, what, _PATIENCE_S)
 
     def ask(self, expression: str) -> object:
         """What an expression of JavaScript says; the tests may ask even where pages may not."""

@@ -38,7 +38,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandInApi]:
 @pytest.fixture(scope="module")
 def shop_url(api: StandInApi) -> Iterator[str]:
     """The shop, as its command starts it; time enough for a busy machine."""
-    with listening(*shop_command("--port", "0", "--api", api.url, "--timeout-ms", "5000")) as url:
+    with listening(*shop_command("--port", "0", "--api", api.url, "--timeout-ms", "10000")) as url:
         yield url
 
 

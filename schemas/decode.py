@@ -52,6 +52,7 @@ class Decoder:
         # The clock is asked only when a time lies beyond what was allowed at the last look; it never runs back.
         self._latest_ms = EARLIEST_MS - 1
         self._money = Money(settings.currency, settings.rates)
+        self._request = "", ""  # the last request's id, and what is kept of it
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(AnyEvent).decode
         self._builders: dict[type, tuple[int, Callable[[Any, int, int, Any], Fact]]] = {
             events.ProductViewed: (int(Kind.PRODUCT_VIEWED), self._product),
@@ -164,9 +165,16 @@ class Decoder:
             context.location or None,
             context.channel or None,
             _place(event.position),
-            _request_key(event.request_id) if event.request_id else None,
+            self._request_key(event.request_id) if event.request_id else None,
             variant=event.variant if event.variant and arms_of(event.variant) else None,
         )
+
+    def _request_key(self, request_id: str) -> str:
+        """All that is kept of a request's id, however long it is: enough to tell a customer's requests apart."""
+        if request_id != self._request[0]:  # what is shown of one answer comes together
+            digest = hashlib.blake2b(request_id.encode("utf-8", "surrogatepass"), digest_size=8)
+            self._request = request_id, digest.hexdigest()
+        return self._request[1]
 
     def _consent(self, event: events.Consent, kind: int, time_ms: int, context: events.Context) -> Fact:
         return msgspec.structs.replace(
@@ -220,11 +228,6 @@ class Decoder:
 def _place(position: int | None) -> int | None:
     """Where a recommendation was; None: in the first place, or nobody knows."""
     return None if position is None or position <= 1 else min(position, LAST_POSITION)
-
-
-def _request_key(request_id: str) -> str:
-    """All that is kept of a request's id, however long it is: enough to tell a customer's requests apart."""
-    return hashlib.blake2b(request_id.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _bad_quantity(path: str, quantity: int) -> Rejected:

@@ -19,7 +19,7 @@ from typing import Final
 
 from schemas.facts import LAST_POSITION
 from state.impressions.ledger import Shown
-from state.similar.message import FLAGS, PROMPT, SUPPORT, VALUE, VERSION, Fields, write_message
+from state.similar.message import PROMPT, VERSION, write_message
 from state.similar.settings import DAY_MS
 from state.similar.weights import weight
 
@@ -40,31 +40,32 @@ def click_messages(old: Iterable[Shown], new: Iterable[Shown], *, prompt: bool =
 
     `prompt`: the items take account of it at once.
     """
-    before, after = Counter(old), Counter(new)
-    gone, come = before - after, after - before
-    if not (gone or come):
+    changes = Counter(new)
+    for entry in old:
+        changes[entry] -= 1
+    changed = [(entry, count) for entry, count in changes.items() if count]
+    if not changed:
         return []
-    base = weight(min(time_ms for time_ms, _, _, _ in (*gone, *come)), HALF_LIFE_MS)[1]
-    rows: dict[str, Fields] = {}
-    for sign, entries in ((-1, gone), (1, come)):
-        for (time_ms, product, position, clicked), count in entries.items():
-            mantissa, exponent = weight(time_ms, HALF_LIFE_MS)
-            unit = sign * count * (mantissa << (exponent - base))
-            _add(rows, f"{SHOWN}|{product}", EXAMINED[position] * unit, sign * count, base)
-            if clicked:
-                _add(rows, f"{CLICKED}|{product}", FULL * unit, sign * count, base)
-    return [(key, _written(fields, prompt)) for key, fields in rows.items() if fields[VALUE] or fields[SUPPORT]]
-
-
-def _add(rows: dict[str, Fields], key: str, value: int, support: int, base: int) -> None:
-    fields = rows.get(key)
-    if fields is None:
-        fields = rows[key] = [VERSION, 0, base, 0, 0]
-    fields[VALUE] += value
-    fields[SUPPORT] += support
-
-
-def _written(fields: Fields, prompt: bool) -> bytes:
-    if prompt:
-        fields[FLAGS] |= PROMPT
-    return write_message(fields)
+    base = weight(min(entry[0] for entry, _ in changed), HALF_LIFE_MS)[1]
+    sums: dict[str, list[int]] = {}
+    for (time_ms, product, position, clicked), count in changed:
+        mantissa, exponent = weight(time_ms, HALF_LIFE_MS)
+        unit = count * (mantissa << (exponent - base))
+        of_product = sums.get(product)
+        if of_product is None:
+            of_product = sums[product] = [0, 0, 0, 0]
+        of_product[0] += EXAMINED[position] * unit
+        of_product[1] += count
+        if clicked:
+            of_product[2] += FULL * unit
+            of_product[3] += count
+    messages: list[tuple[str, bytes]] = []
+    flags = PROMPT if prompt else 0
+    for product, (shown, impressions, clicks, clicked_impressions) in sums.items():
+        if shown or impressions:
+            messages.append((f"{SHOWN}|{product}", write_message([VERSION, flags, base, shown, impressions])))
+        if clicks or clicked_impressions:
+            messages.append(
+                (f"{CLICKED}|{product}", write_message([VERSION, flags, base, clicks, clicked_impressions]))
+            )
+    return messages

@@ -7,73 +7,81 @@ Bound: the newest `LEDGER_MAX` impressions by event order, and of a request's id
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from itertools import accumulate
+from operator import sub
+from typing import Any, Final, TypeAlias
 
 from state.packing import pack, unpack
 from state.similar.errors import expect_version
 
 LEDGER_MAX: Final = 50
-Shown: TypeAlias = tuple[int, str, int, bool]
-"""What of an impression counts for its item: time_ms, product_id, position from 1, whether it was clicked."""
+Shown: TypeAlias = tuple[int, str, int, int]
+"""What of an impression counts for its item: time_ms, product_id, position from 1, and 1 if it was clicked, else 0."""
 _VERSION: Final = 1
 
 
-class Impression(NamedTuple):
-    """One product that was on the screen."""
-
-    time_ms: int
-    product_id: str
-    position: int
-    request: str | None
-    clicked: bool = False
-
-
 class Impressions:
-    """The newest of one customer, oldest first."""
+    """The newest of one customer, oldest first: in columns, as they are packed, since that is done more often."""
 
-    __slots__ = ("entries",)
+    __slots__ = ("_clicked", "_positions", "_products", "_requests", "_times_ms")
 
     def __init__(self) -> None:
-        self.entries: list[Impression] = []
+        self._times_ms: list[int] = []
+        self._products: list[str] = []
+        self._positions = bytearray()
+        self._clicked = bytearray()
+        self._requests: list[str | None] = []
 
     def show(self, time_ms: int, product_id: str, position: int, request: str | None) -> None:
         """A recommendation was on the screen."""
-        self.entries.append(Impression(time_ms, product_id, position, request))
-        if len(self.entries) > LEDGER_MAX:
-            del self.entries[0]
+        self._times_ms.append(time_ms)
+        self._products.append(product_id)
+        self._positions.append(position)
+        self._clicked.append(0)
+        self._requests.append(request)
+        if len(self._products) > LEDGER_MAX:
+            for column in (self._times_ms, self._products, self._positions, self._clicked, self._requests):
+                del column[0]
 
     def click(self, product_id: str, request: str | None) -> None:
         """A recommendation was clicked."""
-        for place in range(len(self.entries) - 1, -1, -1):
-            one = self.entries[place]
-            if one.product_id == product_id and (request is None or one.request == request):
-                self.entries[place] = one._replace(clicked=True)
+        products, requests = self._products, self._requests
+        for place in range(len(products) - 1, -1, -1):
+            if products[place] == product_id and (request is None or requests[place] == request):
+                self._clicked[place] = 1
                 return
 
     def shown(self) -> list[Shown]:
         """What counts."""
-        return [(one.time_ms, one.product_id, one.position, one.clicked) for one in self.entries]
+        return list(zip(self._times_ms, self._products, self._positions, self._clicked, strict=True))
+
+    def requests(self) -> list[str | None]:
+        """The request of each of `shown`, if it named one."""
+        return self._requests.copy()
 
     def packed(self) -> list[Any]:
-        """In columns; each request once."""
-        requests = list(dict.fromkeys(one.request for one in self.entries))
-        request_of = {request: place for place, request in enumerate(requests)}
-        return [*_columns(self.shown()), requests, bytes(request_of[one.request] for one in self.entries)]
+        """Times as steps from one to the next; each request once."""
+        requests = list(dict.fromkeys(self._requests))
+        place_of = {request: place for place, request in enumerate(requests)}
+        return [
+            _steps(self._times_ms), self._products, bytes(self._positions), bytes(self._clicked), requests,
+            bytes(map(place_of.__getitem__, self._requests)),
+        ]  # fmt: skip
 
     @classmethod
     def unpacked(cls, packed: Sequence[Any]) -> "Impressions":
-        *columns, requests, request_of = packed
+        steps, products, positions, clicked, requests, places = packed
         impressions = cls()
-        impressions.entries = [
-            Impression(time_ms, product_id, position, requests[place], clicked)
-            for (time_ms, product_id, position, clicked), place in zip(_rows(columns), request_of, strict=True)
-        ]
+        impressions._times_ms, impressions._products = list(accumulate(steps)), list(products)
+        impressions._positions, impressions._clicked = bytearray(positions), bytearray(clicked)
+        impressions._requests = [requests[place] for place in places]
         return impressions
 
 
 def pack_shown(ledger: Sequence[Shown]) -> bytes:
     """What counts as versioned bytes, about 8 + the length of the product id for each entry."""
-    packed: bytes = pack([_VERSION, *_columns(ledger)])
+    times_ms, products, positions, clicked = zip(*ledger, strict=True) if ledger else ((), (), (), ())
+    packed: bytes = pack([_VERSION, _steps(times_ms), products, bytes(positions), bytes(clicked)])
     return packed
 
 
@@ -85,23 +93,10 @@ def unpack_shown(packed: bytes) -> list[Shown]:
     """
     version, *columns = unpack(packed)
     expect_version(version, _VERSION, "a ledger of impressions")
-    return _rows(columns)
-
-
-def _columns(ledger: Sequence[Shown]) -> list[Any]:
-    """Times as steps from one to the next, products, a byte for each position, a bit for each click."""
-    before, steps = 0, []
-    for time_ms, _, _, _ in ledger:
-        steps.append(time_ms - before)
-        before = time_ms
-    clicked = sum(1 << place for place, entry in enumerate(ledger) if entry[3])
-    return [steps, [entry[1] for entry in ledger], bytes(entry[2] for entry in ledger), clicked]
-
-
-def _rows(columns: Sequence[Any]) -> list[Shown]:
     steps, products, positions, clicked = columns
-    time_ms, rows = 0, []
-    for place, (step, product, position) in enumerate(zip(steps, products, positions, strict=True)):
-        time_ms += step
-        rows.append((time_ms, product, position, bool(clicked >> place & 1)))
-    return rows
+    return list(zip(accumulate(steps), products, positions, clicked, strict=True))
+
+
+def _steps(times_ms: Sequence[int]) -> list[int]:
+    """From nothing to the first, and from each to the next."""
+    return list(map(sub, times_ms, (0, *times_ms)))

@@ -10,6 +10,7 @@ from state.channels import Channel
 from state.impressions.changes import CLICKED, EXAMINED, FULL, HALF_LIFE_MS, SHOWN, click_messages
 from state.impressions.ledger import LEDGER_MAX, Impressions, Shown, pack_shown, unpack_shown
 from state.items.item import ItemLogic
+from state.packing import pack, unpack
 from state.similar.message import FLAGS, PROMPT, read_message
 from state.similar.settings import SimilarSettings
 from state.similar.weights import weight
@@ -43,14 +44,19 @@ class TestPacked:
     @pytest.mark.parametrize("seed", range(20))
     def test_it_comes_back(self, seed: int) -> None:
         impressions = walk(seed, 10 * seed)
-        assert len(impressions.entries) <= LEDGER_MAX
-        assert Impressions.unpacked(impressions.packed()).entries == impressions.entries
+        again = Impressions.unpacked(unpack(pack(impressions.packed())))
+        assert len(impressions.shown()) <= LEDGER_MAX
+        assert (again.shown(), again.requests()) == (impressions.shown(), impressions.requests())
+        for one in (impressions, again):
+            one.click("p1é", None)
+            one.show(NOON_MS * 2, "p", 1, None)
+        assert again.packed() == impressions.packed()
         assert unpack_shown(pack_shown(impressions.shown())) == impressions.shown()
 
     def test_bytes(self) -> None:
         """Stored since the first version: what was told."""
-        ledger: list[Shown] = [(NOON_MS, "p", 1, True), (NOON_MS + 5, "q", 100, False)]
-        assert pack_shown(ledger).hex() == "950192cf00000199c82cc00005" + "92a170a171" + "c4020164" + "01"
+        ledger: list[Shown] = [(NOON_MS, "p", 1, 1), (NOON_MS + 5, "q", 100, 0)]
+        assert pack_shown(ledger).hex() == "950192cf00000199c82cc00005" + "92a170a171" + "c4020164" + "c4020100"
 
 
 class TestDifferences:
@@ -76,7 +82,7 @@ class TestDifferences:
         assert all(read_message(m)[FLAGS] & PROMPT for _, m in click_messages(walk(3, 40).shown(), (), prompt=True))
 
     def test_one_product_in_one_place_and_moment_again_counts_again(self) -> None:
-        once: list[Shown] = [(NOON_MS, "p", 4, False)]
+        once: list[Shown] = [(NOON_MS, "p", 4, 0)]
         one, two = sums(click_messages((), once)), sums(click_messages((), once * 2))
         assert two["shown|p"] == (2 * one["shown|p"][0], 2)
         assert sums([*click_messages((), once * 2), *click_messages(once * 2, once)]) == one

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgpack
 
+from schemas.keys import POPULAR_CLICKED, POPULAR_SHOWN
 from schemas.profiles import unpack_versioned
 from schemas.settings import Settings
 from schemas.writes import WriteKind
@@ -70,7 +71,7 @@ class LocalShop:
             relation, _, item_id = name.decode().partition(":")
             value: dict[str, Any] = unpack_versioned(rest[0]) or {}
             self._source.put_similar(relation, item_id, value.get("neighbours", ()))
-        elif kind == WriteKind.POPULAR:
+        elif kind == WriteKind.POPULAR and name.decode() in (POPULAR_SHOWN, POPULAR_CLICKED):
             item_id, _, log2 = rest
             self._source.put_count(name.decode(), item_id.decode(), log2)
         elif kind == WriteKind.PROFILE:

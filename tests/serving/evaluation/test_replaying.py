@@ -13,6 +13,8 @@ from schemas.timestamps import EARLIEST_MS
 from serving.evaluation.clicks import ClicksError, are_clicks, click_events
 from serving.evaluation.popularity import VIEW, Trending
 from serving.evaluation.replay import ANY, NEW, Asked, Event, Replay
+from serving.evaluation.shop import LocalShop
+from serving.ranking.memory_source import MemorySource
 from state.rules.ruleset import load_rules
 from tests.jobs.cli_runs import call
 
@@ -39,6 +41,24 @@ def replayed(events: list[Event], **asked: Any) -> Replay:
     replay = Replay(SETTINGS, load_rules(), Asked(**{"k": 3, **asked}))
     asyncio.run(replay.run(events))
     return replay
+
+
+class TestClicksOnRecommendations:
+    def test_they_go_the_way_of_the_live_job(self) -> None:
+        """Known once the sessions are over, and not before."""
+        source = MemorySource()
+        shop = LocalShop(SETTINGS, load_rules(), source)
+        found = []
+        for number in range(42):
+            told = [("shown", "a", 1), ("shown", "b", 2), ("clicked", "b", 2)]
+            for place, (kind, item, position) in enumerate(told):
+                at_ms = START_MS + number * MINUTE_MS + place
+                event = {"event_id": str(place), "type": f"recommendation_{kind}", "timestamp": at_ms,
+                         "customer_id": f"c{number}", "product_id": item, "position": position}  # fmt: skip
+                shop.feed(f"c{number}", at_ms, json.dumps(event).encode())
+            found.append(source.clicks().factors(START_MS, 1.0))
+        assert found[29] == {}
+        assert found[-1]["a"] < 1 < found[-1]["b"]
 
 
 class TestAsking:

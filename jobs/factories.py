@@ -109,8 +109,8 @@ def logics(settings: Settings, rules: str, source: str, as_of_ms: int | None) ->
     return Logics(
         partial(make_customer_logic, settings, rules, source, as_of_ms),
         partial(make_item_logic, settings, as_of_ms is None),
-        partial(ExperimentLogic, as_of_ms),
         partial(make_publish_logic, settings, as_of_ms),
         partial(make_control_logic, settings),
         population_logics(settings, rules, source, as_of_ms),
+        partial(ExperimentLogic, as_of_ms),
     )

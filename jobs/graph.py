@@ -96,11 +96,11 @@ class Logics:
 
     customer: CustomerFactory
     item: ItemFactory | None = None
-    experiment: ExperimentFactory = ExperimentLogic
     publish: PublishFactory | None = None
     control: ControlFactory | None = None
     """Needed with a control source."""
     population: PopulationLogics | None = None
+    experiment: ExperimentFactory = ExperimentLogic
 
 
 @dataclass(frozen=True, slots=True)

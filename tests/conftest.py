@@ -1,8 +1,16 @@
 """What every test needs."""
 
 import signal
+from contextlib import suppress
 
-import hypothesis  # noqa: F401 - its plugin would import it at the end, in whatever state the tests left Python in
+# Their plugins would import these at the end, in whatever state the tests left Python in: after Flink has run in its
+# process, Python can compile nothing any more.
+import hypothesis  # noqa: F401
+import schemathesis.reporting.html.writer
+import schemathesis.reporting.junitxml
+
+with suppress(ImportError):
+    import schemathesis.reporting.allure  # noqa: F401
 
 # A shell that starts the tests in the background lets them ignore Ctrl-C, and their children would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -23,7 +23,7 @@ NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 """Of an experiment."""
 VARIANT: Final = r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}"
 """Of a variant; one of several factors has the name of a level of each, with a + in between."""
-_ARM = re.compile(rf"(?:({NAME})=)?({VARIANT})(?:@(\d{{1,3}})/(\d{{1,9}}(?::\d{{1,9}}){{0,99}}))?")
+_ARM = re.compile(rf"(?:({NAME})=)?({VARIANT})(?:@(\d{{1,3}})/([1-9]\d{{0,8}}(?::[1-9]\d{{0,8}}){{0,99}}))?")
 
 
 class Arm(NamedTuple):

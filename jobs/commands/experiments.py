@@ -215,7 +215,9 @@ def _show_comparison(
     table = grid("metric", control, "value", "lift", "from", "to", "p", "so far",
                  right=(control, "value", "lift", "from", "to", "p"))  # fmt: skip
     for one in variant.compared:
-        before, now = (values[name][one.metric] for name in (control, variant.variant))
+        before, now = one.control, one.variant
+        if before is None or now is None:  # nothing to average: then as they are
+            before, now = (values[name][one.metric] for name in (control, variant.variant))
         lift = [_percent(part) for part in (one.lift, one.lift_low, one.lift_high)]
         table.add_row(_NAMES[one.metric], _value(one.metric, before, currency), _value(one.metric, now, currency),
                       *lift, "-" if one.p_value is None else f"{one.p_value:.4f}", _so_far(one))  # fmt: skip

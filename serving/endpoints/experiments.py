@@ -68,7 +68,12 @@ async def one_experiment(call: Call) -> ExperimentReport:
         raise not_found(f"nothing of an experiment {name!r} has been shown to anybody so far")
     defined = services.chooser.experiments.named(name)
     control = query.control or (None if defined is None else defined.variants[0])
-    return report(name, value["as_of_ms"], read_body(value), control=control, segment=query.segment or EVERYBODY)
+    tally = read_body(value)
+    if query.segment is not None and all(cell.segment != query.segment for cell in tally.cells):
+        raise not_found("no customer of this segment was shown anything of the experiment")
+    if query.control is not None and all(cell.variant != query.control for cell in tally.cells):
+        raise not_found("nobody was shown this variant")
+    return report(name, value["as_of_ms"], tally, control=control, segment=query.segment or EVERYBODY)
 
 
 ROUTES = (

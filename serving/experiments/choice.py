@@ -19,18 +19,18 @@ class Choice(NamedTuple):
 
 
 class Chooser:
-    """Chooses for all customers. Bound: one ranking for each combination of variants that was met."""
+    """Chooses for all customers. Bound: one ranking for each combination that was met of variants that change it."""
 
     def __init__(self, experiments: Experiments, ranking: RankingSettings) -> None:
         self.experiments = experiments
         self._ranking = ranking
         self._rankings: dict[tuple[tuple[str, str], ...], RankingSettings] = {}
-        self._choose_strategy = frozenset(
-            experiment.name
+        changes = {
+            experiment.name: {name for variant in experiment.variants for name in experiment.settings(variant)}
             for experiment in experiments.experiments
-            for variant in experiment.variants
-            if "strategy" in experiment.settings(variant)
-        )
+        }
+        self._choose_strategy = frozenset(name for name, changed in changes.items() if "strategy" in changed)
+        self._choose_ranking = frozenset(name for name, changed in changes.items() if changed)
 
     def choose(self, customer_id: str, now_ms: int, *, strategy_given: bool) -> Choice:
         """For one answer. Where the request itself says which strategy, experiments with strategies have no say."""
@@ -47,7 +47,7 @@ class Chooser:
         return {} if experiment is None else experiment.parameters(arm.variant)
 
     def _ranking_of(self, found: tuple[Arm, ...]) -> RankingSettings:
-        chosen = tuple((arm.experiment, arm.variant) for arm in found)
+        chosen = tuple((arm.experiment, arm.variant) for arm in found if arm.experiment in self._choose_ranking)
         ranking = self._rankings.get(chosen)
         if ranking is None:
             changes: dict[str, Any] = {}

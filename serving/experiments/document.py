@@ -29,7 +29,7 @@ from typing import Any, Final
 
 import msgspec
 
-from schemas.variant_label import MOST_ARMS, NAME
+from schemas.variant_label import MOST_ARMS, MOST_CHARACTERS, NAME, Arm, arms_of, label_of
 from serving.checked_toml import CheckedToml
 from serving.experiments.definitions import HOLDOUT, Experiment, Experiments, Factor, Variant
 from serving.ranking.settings import RankingSettings
@@ -77,6 +77,7 @@ def parse_experiments(text: str, source: str = "experiments.toml") -> Experiment
     if len(found) > MOST_ARMS - 1:
         toml.report(("experiment",), f"has {len(found)} experiments, at most {MOST_ARMS - 1} are allowed")
     share, salt = _holdout(toml)
+    _check_label(toml, found)
     toml.finish()
     version = hashlib.sha256(text.encode()).hexdigest()[:12]
     return Experiments(tuple(found), share, salt, version)
@@ -231,6 +232,18 @@ def _check_changes(toml: CheckedToml, experiments: list[Experiment]) -> None:
                     f'changes {", ".join(sorted(both))}, as "{other.name}" does: put both into one group, '
                     "or make them one experiment with two factors",
                 )
+
+
+def _check_label(toml: CheckedToml, experiments: list[Experiment]) -> None:
+    """What is sent along with a recommendation can be read again, whoever gets it."""
+    longest = [Arm(one.name, max(one.variants, key=len), len(one.variants), one.shares) for one in experiments]
+    label = label_of([Arm(HOLDOUT, "held-out", 1, "5000:5000"), *longest])
+    if experiments and not toml.problems and len(arms_of(label or "")) != len(experiments) + 1:
+        toml.report(
+            ("experiment",),
+            f"variants and shares of all together are too long: {len(label or '')} of {MOST_CHARACTERS} characters, "
+            "and no share above 999,999,999: take fewer variants, or smaller whole numbers for shares",
+        )
 
 
 def _changed(experiment: Experiment) -> set[str]:

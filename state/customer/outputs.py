@@ -24,6 +24,8 @@ from state.versions import version_at
 
 _encode = msgspec.json.Encoder().encode
 _pack = msgspec.msgpack.Encoder().encode
+MOST_GONE = 32
+"""So many experiments that made room for others are known as they were told, to be taken back by an erasure."""
 _ITEM = Channel.ITEM  # reading a member of an enumeration takes as long as a function call
 
 
@@ -195,9 +197,10 @@ def experiment_messages(customer: Customer) -> list[Output]:
         for name, new in changed.items()
         if new != told.get(name)
     ]
-    publication.exposures = {
-        name: packed for name in known if (packed := changed.get(name) or told.get(name)) is not None
-    }
+    now = {**told, **changed}
+    gone = [name for name in now if name not in known]
+    kept = [*gone[-MOST_GONE:], *known]
+    publication.exposures = {name: packed for name in kept if (packed := now.get(name)) is not None}
     return outputs
 
 

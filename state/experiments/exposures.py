@@ -5,7 +5,9 @@ same experiment, because its shares were changed or a page mixed things up, stay
 crossed. Impressions and clicks are those of that variant. Orders are looked up in the order book when they are asked
 for, so refunds and late events need nothing of their own here: an outcome is a function of the fold.
 
-Bounds: MOST_EXPERIMENTS experiments, of which the one that began longest ago makes room, and MOST_SEGMENTS segments
+A click counts if there were more impressions of the variant than clicks before it.
+
+Bounds: MOST_EXPERIMENTS experiments, of which the one that was shown longest ago makes room, and MOST_SEGMENTS segments
 each. What was told of one that is gone stays as it was told.
 """
 
@@ -16,31 +18,31 @@ from schemas.variant_label import Arm
 from state.customer.orders import OrderBook
 from state.experiments.sums import Outcome
 
-MOST_EXPERIMENTS: Final = 16
+MOST_EXPERIMENTS: Final = 32
 MOST_SEGMENTS: Final = 16
 
 
 class Exposure:
     """One customer in one experiment."""
 
-    __slots__ = ("arm", "clicked", "crossed", "first_ms", "segments", "shown")
+    __slots__ = ("arm", "clicked", "crossed", "first_ms", "last_ms", "segments", "shown")
 
     def __init__(self, arm: Arm, first_ms: int, segments: tuple[str, ...] | None = None) -> None:
         self.arm = arm
-        self.first_ms = first_ms
+        self.first_ms = self.last_ms = first_ms
         self.segments = segments
         """That the customer was in at the first exposure: nothing that the variant did. None: not said yet."""
         self.shown = self.clicked = 0
         self.crossed = False
 
     def packed(self) -> list[Any]:
-        return [*self.arm, self.first_ms, self.segments, self.shown, self.clicked, self.crossed]
+        return [*self.arm, self.first_ms, self.last_ms, self.segments, self.shown, self.clicked, self.crossed]
 
     @classmethod
     def unpacked(cls, packed: Sequence[Any]) -> "Exposure":
-        *arm, first_ms, segments, shown, clicked, crossed = packed
+        *arm, first_ms, last_ms, segments, shown, clicked, crossed = packed
         exposure = cls(Arm(*arm), first_ms, None if segments is None else tuple(segments))
-        exposure.shown, exposure.clicked, exposure.crossed = shown, clicked, crossed
+        exposure.last_ms, exposure.shown, exposure.clicked, exposure.crossed = last_ms, shown, clicked, crossed
         return exposure
 
     def outcome(self, orders: OrderBook, window_ms: int) -> Outcome:
@@ -68,9 +70,10 @@ class Exposures:
             exposure = self.by_name.get(arm.experiment)
             if exposure is None:
                 if len(self.by_name) >= MOST_EXPERIMENTS:
-                    del self.by_name[min(self.by_name, key=lambda name: self.by_name[name].first_ms)]
+                    del self.by_name[min(self.by_name, key=lambda name: self.by_name[name].last_ms)]
                 exposure = self.by_name[arm.experiment] = Exposure(arm, time_ms)
                 self.has_new = True
+            exposure.last_ms = time_ms
             if exposure.arm.variant == arm.variant:
                 exposure.shown += 1
             else:
@@ -80,7 +83,7 @@ class Exposures:
         """A recommendation was clicked. Of what was never shown nothing is counted."""
         for arm in arms:
             exposure = self.by_name.get(arm.experiment)
-            if exposure is not None and exposure.arm.variant == arm.variant:
+            if exposure is not None and exposure.arm.variant == arm.variant and exposure.clicked < exposure.shown:
                 exposure.clicked += 1
 
     def know_segments(self, segments: Iterable[str]) -> None:

@@ -20,6 +20,10 @@ class Compared(msgspec.Struct, frozen=True):
     verdict: str
     """`better`, `worse`, `no difference seen yet` or `too few`."""
     reason: str
+    control: float | None
+    """The control's value, and ..."""
+    variant: float | None
+    """... that of the variant: averaged over times of equal shares, as the difference is."""
     difference: float | None
     low: float | None
     """Bounds of the difference: at any time, however often one looks."""
@@ -172,6 +176,8 @@ def _compared(metric: str, comparison: Comparison) -> Compared:
         metric=metric,
         verdict=comparison.verdict,
         reason=comparison.reason,
+        control=comparison.control,
+        variant=comparison.variant,
         difference=comparison.difference,
         low=None if interval is None else interval.low,
         high=None if interval is None else interval.high,
@@ -192,10 +198,14 @@ def _ratio(
         if not shares:
             unknown += sum(counts.values())
             continue
-        name_at = {place: name for name, place in placed[shares].items()}
+        # by place: a variant that was replaced by another one at its share has its customers together with it
+        names_at: defaultdict[int, list[str]] = defaultdict(list)
+        for name, place in placed[shares].items():
+            names_at[place].append(name)
+        label_at = {at: ", ".join(names) for at, names in names_at.items()}
         parts = Arm("", "", 0, shares).parts
-        expected = {name_at.get(at, f"(variant {at})"): float(part) for at, part in enumerate(parts, 1)}
-        known.append(Shared(expected, counts))
+        expected = {label_at.get(at, f"(variant {at})"): float(part) for at, part in enumerate(parts, 1)}
+        known.append(Shared(expected, {label_at[at]: sum(map(counts.__getitem__, names_at[at])) for at in names_at}))
     if not known:
         return Ratio("unknown" if unknown else "nobody yet", None, None, 0, 0.0, unknown)
     found = sample_ratio(known, settings)

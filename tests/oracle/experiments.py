@@ -31,6 +31,18 @@ def arms(label: str | None) -> dict[str, str]:
     return found
 
 
+def clicks_of(events: list[Event], name: str, variant: str) -> int:
+    """In event order, never more than impressions before."""
+    shown = clicked = 0
+    for event in sorted(events, key=lambda event: event.order):
+        if arms(event.variant).get(name) == variant:
+            if event.type == "recommendation_shown":
+                shown += 1
+            else:
+                clicked += clicked < shown
+    return clicked
+
+
 def outcomes_at(events: Iterable[Event], as_of_ms: int, window_ms: int) -> dict[str, Outcome]:
     """By experiment, for one customer whose distinct events these are."""
     applied = history_of(events, as_of_ms).applied
@@ -47,7 +59,7 @@ def outcomes_at(events: Iterable[Event], as_of_ms: int, window_ms: int) -> dict[
             crossed=any(arms(event.variant)[name] != variant for event in mine),
             first_ms=first.time_ms,
             shown=sum(arms(event.variant)[name] == variant for event in mine),
-            clicked=sum(arms(event.variant).get(name) == variant and event.order > first.order for event in clicked),
+            clicked=clicks_of([*mine, *clicked], name, variant),
             orders=len(bought),
             cents=sum(order.net for order in bought),
         )

@@ -30,7 +30,7 @@ class TestLabels:
     @pytest.mark.parametrize(
         "label",
         ["", " ", "a b", "x=", "=a", "x=a,", "x=a@1", "x=a@0/1:1", "x=a@3/1:1", "x=a@1/", "x=a@1/1:", "x=a@1/-1",
-         "x=a@1/1.5:2", "é", "x=a\n", "x==a", "+a", "a" * 65, "x=a@1/" + "1" * 10,
+         "x=a@1/1.5:2", "é", "x=a\n", "x==a", "+a", "a" * 65, "x=a@1/" + "1" * 10, "x=a@1/0:0", "x=a@1/1:0", "x=a@1/01",
          ",".join(f"e{n}=v" for n in range(17)),
          ",".join(f"e{n}=v@1/{'1:' * 90}1" for n in range(12))],
     )  # fmt: skip

@@ -100,6 +100,8 @@ class TestReports:
         assert [(variant["variant"], variant["customers"]) for variant in found["variants"]] == [
             ("control", 0), ("seed", 1),
         ]  # fmt: skip
+        for odd in ("segment=old", "control=none"):
+            assert shop.ask(f"/v1/experiments/blend?{odd}").status == 404
         stood(valkey, 2, one, one, one)
         for _ in range(200):
             if shop.ask("/v1/experiments/blend?segment=new").json["customers"] == 3:

@@ -127,6 +127,19 @@ class TestFaults:
         parse_experiments(text.replace('group = "ranking"\ntraffic = [0.0, 0.5]\n\n', 'group = "ranking"\n'
                                        "traffic = [0.0, 0.5]\nuntil = 2026-03-01T00:00:00Z\n\n", 1))  # fmt: skip
 
+    @pytest.mark.parametrize(("experiments", "variants", "share"), [(12, 60, 7), (1, 3, 3_333)], ids=["many", "fine"])
+    def test_labels_that_nobody_could_read(self, experiments: int, variants: int, share: int) -> None:
+        """Too long altogether, or shares of combinations with too many digits."""
+        names = [f"v{number}" for number in range(variants)]
+        if experiments > 1:
+            text = "".join(f"[experiment.e{e}.variant]\n" + "".join(f"{name} = {{ share = {share + n} }}\n"
+                           for n, name in enumerate(names)) for e in range(experiments))  # fmt: skip
+        else:
+            text = "".join(f"[experiment.e.factor.{name}]\na = {{ share = {share} }}\nb = {{ share = 6667 }}\n"
+                           for name in names)  # fmt: skip
+        (found,) = problems(text)
+        assert "of all together are too long" in found
+
     def test_two_that_change_the_same(self) -> None:
         (found,) = problems(FILE.replace('group = "ranking"\n', "", 1))
         assert 'changes strategy, as "blend" does' in found
@@ -152,6 +165,12 @@ class TestChoosing:
         labels = [chooser.choose(f"c{number}", IN_MARCH_MS, strategy_given=True).label or "" for number in range(100)]
         assert not any("blend" in label or "again" in label for label in labels)
         assert any("page=" in label for label in labels)
+
+    def test_what_pages_vary_by_themselves_takes_no_memory(self) -> None:
+        text = "".join(f"[experiment.e{n}.variant]\na = {{ share = 1 }}\nb = {{ share = 1 }}\n" for n in range(9))
+        chooser = Chooser(parse_experiments(text), RankingSettings())
+        rankings = {id(chooser.choose(f"c{number}", 0, strategy_given=False).ranking) for number in range(500)}
+        assert len(rankings) == 1
 
     def test_without_a_file(self) -> None:
         assert Chooser(Experiments(), RankingSettings()).choose("c", 0, strategy_given=False) == (

@@ -99,6 +99,15 @@ class TestReports:
             fair.take(None, told("ab"[number % 10 == 0], 1 + (number % 10 == 0), "9:1"))
         assert report("x", 7, fair).sample_ratio.verdict == "as expected"
 
+    def test_a_variant_that_was_replaced_is_no_mismatch(self) -> None:
+        """Another one at its place, with its share."""
+        tally = Tally()
+        for number in range(4_000):
+            place = 1 + number % 2
+            name = "a" if place == 1 else "bc"[number > 2_000]
+            tally.take(None, told(name, place, "1:1"))
+        assert report("x", 7, tally).sample_ratio.verdict == "as expected"
+
     def test_a_variant_that_nobody_was_shown_is_missed(self) -> None:
         tally = Tally()
         for _ in range(1_000):
@@ -127,6 +136,9 @@ class TestReports:
         found = report("x", 7, tally)
         a, b = found.variants
         assert b.metrics["conversion"] > 2 * a.metrics["conversion"]  # put together, it looks like that
+        compared = b.compared[1]
+        assert compared.variant - compared.control == pytest.approx(compared.difference)
+        assert abs(compared.difference) < 0.03
         assert {one.verdict for one in b.compared} <= {"no difference seen yet", "too few"}
 
 

@@ -13,6 +13,8 @@ from oracle.experiments import outcomes_at
 from state_of_experiments import tallies_of, told
 
 from schemas.settings import DAY_MS
+from state.customer.outputs import MOST_GONE
+from state.experiments.exposures import MOST_EXPERIMENTS
 from state.experiments.sums import Outcome, Sums
 from state.experiments.tally import EVERYBODY
 
@@ -142,6 +144,29 @@ class TestWhatIsTold:
         lines.append(f'{{"event_id":"s","customer_id":"c","timestamp":{start_ms},{self.shown("a")}}}'.encode())
         (one,) = told(run(lines, last_ms(lines) + HOUR).outputs)["default"].values()
         assert one.outcome == Outcome(1, 0, 2, 100 * (10 + 100))
+
+    def test_no_more_clicks_than_impressions(self) -> None:
+        """Whoever clicks twice on what was shown once has clicked it."""
+        clicked = self.shown("x=a").replace("_shown", "_clicked")
+        lines = self.lines(clicked, self.shown("x=a"), clicked, clicked, self.shown("x=a"), clicked)
+        (one,) = told(run(lines, last_ms(lines) + HOUR).outputs)["x"].values()
+        assert one.outcome == Outcome(2, 2, 0, 0)
+
+    @pytest.mark.parametrize("many", [10, MOST_EXPERIMENTS + MOST_GONE - 1])
+    def test_the_experiments_that_run_make_no_room_for_others(self, many: int) -> None:
+        """However many there were before: one that goes on is counted from its first impression."""
+        events = [self.shown(f"holdout=others,e{number}=a") for number in range(many)]
+        lines = self.lines(*events)
+        tallies = tallies_of(run_live(lines, last_ms(lines) + HOUR).outputs)
+        (holdout,) = [sums for cell, sums in tallies["holdout"].cells.items() if cell.segment == EVERYBODY]
+        assert (holdout.customers, holdout.shown) == (1, many)
+
+    @pytest.mark.parametrize("many", [10, MOST_EXPERIMENTS + MOST_GONE - 1])
+    def test_an_erasure_takes_back_what_made_room_as_well(self, many: int) -> None:
+        lines = self.lines(*[self.shown(f"holdout=others,e{number}=a") for number in range(many)], '"type":"erase"')
+        tallies = tallies_of(run_live(lines, last_ms(lines) + HOUR).outputs)
+        assert len(tallies) >= many  # the last one may be erased before it is told
+        assert not any(tally.cells for tally in tallies.values())
 
     def test_a_live_job_tells_within_the_interval_and_not_at_every_event(self) -> None:
         lines = self.lines(*[self.shown("x=a")] * 1)

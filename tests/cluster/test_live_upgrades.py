@@ -13,10 +13,12 @@ from schemas.settings import HOUR_MS, Settings
 from tests.cluster.live_jobs import LiveJob, cancelled, lines
 from tests.cluster.publishing import assert_same, exported, publish
 from tests.cluster.stored_savepoint import FOLDER, PARTITIONS, PREFIX, filled
-from tests.end_to_end.segmill_runs import write
+from tests.end_to_end.segmill_runs import EXPORTS, write
 
 pytestmark = pytest.mark.cluster
 VERSIONS = sorted(path.name for path in FOLDER.iterdir())
+UNKNOWN = {"0.1": ("experiments.jsonl",)}
+"""What a release did not count yet: nobody can know it of what came before."""
 
 
 def busiest(log: list[bytes]) -> tuple[str, int, int]:
@@ -49,7 +51,9 @@ def test_a_stored_savepoint_is_restored(stack: Stack, version: str, tmp_path: Pa
         job.await_all_read()
         as_of_ms = publish(job, "--at", newest_ms + HOUR_MS + 2_000)["written_ms"]
         logs = log, write(tmp_path / "after.jsonl", [raw])
-        assert_same(exported(job, tmp_path / "live"), logs, as_of_ms, tmp_path, more_lines_than=1)  # it is a small log
+        known = [name for name in EXPORTS if name not in UNKNOWN.get(version, ())]
+        live = exported(job, tmp_path / "live")
+        assert_same(live, logs, as_of_ms, tmp_path, more_lines_than=1, names=known)  # it is a small log
         (profile,) = (one for one in lines(tmp_path / "live" / "profiles.jsonl") if one["customer_id"] == customer)
         assert profile["features"]["views_90d"] == views + 1
         assert job.restarts() == 0

@@ -27,7 +27,8 @@ from serving.catalog.item import Item
 from serving.catalog.store import pack_item
 from state.similar.settings import RELATIONS
 
-NOW_MS = 1_760_000_000_000
+NOW_MS = time.time_ns() // 1_000_000
+"""What customers did is an hour to ten hours old, their session a second."""
 DAY_MS = 86_400_000
 CATEGORIES = 40
 SEGMENTS = ("regulars", "frequent-buyers", "browsers", "high-value", "lapsing")

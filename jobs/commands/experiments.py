@@ -159,7 +159,7 @@ def assign_command(file: Path, customer_ids: tuple[str, ...], at_ms: int | None,
 def plan_command(share: float, lift: float, variants: int, alpha: float, power: float, as_json: bool) -> None:
     """Say how many customers an experiment needs.
 
-    
+    \b
       segmill experiments plan --share 0.03 --lift 0.1
     """
     better = share * (1 + lift)

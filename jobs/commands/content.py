@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from jobs.commands.console import grid, plain, show, show_table
+from jobs.commands.faults import PLACE_AND_MESSAGE, tell_faults
 from jobs.commands.options import TimeParam, iso
 from jobs.commands.store_options import missing, opened, source_options
 from serving.content.document import load_content
@@ -14,7 +15,6 @@ from serving.content.entry import Content
 from state.rules.errors import RuleError
 from state.rules.ruleset import load_rules
 
-FAULTY = 3
 _rules_option = click.option(
     "--rules", "rules_file", type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Rule file that names the segments. Default: the shipped rules.",
@@ -35,13 +35,7 @@ def check_command(file: Path, rules_file: Path | None, as_json: bool) -> None:
     try:
         content = _loaded(file, rules_file)
     except RuleError as error:
-        if as_json:
-            problems = [{"line": p.line, "column": p.column, "message": p.message} for p in error.problems]
-            click.echo(json.dumps({"ok": False, "problems": problems}, indent=2))
-        else:
-            click.echo(str(error), err=True)
-            click.echo(f"{len(error.problems)} fault{'s' if len(error.problems) != 1 else ''}", err=True)
-        raise click.exceptions.Exit(FAULTY) from None
+        tell_faults(error, as_json, PLACE_AND_MESSAGE)
     if as_json:
         click.echo(json.dumps({"ok": True, "version": content.version, "slots": content.slots}, indent=2))
         return

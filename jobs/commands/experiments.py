@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from jobs.commands.console import grid, plain, show, show_table
+from jobs.commands.faults import PLACE_AND_MESSAGE, tell_faults
 from jobs.commands.options import TimeParam, iso
 from jobs.commands.store_options import missing, opened, source_options
 from schemas.decode import wall_clock_ms
@@ -23,7 +24,6 @@ from state.experiments.sequential import SequentialSettings
 from state.experiments.tally import EVERYBODY
 from state.rules.errors import RuleError
 
-FAULTY = 3
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _NAMES = {
     "ctr": "clicks per impression",
@@ -110,13 +110,7 @@ def check_command(file: Path, as_json: bool) -> None:
     try:
         known = load_experiments(file)
     except RuleError as error:
-        if as_json:
-            problems = [{"line": p.line, "column": p.column, "message": p.message} for p in error.problems]
-            click.echo(json.dumps({"ok": False, "problems": problems}, indent=2))
-        else:
-            click.echo(str(error), err=True)
-            click.echo(f"{len(error.problems)} fault{'s' if len(error.problems) != 1 else ''}", err=True)
-        raise click.exceptions.Exit(FAULTY) from None
+        tell_faults(error, as_json, PLACE_AND_MESSAGE)
     if as_json:
         names = [experiment.name for experiment in known.experiments]
         click.echo(json.dumps({"ok": True, "version": known.version, "experiments": names}, indent=2))

@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from jobs.commands.console import grid, plain, progress, say, show, show_table
+from jobs.commands.faults import tell_faults
 from jobs.commands.options import (
     FORMATS,
     TimeParam,
@@ -29,8 +30,6 @@ from state.population.settings import population_settings
 from state.rules.errors import RuleError
 from state.rules.ruleset import load_rules
 
-FAULTY = 3
-
 
 @click.group("rules")
 def rules_group() -> None:
@@ -47,12 +46,7 @@ def check_command(file: Path, as_json: bool) -> None:
     try:
         rules = load_rules(file)
     except RuleError as error:
-        if as_json:
-            click.echo(json.dumps({"ok": False, "problems": [p._asdict() for p in error.problems]}, indent=2))
-        else:
-            click.echo(str(error), err=True)
-            click.echo(f"{len(error.problems)} fault{'s' if len(error.problems) != 1 else ''}", err=True)
-        raise click.exceptions.Exit(FAULTY) from None
+        tell_faults(error, as_json)
     if as_json:
         waiting = dict(rules.waiting)
         click.echo(

@@ -1,7 +1,6 @@
 """`segmill experiments`: how experiments stand, and who gets what."""
 
 import json
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from jobs.commands.console import grid, plain, show, show_table
 from jobs.commands.faults import PLACE_AND_MESSAGE, tell_faults
 from jobs.commands.options import TimeParam, iso
 from jobs.commands.store_options import missing, opened, source_options
+from jobs.commands.values import amount
 from schemas.decode import wall_clock_ms
 from schemas.money import exponent_of
 from serving.experiments.assignment import arms
@@ -250,8 +250,7 @@ def _value(metric: str, value: float | None, currency: str) -> str:
 
 
 def _money(cents: float, currency: str) -> str:
-    exponent = exponent_of(currency)
-    return f"{Decimal(round(cents)).scaleb(-exponent):,.{exponent}f} {currency}".rstrip()
+    return f"{amount(cents, exponent_of(currency))} {currency}".rstrip()
 
 
 def _percent(share: float | None) -> str:

@@ -39,7 +39,12 @@ class Arm(NamedTuple):
     @property
     def parts(self) -> tuple[int, ...]:
         """The shares as numbers."""
-        return tuple(map(int, self.shares.split(":"))) if self.shares else ()
+        return parts_of(self.shares)
+
+
+def parts_of(shares: str) -> tuple[int, ...]:
+    """Shares as a label says them, as numbers; none if they are unknown."""
+    return tuple(map(int, shares.split(":"))) if shares else ()
 
 
 def label_of(arms: Iterable[Arm]) -> str | None:

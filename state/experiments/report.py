@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from schemas.variant_label import Arm
+from schemas.variant_label import parts_of
 from state.experiments.estimates import METRICS
 from state.experiments.sample_ratio import SampleRatioSettings, Shared, sample_ratio
 from state.experiments.sequential import Comparison, SequentialSettings, compare_variants
@@ -203,8 +203,7 @@ def _ratio(
         for name, place in placed[shares].items():
             names_at[place].append(name)
         label_at = {at: ", ".join(names) for at, names in names_at.items()}
-        parts = Arm("", "", 0, shares).parts
-        expected = {label_at.get(at, f"(variant {at})"): float(part) for at, part in enumerate(parts, 1)}
+        expected = {label_at.get(at, f"(variant {at})"): float(part) for at, part in enumerate(parts_of(shares), 1)}
         known.append(Shared(expected, {label_at[at]: sum(map(counts.__getitem__, names_at[at])) for at in names_at}))
     if not known:
         return Ratio("unknown" if unknown else "nobody yet", None, None, 0, 0.0, unknown)

@@ -25,12 +25,9 @@ class Chooser:
         self.experiments = experiments
         self._ranking = ranking
         self._rankings: dict[tuple[tuple[str, str], ...], RankingSettings] = {}
-        changes = {
-            experiment.name: {name for variant in experiment.variants for name in experiment.settings(variant)}
-            for experiment in experiments.experiments
-        }
-        self._choose_strategy = frozenset(name for name, changed in changes.items() if "strategy" in changed)
-        self._choose_ranking = frozenset(name for name, changed in changes.items() if changed)
+        known = experiments.experiments
+        self._choose_strategy = frozenset(experiment.name for experiment in known if "strategy" in experiment.changed)
+        self._choose_ranking = frozenset(experiment.name for experiment in known if experiment.changed)
 
     def choose(self, customer_id: str, now_ms: int, *, strategy_given: bool) -> Choice:
         """For one answer. Where the request itself says which strategy, experiments with strategies have no say."""

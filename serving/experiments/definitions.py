@@ -86,6 +86,12 @@ class Experiment:
         """As a label says them (schemas/variant_label.py)."""
         return ":".join(map(str, self.parts))
 
+    @cached_property
+    def changed(self) -> frozenset[str]:
+        """The settings of the ranking that any of the variants changes."""
+        levels = (level for factor in self.factors for level in factor.levels.values())
+        return frozenset(name for level in levels for name in level.ranking)
+
     def settings(self, variant: str) -> dict[str, Any]:
         """What a variant changes of the ranking."""
         return {name: value for one in self._levels(variant) for name, value in one.ranking.items()}

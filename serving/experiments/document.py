@@ -225,7 +225,7 @@ def _check_changes(toml: CheckedToml, experiments: list[Experiment]) -> None:
     """What two experiments change of the ranking, a customer who is in both would get of one of them only."""
     for at, one in enumerate(experiments):
         for other in experiments[:at]:
-            both = _changed(one) & _changed(other)
+            both = one.changed & other.changed
             if both and not (one.group is not None and one.group == other.group) and _together(one, other):
                 toml.report(
                     ("experiment", one.name),
@@ -244,10 +244,6 @@ def _check_label(toml: CheckedToml, experiments: list[Experiment]) -> None:
             f"variants and shares of all together are too long: {len(label or '')} of {MOST_CHARACTERS} characters, "
             "and no share above 999,999,999: take fewer variants, or smaller whole numbers for shares",
         )
-
-
-def _changed(experiment: Experiment) -> set[str]:
-    return {name for factor in experiment.factors for level in factor.levels.values() for name in level.ranking}
 
 
 def _together(one: Experiment, other: Experiment) -> bool:

@@ -102,6 +102,13 @@ class CheckedToml:
         )  # fmt: skip
         return None if found is None else round(found.timestamp() * 1000)
 
+    def span_ms(self, path: KeyPath, table: Mapping[str, Any]) -> tuple[int | None, int | None]:
+        """`from` and `until`, as milliseconds since 1970; the second must be later than the first if both are there."""
+        from_ms, until_ms = self.time_ms(path, table, "from"), self.time_ms(path, table, "until")
+        if from_ms is not None and until_ms is not None and until_ms <= from_ms:
+            self.report((*path, "until"), "until must be later than from")
+        return from_ms, until_ms
+
     def _read(self, path: KeyPath, table: Mapping[str, Any], key: str, fits: Callable[[Any], bool], what: str) -> Any:
         if key not in table:
             return None

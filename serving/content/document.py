@@ -75,9 +75,7 @@ def _entry(
     if not fields and "data" not in table:
         toml.report(path, f"shows nothing: write one of {', '.join((*_SHOWN, 'data'))}")
     priority = toml.number(path, table, "priority", -1_000_000, 1_000_000, whole=True)
-    from_ms, until_ms = toml.time_ms(path, table, "from"), toml.time_ms(path, table, "until")
-    if from_ms is not None and until_ms is not None and until_ms <= from_ms:
-        toml.report((*path, "until"), "until must be later than from")
+    from_ms, until_ms = toml.span_ms(path, table)
     condition = toml.condition(path, table, "when", segments)
     if slot is None:
         return None

@@ -100,9 +100,7 @@ def _experiment(toml: CheckedToml, name: str, table: dict[str, Any]) -> Experime
     if re.fullmatch(NAME, name) is None or name == HOLDOUT:
         toml.report(path, f"is no name for an experiment: letters, digits, . _ -, at most 64, and not {HOLDOUT}")
     toml.only(path, table, _KEYS)
-    from_ms, until_ms = toml.time_ms(path, table, "from"), toml.time_ms(path, table, "until")
-    if from_ms is not None and until_ms is not None and until_ms <= from_ms:
-        toml.report((*path, "until"), "until must be later than from")
+    from_ms, until_ms = toml.span_ms(path, table)
     factors = _factors(toml, path, table)
     experiment = Experiment(
         name=name,

@@ -111,6 +111,7 @@ class TestFaults:
             ("[experiment.x]\ntraffic=[0.5,0.5]\n" + AB, ["2: .*traffic must be"]),
             ("[experiment.x.factor.f]\na={share=1}\nb={share=1}\n", ["two factors or more"]),
             ("[experiment.x]\nfrom=2026-03-02\n" + AB, ["2: .*a time with a zone"]),
+            ("[experiment.x]\nfrom=2026-03-02T00:00:00Z\nuntil=2026-03-02T00:00:00Z\n" + AB, ["3: .*later than from"]),
         ],
     )  # fmt: skip
     def test_are_found(self, text: str, expected: list[str]) -> None:

@@ -14,15 +14,9 @@ before the POST to the answer that knows, asked for every 20 ms, so they are too
 import argparse
 import http.client
 import json
-import os
-import select
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from statistics import quantiles
@@ -39,6 +33,7 @@ from benchmarks.kafka_segmill import live_spec, make_topics
 from benchmarks.lapse import STEADY_S, lapse, lapse_settings
 from benchmarks.pace import Probes, send
 from benchmarks.results import Results
+from benchmarks.served import served
 from jobs.live.rest import Cluster
 from jobs.live.settings import LiveSpec
 from jobs.stack.stack import Stack
@@ -140,7 +135,10 @@ def _measure(
     cluster = Cluster(stack.plan.rest)
     caught_up(cluster, job_id, progress, len(load.history))
     start_s = max(planned_s, time.time() + 3)
-    with served(spec, stack, options.workers) as url, ThreadPoolExecutor(PROBERS + 1) as pool:
+    live = ("--bootstrap", stack.plan.bootstrap, "--topic-prefix", spec.topics.prefix)
+    prefixed = {"SEGMILL_SERVE_REDIS_PREFIX": spec.redis.prefix}
+    server = served(spec.redis.url, options.workers, *live, environment=prefixed)
+    with server as (url, _), ThreadPoolExecutor(PROBERS + 1) as pool:
         items = _with_neighbours(url)
         _say(f"  {len(items)} items to view; pacing begins")
         paced = load.paced if rate else []
@@ -178,26 +176,6 @@ def _with_neighbours(url: str) -> list[str]:
     found = [name for name in names if len(ask(f"/v1/items/{quote(name)}/similar?limit=5")["neighbours"]) == 5]
     assert len(found) > 20, f"{len(found)} of {len(names)} popular items have neighbours"
     return found
-
-
-@contextmanager
-def served(spec: LiveSpec, stack: Stack, workers: int) -> Iterator[str]:
-    """The server over what the job writes; its address."""
-    command = [sys.executable, "-c", "from jobs.cli import main; main()", "serve", "--port", "0", "--without-keys",
-               "--redis", spec.redis.url, "--workers", str(workers), "--bootstrap", stack.plan.bootstrap,
-               "--topic-prefix", spec.name.removeprefix("bench-").removesuffix(str(spec.parallelism))]  # fmt: skip
-    environment = os.environ | {"SEGMILL_SERVE_REDIS_PREFIX": spec.redis.prefix}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
-    try:
-        assert process.stderr is not None
-        assert select.select([process.stderr], [], [], 30)[0], "the server does not start"
-        line = process.stderr.readline()
-        assert line.startswith("listening at "), line
-        time.sleep(2)
-        yield line.split()[2].rstrip(",")
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
 
 
 def _say(text: str) -> None:

@@ -6,13 +6,9 @@
 import argparse
 import os
 import random
-import select
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,6 +16,7 @@ from urllib.parse import urlsplit
 
 from benchmarks.http_load import Loaded, load
 from benchmarks.results import Results
+from benchmarks.served import served
 from jobs.runtime.valkey import EmbeddedValkey
 from schemas.keys import Keys
 from schemas.profiles import pack_versioned
@@ -55,7 +52,7 @@ def main() -> None:
         with TemporaryDirectory(prefix="segmill-") as folder, EmbeddedValkey(Path(folder) / "v") as valkey:
             fill(valkey.client(), customers, options.items)
             results.add(f"{customers:,} customers: Valkey", "MB", resident_mb(valkey.pid))
-            with served(valkey.url, options.workers) as (url, pid):
+            with served(valkey.url, options.workers, "--without-kafka") as (url, pid):
                 measure(results, f"{customers:,} customers", url, pid, options, customers)
     results.notes.append("client, server and Valkey share the cores; latency counts from when a request was due")
     results.finish()
@@ -160,24 +157,6 @@ def item(draw: random.Random, number: int) -> bytes:
              price_cents=draw.randrange(100, 10_000), title=f"Item {number} of the shop", url=f"/items/{number}",
              listed_ms=NOW_MS)
     )  # fmt: skip
-
-
-@contextmanager
-def served(redis_url: str, workers: int) -> Iterator[tuple[str, int]]:
-    """The server's address and process."""
-    command = [sys.executable, "-c", "from jobs.cli import main; main()", "serve", "--port", "0", "--without-keys",
-               "--without-kafka", "--redis", redis_url, "--workers", str(workers)]  # fmt: skip
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr is not None
-        assert select.select([process.stderr], [], [], 30)[0], "the server does not start"
-        line = process.stderr.readline()
-        assert line.startswith("listening at "), line
-        time.sleep(1)
-        yield line.split()[2].rstrip(","), process.pid
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
 
 
 def workers(pid: int) -> list[int]:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from state.channels import Channel, Output
-from state.experiments.logic import ExperimentLogic, read_body
+from state.experiments.logic import ExperimentLogic
 from state.experiments.tally import Tally
 from state.experiments.told import Told, read_message
 from tests.state.items.item_stores import PendingStore
@@ -31,6 +31,3 @@ def told(outputs: Iterable[Output]) -> dict[str, dict[str, Told]]:
             else:
                 found[name]["c"] = new
     return found
-
-
-__all__ = ["read_body", "tallies_of", "told"]

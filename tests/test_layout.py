@@ -15,6 +15,7 @@ OF_ENGINES = {"pyflink", "py4j", "pemja", "redis", "click", "rich"}
 """What state and schemas must do without: an engine, a server, a terminal."""
 MACHINE_PATH = re.compile(r"(?<![\w./~*)}-])/(?:home|root|Users|work|workspace|mnt)/\w")
 INDEX_ADDRESS = re.compile(r"--(?:extra-)?index-url|--find-links|://[\w.-]*pypi")
+CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 MADE = {"out", "export", "build"}
 TEXTS = {".py", ".md", ".toml", ".yaml", ".txt", ".in", ".lua", ".json", ".jsonl", ".html", ".css", ".js", ".svg", ""}
 
@@ -102,6 +103,16 @@ class TestFiles:
             for path in texts()
             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
             if (MACHINE_PATH.search(line) or INDEX_ADDRESS.search(line)) and path != Path(__file__)
+        ]
+        assert wrong == []
+
+    def test_no_control_characters(self) -> None:
+        """Nobody sees them, and an escape that lost its backslash becomes one."""
+        wrong = [
+            f"{path.relative_to(ROOT)}:{number}"
+            for path in texts()
+            for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1)
+            if CONTROL_CHARACTER.search(line)
         ]
         assert wrong == []
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from jobs.commands.console import grid, plain, show, show_table
-from jobs.commands.faults import PLACE_AND_MESSAGE, tell_faults
+from jobs.commands.faults import tell_faults
 from jobs.commands.options import TimeParam, iso
 from jobs.commands.store_options import missing, opened, source_options
 from serving.content.document import load_content
@@ -35,7 +35,7 @@ def check_command(file: Path, rules_file: Path | None, as_json: bool) -> None:
     try:
         content = _loaded(file, rules_file)
     except RuleError as error:
-        tell_faults(error, as_json, PLACE_AND_MESSAGE)
+        tell_faults(error, as_json)
     if as_json:
         click.echo(json.dumps({"ok": True, "version": content.version, "slots": content.slots}, indent=2))
         return

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from jobs.commands.console import grid, plain, show, show_table
-from jobs.commands.faults import PLACE_AND_MESSAGE, tell_faults
+from jobs.commands.faults import tell_faults
 from jobs.commands.options import TimeParam, iso
 from jobs.commands.store_options import missing, opened, source_options
 from jobs.commands.values import amount
@@ -110,7 +110,7 @@ def check_command(file: Path, as_json: bool) -> None:
     try:
         known = load_experiments(file)
     except RuleError as error:
-        tell_faults(error, as_json, PLACE_AND_MESSAGE)
+        tell_faults(error, as_json)
     if as_json:
         names = [experiment.name for experiment in known.experiments]
         click.echo(json.dumps({"ok": True, "version": known.version, "experiments": names}, indent=2))

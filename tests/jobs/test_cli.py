@@ -195,6 +195,18 @@ class TestRulesCheck:
         assert said.code == 3
         assert [problem["line"] for problem in said.json["problems"]] == [3, 6]
 
+    def test_faults_of_the_rules_that_content_names(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        """They lie in the rule file, and JSON says so, too."""
+        rules, content = tmp_path / "bad.toml", tmp_path / "content.toml"
+        rules.write_text(BAD, encoding="utf-8")
+        content.write_text("", encoding="utf-8")
+        said = call(capsys, "content", "check", content, "--rules", rules, "--json")
+        assert said.code == 3
+        assert [(fault["source"], fault["line"]) for fault in said.json["problems"]] == [
+            (str(rules), 3),
+            (str(rules), 6),
+        ]
+
 
 class TestSimulate:
     def test_json_alone_on_standard_output(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

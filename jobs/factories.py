@@ -62,6 +62,7 @@ def make_snapshot_logic(settings: Settings, as_of_ms: int | None) -> SnapshotLog
             session_gap_ms=settings.session_gap_ms,
             as_of_ms=as_of_ms,
             watched=chosen.drift.watched,
+            spread=as_of_ms is None,
         ),
         (),
     )

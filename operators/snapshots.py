@@ -29,7 +29,7 @@ class Snapshots:
 
     def note(self, key: str, news_ms: int, watermark_ms: int, timers: Any) -> None:
         """Something has happened to the current key."""
-        look_ms = self._logic.look_ms(news_ms, watermark_ms)
+        look_ms = self._logic.look_ms(key, news_ms, watermark_ms)
         if look_ms is not None and look_ms < self._noted.get(key, END_OF_TIME_MS):
             if len(self._noted) >= NOTED_MAX:
                 self._noted.clear()

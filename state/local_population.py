@@ -103,7 +103,7 @@ class _Customers:
 
     def _note(self, key: str, watermark_ms: int) -> None:
         logics, news_ms = self._logics, self._logics.customer.news_ms
-        look_ms = None if news_ms is None else logics.snapshots.look_ms(news_ms, watermark_ms)
+        look_ms = None if news_ms is None else logics.snapshots.look_ms(key, news_ms, watermark_ms)
         if look_ms is not None:
             logics.snapshots.note(look_ms, self._run.snapshots[key])
             self._run.tell(key, look_ms, None)

@@ -7,6 +7,8 @@
     looked at              ^           ^           ^                 ^
     because            e1, e2, e3      e4    a cart was left    7, 30 or 90 days away
 
+Intervals of a live job begin at a time of each customer's own, so that not all are looked at in one moment.
+
 Whoever is looked at has lived through time until then, so what is told is as of that very moment. What a customer adds
 to the counts of all is remembered here, beside what waits for its outcome, so that every message is a difference: to
 the counts of values, and in examples that time has answered. So messages may be added up in any order, and an erasure
@@ -19,6 +21,7 @@ end is not looked at by itself, as its last event was, unless it leaves a cart a
 from collections.abc import Callable, Iterable
 from struct import Struct
 from typing import Any, Final, NamedTuple
+from zlib import crc32
 
 from state.packing import pack
 from state.population.axes import Axis, RawPoint, read_point
@@ -41,6 +44,8 @@ else they would stay in the counts of all with what they did last, and scores wo
 away."""
 GRID_MS: Final = 60_000
 """Intervals are whole numbers of these: looks that were asked for with one interval are recognized with another."""
+APART_MS: Final = 1_000
+"""So far apart, or a multiple of it, customers are looked at whose intervals begin at different times."""
 _HEAD: Final = bytes((0x98, VERSION, 0xD3))
 """How packed states begin: an array of eight, the version, and an integer of 64 bits, when to look again."""
 _DUE: Final = Struct(">q")
@@ -92,6 +97,9 @@ class SnapshotSettings(NamedTuple):
     """The end of a bounded run, beyond which time does not pass."""
     watched: tuple[str, ...] = ()
     """Features that are counted whatever rules ask."""
+    spread: bool = False
+    """Whether customers' intervals begin at different times. Else all who did something are looked at in one moment,
+    and whatever happens then waits for that."""
 
 
 class Look(NamedTuple):
@@ -139,6 +147,7 @@ class SnapshotLogic:
         """`features`: those whose values are counted."""
         interval_ms = -(-settings.interval_ms // GRID_MS) * GRID_MS
         self._settings = settings._replace(interval_ms=interval_ms)
+        self._grid_ms = APART_MS if settings.spread else GRID_MS
         self.count(features)
 
     def count(self, features: Iterable[str]) -> None:
@@ -150,11 +159,11 @@ class SnapshotLogic:
 
     def is_time(self, time_ms: int) -> bool:
         """Whether customers are looked at then at all: at the last millisecond of an interval, whatever its length."""
-        return (time_ms + 1) % GRID_MS == 0
+        return (time_ms + 1) % self._grid_ms == 0
 
-    def look_ms(self, news_ms: int, watermark_ms: int) -> int | None:
-        """When to look at a customer of whom there is news as of `news_ms`; None: the run ends before."""
-        return self._at_last(max(news_ms, watermark_ms + 1))
+    def look_ms(self, key: str, news_ms: int, watermark_ms: int) -> int | None:
+        """When to look at the customer `key` of whom there is news as of `news_ms`; None: the run ends before."""
+        return self._at_last(key, max(news_ms, watermark_ms + 1))
 
     def note(self, look_ms: int, store: ValueStore) -> None:
         """Have the customer of the store looked at then."""
@@ -193,7 +202,7 @@ class SnapshotLogic:
             return Look(None, Message(key, as_of_ms, deltas.packed(), True, None, (), 0) if told else None)
         news = revision != state.revision
         # nothing had happened since the look before when the interval of the news began
-        quiet_ms = self._begin_ms(min(time_ms, as_of_ms)) - 1 if news else as_of_ms
+        quiet_ms = self._begin_ms(key, min(time_ms, as_of_ms)) - 1 if news else as_of_ms
         message = standing = None
         if closing or news or self._next_ms(state) <= as_of_ms:
             deltas, contribution = contribute(state.contribution, values, as_of_ms, self._features)
@@ -210,7 +219,7 @@ class SnapshotLogic:
             message = Message(key, as_of_ms, counted, False, point, _packed(step.examples), step.given_up, news)
             standing = None if closing else sight.standing(news=news)
         due_ms = self._next_ms(state)
-        look_ms = None if due_ms == NEVER_MS else self._at_last(max(due_ms, time_ms + 1))
+        look_ms = None if due_ms == NEVER_MS else self._at_last(key, max(due_ms, time_ms + 1))
         if look_ms is None or time_ms < state.armed_ms <= look_ms:  # the timer that there is comes first
             store.save(state.packed(look_ms))
             return Look(None, message, standing)
@@ -229,14 +238,20 @@ class SnapshotLogic:
             return state.left_ms
         return next((seen_ms + away_ms for away_ms in self.away_ms if seen_ms + away_ms > state.told_ms), NEVER_MS)
 
-    def _begin_ms(self, time_ms: int) -> int:
-        """When the interval began that a time lies in."""
-        return time_ms // self._settings.interval_ms * self._settings.interval_ms
+    def _begin_ms(self, key: str, time_ms: int) -> int:
+        """When the customer's interval began that a time lies in."""
+        interval_ms = self._settings.interval_ms
+        shift_ms = (
+            crc32(key.encode("utf-8", "surrogatepass")) % (interval_ms // APART_MS) * APART_MS
+            if self._settings.spread
+            else 0
+        )
+        return (time_ms - shift_ms) // interval_ms * interval_ms + shift_ms
 
-    def _at_last(self, time_ms: int) -> int | None:
-        """The last millisecond of the interval that a time lies in; None: the run ends before."""
+    def _at_last(self, key: str, time_ms: int) -> int | None:
+        """The last millisecond of the customer's interval that a time lies in; None: the run ends before."""
         ends_ms = self._settings.as_of_ms
-        at_ms = self._begin_ms(time_ms) + self._settings.interval_ms - 1
+        at_ms = self._begin_ms(key, time_ms) + self._settings.interval_ms - 1
         return None if ends_ms is not None and at_ms > ends_ms else at_ms
 
 

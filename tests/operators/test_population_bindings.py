@@ -141,7 +141,7 @@ class EchoSnapshots:
     def is_time(self, time_ms: int) -> bool:
         return time_ms % 10 == 9
 
-    def look_ms(self, news_ms: int, watermark_ms: int) -> int | None:
+    def look_ms(self, key: str, news_ms: int, watermark_ms: int) -> int | None:
         return max(news_ms, watermark_ms + 1) // 10 * 10 + 9
 
     def note(self, look_ms: int, store: ValueStore) -> None:

@@ -62,7 +62,7 @@ class Job:
 
     def note(self, key: str, watermark_ms: int) -> None:
         if self.logic._watching and self.logic.news_ms is not None:
-            look_ms = self.snapshots.look_ms(self.logic.news_ms, watermark_ms)
+            look_ms = self.snapshots.look_ms(key, self.logic.news_ms, watermark_ms)
             assert look_ms is not None
             self.snapshots.note(look_ms, self.stores[key])
             self.run.register(look_ms, key)

@@ -1,6 +1,7 @@
 """What customers tell the population: added up, in whatever groups, it is what is true of them."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -63,7 +64,7 @@ class Shop:
         else:
             self.values.pop(key, None)
         self.revisions[key] += 1
-        look_ms = self.logic.look_ms(self.now_ms, self.now_ms)
+        look_ms = self.logic.look_ms(key, self.now_ms, self.now_ms)
         if look_ms is not None:
             self.logic.note(look_ms, self.stores[key])
             self.timers[key].add(look_ms)
@@ -130,10 +131,11 @@ def naive(values: dict[str, tuple[int, dict[str, Any]]]) -> FeatureSketches:
 class TestCounts:
     """Sketches of all that was told are those of what is so."""
 
+    @pytest.mark.parametrize("spread", [False, True])
     @pytest.mark.parametrize("seed", range(20))
-    def test_an_interval_later(self, seed: int) -> None:
+    def test_an_interval_later(self, seed: int, spread: bool) -> None:
         """However often there is news of a customer, and whether they leave and come again."""
-        shop = Shop(seed)
+        shop = Shop(seed, SETTINGS._replace(spread=spread))
         for _ in range(120):
             shop.pass_time(shop.now_ms + shop.random.choice((0, 1, 5_000, MINUTE_MS, 3 * MINUTE_MS, DAY_MS)))
             shop.news(shop.random.choice("abcde"), shown=shop.random.random() > 0.1)
@@ -151,6 +153,31 @@ class TestCounts:
         assert [one.as_of_ms for one in shop.messages] == [START_MS + MINUTE_MS - 1]
         shop.pass_time(START_MS + DAY_MS)
         assert len(shop.messages) == 1
+
+    def test_not_all_at_once(self) -> None:
+        """Of 600 who do something all the time few are looked at in one second, and nobody twice in an interval."""
+        shop = Shop(1, SETTINGS._replace(interval_ms=10 * MINUTE_MS, spread=True))
+        for minute in range(60):
+            shop.pass_time(START_MS + minute * MINUTE_MS)
+            for number in range(600):
+                shop.news(f"c{number}")
+        shop.pass_time(START_MS + 2 * HOUR_MS)
+        times: dict[str, list[int]] = defaultdict(list)
+        for message in shop.messages:
+            times[message.customer_id].append(message.as_of_ms)
+        assert {len(told) for told in times.values()} <= {6, 7}
+        assert {after - before for told in times.values() for before, after in pairwise(told)} == {10 * MINUTE_MS}
+        at_once = Counter(told[1] for told in times.values())
+        assert len(at_once) > 300
+        assert max(at_once.values()) <= 8
+
+    def test_what_waited_as_looks_were_not_spread(self) -> None:
+        """A job goes on from a state of before: what was asked for is done at its time."""
+        shop = Shop(1)
+        shop.news("a")
+        shop.logic = SnapshotLogic(SETTINGS._replace(spread=True), FEATURES)
+        shop.pass_time(START_MS + HOUR_MS)
+        assert [one.as_of_ms for one in shop.messages] == [START_MS + MINUTE_MS - 1]
 
     def test_a_cart_that_is_left(self) -> None:
         """As the session ends, nothing else is new, but the cart counts as abandoned from then on."""

@@ -33,6 +33,7 @@ _NAMES = {
     "average_order_value_cents": "average order value",
 }
 _SHARES = frozenset({"ctr", "conversion"})
+_LEAST_P = 0.0001
 
 
 @click.group("experiments", invoke_without_command=True)
@@ -214,8 +215,14 @@ def _show_comparison(
             before, now = (values[name][one.metric] for name in (control, variant.variant))
         lift = [_percent(part) for part in (one.lift, one.lift_low, one.lift_high)]
         table.add_row(_NAMES[one.metric], _value(one.metric, before, currency), _value(one.metric, now, currency),
-                      *lift, "-" if one.p_value is None else f"{one.p_value:.4f}", _so_far(one))  # fmt: skip
+                      *lift, _p(one.p_value), _so_far(one))  # fmt: skip
     show_table(table)
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if value >= _LEAST_P else f"<{_LEAST_P}"  # no chance is 0
 
 
 def _so_far(one: Compared) -> str:

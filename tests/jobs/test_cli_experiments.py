@@ -88,6 +88,14 @@ class TestHowTheyStand:
         )
         assert "no difference seen yet" in said.out
 
+    def test_no_chance_is_none_at_all(self, redis_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """A p-value too small to print is told as such, and whole in JSON; others stay numbers."""
+        said = call(capsys, "experiments", "show", "good", "--redis", redis_url)
+        assert re.search(r"customers with an order .* <0\.0001 +better$", said.out, re.MULTILINE)
+        assert re.search(r"clicks per impression .* [01]\.\d{4} +no difference seen yet$", said.out, re.MULTILINE)
+        found = call(capsys, "experiments", "show", "good", "--redis", redis_url, "--json").json
+        assert 0 < found["variants"][1]["compared"][1]["p_value"] < 0.0001
+
     def test_a_segment_and_another_control(self, redis_url: str, capsys: pytest.CaptureFixture[str]) -> None:
         options = ("--segment", "[new]", "--control", "b", "--redis", redis_url)
         said = call(capsys, "experiments", "show", "good", *options)

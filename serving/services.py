@@ -1,6 +1,7 @@
 """What endpoints use: made once in each worker."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from serving.attention import Attention, begin
@@ -34,6 +35,9 @@ class Services:
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     """Recommendations in the making. More at once would only hold each other up, until all are late; who has waited for
     the time that an answer may take is answered from what is known here."""
+
+    reporter: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "report"))
+    """Works out how experiments stand, one after the other: none holds up the event loop."""
 
     def attention(self) -> Attention:
         """Begin to answer a request from Redis: from now on its deadline counts."""

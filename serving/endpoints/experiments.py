@@ -1,6 +1,8 @@
 """GET /v1/assignments/{customer_id}, GET /v1/experiments and GET /v1/experiments/{name}."""
 
-from typing import ClassVar
+import asyncio
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -8,7 +10,7 @@ from schemas.decode import wall_clock_ms
 from schemas.variant_label import label_of
 from serving.api_keys import Scope
 from serving.experiments.assignment import arms
-from serving.experiments.definitions import Experiment
+from serving.experiments.definitions import Experiment, Experiments
 from serving.parameters import Word
 from serving.problems import not_found, unavailable
 from serving.redis_link import Unavailable
@@ -57,8 +59,8 @@ def _defined(experiment: Experiment, now_ms: int) -> Defined:
 
 
 async def one_experiment(call: Call) -> ExperimentReport:
-    """How an experiment stands."""
-    services, query, name = call.services, call.query, call.subject
+    """How an experiment stands. Many variants and shares take their time: beside all other requests, one at a time."""
+    services, name = call.services, call.subject
     services.attention()
     try:
         value = await services.source.experiment(name)
@@ -66,7 +68,13 @@ async def one_experiment(call: Call) -> ExperimentReport:
         raise unavailable("Redis cannot be asked now") from None
     if value is None:
         raise not_found(f"nothing of an experiment {name!r} has been shown to anybody so far")
-    defined = services.chooser.experiments.named(name)
+    known = services.chooser.experiments
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(services.reporter, _standing, name, value, call.query, known)
+
+
+def _standing(name: str, value: Mapping[str, Any], query: ReportQuery, known: Experiments) -> ExperimentReport:
+    defined = known.named(name)
     control = query.control or (None if defined is None else defined.variants[0])
     tally = read_body(value)
     if query.segment is not None and all(cell.segment != query.segment for cell in tally.cells):

@@ -23,6 +23,7 @@ t solves u - log u = 1 - 2 log alpha (so u = -W(-alpha^2 / e), with the lower br
 k = u: 9.2 for alpha = 0.05, where a single look has 1.96^2 = 3.8.
 """
 
+from functools import lru_cache
 from math import exp, log, log1p
 
 from state.experiments.checks import between_0_and_1
@@ -31,8 +32,11 @@ _ROUNDS = 60
 """The step below shrinks errors by 1 / u, that is by at least half."""
 
 
+@lru_cache(maxsize=64)
 def tightest(alpha: float) -> float:
     """The least factor k on the variance, over all times; at t = k - 1.
+
+    Worked out once: a report asks for that of one level again and again.
 
     Raises:
         ValueError: `alpha` is not above 0 and below 1.

@@ -114,7 +114,8 @@ def report(
     placed: dict[str, dict[str, int]] = defaultdict(dict)
     for cell, sums in tally.cells.items():
         if cell.segment == segment:
-            strata[cell.shares][cell.variant] = merged([sums, strata[cell.shares].get(cell.variant, Sums())])
+            one = strata[cell.shares]
+            one[cell.variant] = merged([sums, one[cell.variant]]) if cell.variant in one else sums
             placed[cell.shares][cell.variant] = cell.place
     names = _ordered(strata, placed, control)
     compared: dict[str, list[Compared]] = defaultdict(list)

@@ -31,7 +31,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from state.experiments.checks import above_0, between_0_and_1
-from state.experiments.estimates import Metric
+from state.experiments.estimates import Estimate, Metric
 from state.experiments.lift import lift, lift_bounds
 from state.experiments.mixture import factor, p_value, tightest
 from state.experiments.sums import Sums
@@ -116,12 +116,29 @@ def compare_variants(
     """
     known = list(strata)
     nobody = Sums()
+    controls = [one.get(control, nobody) for one in known]
+    once = _Once(metric, controls)
     return {
         name: compare(
-            metric, [Stratum(one.get(control, nobody), one.get(name, nobody)) for one in known], settings, len(variants)
+            once,
+            [Stratum(beside, one.get(name, nobody)) for beside, one in zip(controls, known, strict=True)],
+            settings,
+            len(variants),
         )
         for name in variants
     }
+
+
+class _Once:
+    """A metric that estimates each stratum's control once, though every variant is compared with it."""
+
+    def __init__(self, metric: Metric, controls: Sequence[Sums]) -> None:
+        self._metric = metric
+        self._known = {id(sums): metric(sums) for sums in controls}  # as long as the caller holds them
+
+    def __call__(self, sums: Sums) -> Estimate | None:
+        place = id(sums)
+        return self._known[place] if place in self._known else self._metric(sums)
 
 
 def compare(

@@ -14,6 +14,7 @@ import msgspec
 LEAST_PACKED: Final = -(1 << 63)
 MOST_PACKED: Final = (1 << 64) - 1
 """What MessagePack has as an integer; others are packed as bytes."""
+_ONLY_INTEGERS: Final = frozenset({int})
 
 
 class Outcome(NamedTuple):
@@ -29,10 +30,10 @@ class Outcome(NamedTuple):
     """Net revenue of these orders."""
 
 
-class Sums(msgspec.Struct):
+class Sums(msgspec.Struct, gc=False):
     """Sums over customers; x2 is the sum of squares of x, x_y that of products of x and y, each of one customer.
 
-    Bound: twelve integers, which grow by digits.
+    Bound: twelve integers, which grow by digits; nothing that the garbage collector needs to look at.
     """
 
     customers: int = 0
@@ -90,7 +91,7 @@ class Sums(msgspec.Struct):
         """
         if len(fields) != len(cls.__struct_fields__):
             raise ValueError(f"{len(fields)} fields of an experiment's sums, not {len(cls.__struct_fields__)}")
-        return cls(*map(_unpacked, fields))
+        return cls(*fields) if _ONLY_INTEGERS.issuperset(map(type, fields)) else cls(*map(_unpacked, fields))
 
 
 def merged(many: Iterable[Sums]) -> Sums:

@@ -42,12 +42,12 @@ class Side:
     def __init__(self) -> None:
         self._value = self._variance = self._weight = self._carried = 0.0
 
-    def take(self, estimate: Estimate, weight: float) -> None:
-        """That of one more stratum."""
+    def take(self, estimate: Estimate, spread: float, weight: float) -> None:
+        """That of one more stratum, the variance of one customer not below `spread`."""
         part = weight * estimate.value
         self._weight += weight
         self._value += part
-        self._variance += weight * weight * estimate.variance
+        self._variance += weight * weight * max(estimate.variance, spread / estimate.customers)
         if estimate.support > 0:
             self._carried += part * part / estimate.support
 
@@ -80,17 +80,18 @@ class Averages:
 
     def take(self, metric: Metric, stratum: Stratum, least_customers: int) -> None:
         """One stratum more; left out with fewer customers of either variant, or where the metric is not defined."""
-        fewer = min(sums.customers for sums in stratum)
-        customers = sum(sums.customers for sums in stratum)
-        control, variant = metric(stratum.control), metric(stratum.variant)
-        if fewer < least_customers or control is None or variant is None:
+        of_control, of_variant = stratum.control.customers, stratum.variant.customers
+        customers = of_control + of_variant
+        control = metric(stratum.control) if min(of_control, of_variant) >= least_customers else None
+        variant = None if control is None else metric(stratum.variant)
+        if control is None or variant is None:
             self.strata_left_out += 1
             self.customers_left_out += customers
             return
-        weight = stratum.control.customers * stratum.variant.customers / customers
+        weight = of_control * of_variant / customers
         together = _spread_together(control, variant)
-        self.control.take(_at_least(control, together), weight)
-        self.variant.take(_at_least(variant, together), weight)
+        self.control.take(control, together, weight)
+        self.variant.take(variant, together, weight)
         self.weight += weight
         self.strata += 1
         self.customers += customers
@@ -98,10 +99,5 @@ class Averages:
 
 def _spread_together(one: Estimate, other: Estimate) -> float:
     """The variance of one customer of either, around the value of her variant."""
-    spreads = (one.customers**2 * one.variance, other.customers**2 * other.variance)
-    return sum(spreads) / (one.customers + other.customers)
-
-
-def _at_least(estimate: Estimate, spread: float) -> Estimate:
-    """With the variance of one customer not below `spread`."""
-    return estimate._replace(variance=max(estimate.variance, spread / estimate.customers))
+    spread = one.customers**2 * one.variance + other.customers**2 * other.variance
+    return spread / (one.customers + other.customers)

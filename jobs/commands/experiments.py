@@ -16,11 +16,10 @@ from schemas.decode import wall_clock_ms
 from schemas.money import exponent_of
 from serving.experiments.assignment import arms
 from serving.experiments.definitions import Experiments
-from serving.experiments.document import load_experiments
-from state.experiments.logic import read_body
+from serving.experiments.document import PLANNED, load_experiments
+from serving.experiments.standing import standing
 from state.experiments.planning import customers_needed, spread_of_share
-from state.experiments.report import Compared, ExperimentReport, Ratio, VariantReport, report
-from state.experiments.sequential import SequentialSettings
+from state.experiments.report import Compared, ExperimentReport, Ratio, VariantReport
 from state.experiments.tally import EVERYBODY
 from state.rules.errors import RuleError
 
@@ -34,14 +33,20 @@ _NAMES = {
 }
 _SHARES = frozenset({"ctr", "conversion"})
 _LEAST_P = 0.0001
+_definitions = click.option(
+    "--definitions", type=_FILE,
+    help="Definitions of experiments: which variant is the control, and for how many customers it was planned.",
+)  # fmt: skip
 
 
 @click.group("experiments", invoke_without_command=True)
+@_definitions
 @source_options
 @click.pass_context
 def experiments_group(
-    context: click.Context, left_in: Path | None, redis_url: str | None, prefix: str, as_json: bool
-) -> None:
+    context: click.Context, definitions: Path | None, left_in: Path | None, redis_url: str | None, prefix: str,
+    as_json: bool,
+) -> None:  # fmt: skip
     """How experiments stand (docs/experiments.md); without a command, all of them in a line each.
 
     \b
@@ -53,8 +58,9 @@ def experiments_group(
     """
     if context.invoked_subcommand is not None:
         return
+    known = _known(definitions)
     with opened(redis_url, left_in, prefix) as store:
-        found = [report(name, value["as_of_ms"], read_body(value)) for name, value in store.experiments()]
+        found = [standing(name, value, known) for name, value in store.experiments()]
     if as_json:
         _print(found)
         return
@@ -73,10 +79,11 @@ def experiments_group(
 @click.option("--control", help="Compare with this variant. Default: the first among the shares.")
 @click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
               help="Greatest chance that any variant is ever wrongly said to differ, in one metric.")  # fmt: skip
+@_definitions
 @source_options
 def show_command(
-    name: str, segment: str | None, control: str | None, alpha: float, left_in: Path | None, redis_url: str | None,
-    prefix: str, as_json: bool,
+    name: str, segment: str | None, control: str | None, alpha: float, definitions: Path | None, left_in: Path | None,
+    redis_url: str | None, prefix: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Every variant of the experiment NAME beside the control, in every metric.
 
@@ -88,10 +95,7 @@ def show_command(
         currency = store.meta().get("currency", "")
     if value is None:
         missing(f"experiment {name}", "`segmill experiments` lists those that were shown to somebody.")
-    settings = SequentialSettings(alpha=alpha)
-    found = report(
-        name, value["as_of_ms"], read_body(value), control=control, segment=segment or EVERYBODY, sequential=settings
-    )
+    found = standing(name, value, _known(definitions), control=control, segment=segment or EVERYBODY, alpha=alpha)
     if segment is not None and segment not in found.segments:
         known = ", ".join(found.segments) or "none"
         missing(f"segment {segment} in experiment {name}", f"There are: {known}.")
@@ -168,6 +172,12 @@ def plan_command(share: float, lift: float, variants: int, alpha: float, power: 
     show(f"from {share:.2%} to {better:.2%}, seen with a chance of {power:.0%}, at {1 - alpha:.0%}:")
     show(f"  {needed.any_look:,} customers of each variant at most, looking whenever you like; mostly fewer")
     show(f"  {needed.one_look:,} for a test that is looked at once, when they are all there")
+    show("write this into its definition before it starts, and leave it: intervals are tightest then")
+    show(f"  {PLANNED} = {needed.any_look}")
+
+
+def _known(definitions: Path | None) -> Experiments:
+    return Experiments() if definitions is None else load_experiments(definitions)
 
 
 def _show_definitions(file: Path, known: Experiments) -> None:
@@ -186,6 +196,7 @@ def _show(found: ExperimentReport, alpha: float, currency: str) -> None:
     of = f", customers in {plain(found.segment)}" if found.segment else ""
     show(f"[bold]experiment {plain(found.experiment)}[/]  as of {iso(found.as_of_ms)}{of}")
     show(f"{found.customers:,} customers; shares of traffic: {_kept(found.sample_ratio)}")
+    show(f"intervals are tightest at {found.tightest_at_customers:,} customers of control and variant together")
     if found.left_out:
         show(f"[yellow]{found.left_out:,} entries had no room: too many variants and segments[/]")
     show()

@@ -11,13 +11,14 @@ from schemas.variant_label import label_of
 from serving.api_keys import Scope
 from serving.experiments.assignment import arms
 from serving.experiments.definitions import Experiment, Experiments
+from serving.experiments.standing import standing
 from serving.parameters import Word
 from serving.problems import not_found, unavailable
 from serving.redis_link import Unavailable
 from serving.replies import Assigned, Assignments, Defined, Definitions
 from serving.routes import Call, Route
 from state.experiments.logic import read_body
-from state.experiments.report import ExperimentReport, report
+from state.experiments.report import ExperimentReport
 from state.experiments.tally import EVERYBODY
 
 
@@ -74,14 +75,12 @@ async def one_experiment(call: Call) -> ExperimentReport:
 
 
 def _standing(name: str, value: Mapping[str, Any], query: ReportQuery, known: Experiments) -> ExperimentReport:
-    defined = known.named(name)
-    control = query.control or (None if defined is None else defined.variants[0])
     tally = read_body(value)
     if query.segment is not None and all(cell.segment != query.segment for cell in tally.cells):
         raise not_found("no customer of this segment was shown anything of the experiment")
     if query.control is not None and all(cell.variant != query.control for cell in tally.cells):
         raise not_found("nobody was shown this variant")
-    return report(name, value["as_of_ms"], tally, control=control, segment=query.segment or EVERYBODY)
+    return standing(name, value, known, tally=tally, control=query.control or None, segment=query.segment or EVERYBODY)
 
 
 ROUTES = (

@@ -46,6 +46,8 @@ class Experiment:
     """The slice of all customers that is in it, from 0 to 1."""
     from_ms: int | None = None
     until_ms: int | None = None
+    planned_customers_per_variant: int | None = None
+    """Chosen beforehand: intervals are tightest when control and variant have so many each. None: nothing was said."""
 
     @property
     def traffic_salt(self) -> str:
@@ -113,9 +115,18 @@ class Experiments:
     holdout_share: float = 0.0
     """Of all customers: these are in no experiment, so that all of them together can be told from nothing."""
     holdout_salt: str = HOLDOUT
+    holdout_planned: int | None = None
+    """Customers per variant, as an experiment's."""
     version: str | None = None
     """Of the file; None: there is none."""
 
     def named(self, name: str) -> Experiment | None:
         """The experiment of this name."""
         return next((experiment for experiment in self.experiments if experiment.name == name), None)
+
+    def planned(self, name: str) -> int | None:
+        """For how many customers of each variant the experiment of this name, or the holdout, was planned."""
+        if name == HOLDOUT:
+            return self.holdout_planned
+        experiment = self.named(name)
+        return None if experiment is None else experiment.planned_customers_per_variant

@@ -38,9 +38,11 @@ from state.rules.files import read_text
 from state.rules.positions import Path as KeyPath
 
 _EXAMPLE: Final = "[experiment.blend]"
-_KEYS: Final = ("description", "salt", "group", "traffic", "from", "until", "variant", "factor")
+PLANNED: Final = "planned_customers_per_variant"
+_KEYS: Final = ("description", "salt", "group", "traffic", "from", "until", PLANNED, "variant", "factor")
 _LEVEL_KEYS: Final = ("share", "strategy", "ranking", "parameters", "description")
 MOST_SHARE: Final = 10_000
+MOST_PLANNED: Final = 1_000_000_000
 MOST_VARIANTS: Final = 64
 """Of one experiment, combinations of levels counted."""
 MOST_WRITTEN: Final = 500
@@ -76,23 +78,29 @@ def parse_experiments(text: str, source: str = "experiments.toml") -> Experiment
     _check_changes(toml, found)
     if len(found) > MOST_ARMS - 1:
         toml.report(("experiment",), f"has {len(found)} experiments, at most {MOST_ARMS - 1} are allowed")
-    share, salt = _holdout(toml)
+    share, salt, planned = _holdout(toml)
     _check_label(toml, found)
     toml.finish()
     version = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return Experiments(tuple(found), share, salt, version)
+    return Experiments(tuple(found), share, salt, planned, version)
 
 
-def _holdout(toml: CheckedToml) -> tuple[float, str]:
+def _holdout(toml: CheckedToml) -> tuple[float, str, int | None]:
     table = toml.content.get("holdout", {})
     if not isinstance(table, dict):
         toml.report(("holdout",), "holdout must be a table: [holdout]")
-        return 0.0, HOLDOUT
-    toml.only(("holdout",), table, ("share", "salt"))
+        return 0.0, HOLDOUT, None
+    toml.only(("holdout",), table, ("share", "salt", PLANNED))
     if "holdout" in toml.content and "share" not in table:
         toml.report(("holdout",), "needs a share of all customers, such as share = 0.05")
     share = toml.number(("holdout",), table, "share", 0.0, 0.5)
-    return float(share or 0.0), toml.text(("holdout",), table, "salt") or HOLDOUT
+    salt = toml.text(("holdout",), table, "salt") or HOLDOUT
+    return float(share or 0.0), salt, _planned(toml, ("holdout",), table)
+
+
+def _planned(toml: CheckedToml, path: KeyPath, table: dict[str, Any]) -> int | None:
+    planned = toml.number(path, table, PLANNED, 1, MOST_PLANNED, whole=True)
+    return None if planned is None else int(planned)
 
 
 def _experiment(toml: CheckedToml, name: str, table: dict[str, Any]) -> Experiment | None:
@@ -111,6 +119,7 @@ def _experiment(toml: CheckedToml, name: str, table: dict[str, Any]) -> Experime
         traffic=_traffic(toml, path, table),
         from_ms=from_ms,
         until_ms=until_ms,
+        planned_customers_per_variant=_planned(toml, path, table),
     )
     if not factors:
         return None

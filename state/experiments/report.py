@@ -81,6 +81,8 @@ class ExperimentReport(msgspec.Struct, frozen=True):
     """All that there are."""
     control: str | None
     customers: int
+    tightest_at_customers: int
+    """Of control and variant together, evenly split: as planned, or else 10,000."""
     sample_ratio: Ratio
     variants: tuple[VariantReport, ...]
     """The control first."""
@@ -140,6 +142,7 @@ def report(
         segments=tuple(sorted({cell.segment for cell in tally.cells} - {EVERYBODY})),
         control=names[0] if names else None,
         customers=sum(variant.customers for variant in variants),
+        tightest_at_customers=sequential.tightest_at_customers,
         sample_ratio=_ratio(strata, placed, ratio),
         variants=variants,
         left_out=tally.left_out,

@@ -12,6 +12,7 @@ from jobs.runtime.valkey import EmbeddedValkey
 from operators.redis_connection import RedisConnection, RedisTarget
 from schemas.variant_label import Arm
 from schemas.writes import experiment_write, meta_write
+from serving.experiments.document import load_experiments
 from state.experiments.logic import body
 from state.experiments.sums import Outcome
 from state.experiments.tally import Tally
@@ -105,6 +106,25 @@ class TestHowTheyStand:
         assert 1_300 < found["customers"] < 1_700
         assert found["variants"][1]["compared"][1]["verdict"] == "worse"
 
+    def test_as_its_definition_says(self, redis_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Its control, and intervals that are tightest where it was planned: narrower than else."""
+        path = tmp_path / "experiments.toml"
+        path.write_text(
+            "[experiment.good]\nplanned_customers_per_variant = 1_500\n"
+            "[experiment.good.variant]\nb = { share = 1 }\na = { share = 1 }\n"
+        )
+        options = ("experiments", "show", "good", "--redis", redis_url)
+        said = call(capsys, *options, "--definitions", path)
+        assert "b (control)" in said.out
+        assert "intervals are tightest at 3,000 customers of control and variant together" in said.out
+        planned = call(capsys, *options, "--definitions", path, "--json").json
+        default = call(capsys, *options, "--control", "b", "--json").json
+        assert (planned["tightest_at_customers"], default["tightest_at_customers"]) == (3_000, 10_000)
+        pairs = zip(planned["variants"][1]["compared"], default["variants"][1]["compared"], strict=True)
+        widths = [(one["high"] - one["low"], other["high"] - other["low"]) for one, other in pairs if one["low"]]
+        assert widths
+        assert all(one < other for one, other in widths)
+
     @pytest.mark.parametrize(
         "arguments", [("nothing",), ("good", "--segment", "old"), ("good", "--control", "c")], ids=str
     )
@@ -158,6 +178,14 @@ class TestPlans:
         said = call(capsys, "experiments", "plan", "--share", 0.1, "--lift", 0.5, "--json")
         assert said.json["customers_per_variant"]["one_look"] == 683
         assert 1.5 * 683 < said.json["customers_per_variant"]["any_look"] < 2.5 * 683
+
+    def test_say_what_to_write_into_the_file(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """And the file takes it."""
+        options = ("experiments", "plan", "--share", 0.1, "--lift", 0.5)
+        needed = call(capsys, *options, "--json").json["customers_per_variant"]["any_look"]
+        (line,) = re.findall(r"^  (planned_customers_per_variant = \d+)$", call(capsys, *options).out, re.MULTILINE)
+        file.write_text(f"[experiment.x]\n{line}\n[experiment.x.variant]\na = {{ share = 1 }}\nb = {{ share = 1 }}\n")
+        assert load_experiments(file).planned("x") == needed
 
     def test_of_more_than_everybody(self, capsys: pytest.CaptureFixture[str]) -> None:
         said = call(capsys, "experiments", "plan", "--share", 0.9, "--lift", 0.5)

@@ -16,6 +16,9 @@ from tests.serving.served import Served, serve
 from tests.serving.small_shop import NOW_MS, send
 
 FILE = """\
+[experiment.blend]
+planned_customers_per_variant = 4_000
+
 [experiment.blend.variant.control]
 share = 50
 parameters = { columns = 3 }
@@ -97,6 +100,7 @@ class TestReports:
         stood(valkey, 1, one)
         found = shop.until("/v1/experiments/blend", 200).json
         assert (found["customers"], found["control"], found["as_of_ms"]) == (1, "control", NOW_MS)
+        assert found["tightest_at_customers"] == 8_000
         assert [(variant["variant"], variant["customers"]) for variant in found["variants"]] == [
             ("control", 0), ("seed", 1),
         ]  # fmt: skip
@@ -128,7 +132,7 @@ class TestFaultyFiles:
         (tmp_path / "e.toml").write_text(FILE.replace('"seed"', '"sead"'))
         (tmp_path / "serve.toml").write_text(f'experiments_file = "{tmp_path / "e.toml"}"\n')
         with (
-            pytest.raises(AssertionError, match=r"e\.toml:7:.*sead"),
+            pytest.raises(AssertionError, match=r"e\.toml:10:.*sead"),
             serve("--config", str(tmp_path / "serve.toml"), "--without-keys", "--without-kafka", "--redis", valkey.url),
         ):
             pass

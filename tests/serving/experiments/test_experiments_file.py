@@ -80,6 +80,16 @@ class TestMeaning:
         assert page.settings("large+fresh") == {"recent_views": 3}
         assert page.parameters("large+all") == {"columns": 6, "since": "2026-03-01T00:00:00Z", "order": "all"}
 
+    def test_of_what_was_planned(self) -> None:
+        """By name, that of the holdout too; of what is not defined, or says nothing, nothing."""
+        known = parse_experiments(
+            FILE.replace("share = 0.1\n", "share = 0.1\nplanned_customers_per_variant = 7_000\n", 1).replace(
+                'salt = "2026"\n', 'salt = "2026"\nplanned_customers_per_variant = 12_345\n'
+            )
+        )
+        names = ("holdout", "again", "blend", "none")
+        assert [known.planned(name) for name in names] == [7_000, 12_345, None, None]
+
     def test_of_a_version(self) -> None:
         """It is that of the text."""
         one, other = parse_experiments(FILE), parse_experiments(FILE + "# more\n")
@@ -108,6 +118,8 @@ class TestFaults:
             ("[experiment.x.variant.a]\nshare=1\nranking={diversity=2}\n" + B, ["3: .*diversity"]),
             ("[experiment.x.variant.a]\nshare=1\nranking={rules_file='f'}\n" + B, ["server's"]),
             ("[experiment.x]\ntraffic=1.5\n" + AB, ["2: .*traffic must be"]),
+            ("[experiment.x]\nplanned_customers_per_variant=0\n" + AB, ["2: .*a whole number from 1 to"]),
+            ("[experiment.x]\nplanned_customers_per_variant=1.5\n" + AB, ["2: .*a whole number from 1 to"]),
             ("[experiment.x]\ntraffic=[0.5,0.5]\n" + AB, ["2: .*traffic must be"]),
             ("[experiment.x.factor.f]\na={share=1}\nb={share=1}\n", ["two factors or more"]),
             ("[experiment.x]\nfrom=2026-03-02\n" + AB, ["2: .*a time with a zone"]),

@@ -270,6 +270,24 @@ class TestPromise:
         assert sum(ours.values()) > 0
         assert min(ordinary.values()) > 1.5 * self.MOST
 
+    def test_for_whatever_number_was_planned(self) -> None:
+        """Much less and much more than there are: a fixed number only says when intervals are tightest."""
+        rng = np.random.default_rng(22)
+        widths: dict[int, list[float]] = {200: [], 4_000: [], 80_000: []}
+        wrong = dict.fromkeys(widths, 0)
+        for _ in range(self.EXPERIMENTS):
+            looks = list(Stream(rng, 2_000).looks(40))
+            for planned in wrong:
+                chosen = SequentialSettings(tightest_at_customers=planned)
+                found = [compare(CONVERSION, [look], chosen) for look in looks]
+                wrong[planned] += any(one.verdict in ("better", "worse") for one in found)
+                interval = found[-1].interval
+                assert interval is not None
+                widths[planned].append(interval.high - interval.low)
+        assert max(wrong.values()) <= self.MOST
+        narrow, *wide = widths[4_000], widths[200], widths[80_000]
+        assert all(least < one for others in wide for least, one in zip(narrow, others, strict=True))
+
     def test_intervals_hold_the_truth_at_every_look(self) -> None:
         """10 % more orders; a tenth of the customers at first, seven tenths later, when all order half as often."""
         rng = np.random.default_rng(21)

@@ -40,6 +40,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How long an order can still be refunded exactly; lifetime totals keep it for ever."""
     conversion_window_ms: int = 7 * DAY_MS
     """An order counts for an experiment for so long after the customer was first shown something of it."""
+    holdout_window_ms: int = 90 * DAY_MS
+    """The same for the holdout, which asks what all experiments together bring in the long run."""
     profile_interval_ms: int = MINUTE_MS
     """A profile is written at most this often while nothing but its features changes; 0: at every event."""
     prompt_profiles_per_s: int = 500
@@ -121,9 +123,10 @@ def _problem(settings: Settings) -> str | None:
         value, least = getattr(settings, name), _AT_LEAST.get(name, 0)
         if isinstance(value, int) and not least <= value <= _LARGEST:
             return f"{name} = {value}: must be between {least} and {_LARGEST}"
-    if settings.conversion_window_ms > settings.order_memory_ms:
-        longest_ms = settings.order_memory_ms
-        return f"conversion_window_ms = {settings.conversion_window_ms}: must be at most order_memory_ms, {longest_ms}"
+    for name in ("conversion_window_ms", "holdout_window_ms"):
+        if getattr(settings, name) > settings.order_memory_ms:
+            longest_ms = settings.order_memory_ms
+            return f"{name} = {getattr(settings, name)}: must be at most order_memory_ms, {longest_ms}"
     for currency in (settings.currency, *settings.rates):
         if not (len(currency) == 3 and currency.isascii() and currency.isalpha() and currency.isupper()):
             return f"{currency!r} is not a currency code of three capital letters"

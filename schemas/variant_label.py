@@ -16,6 +16,8 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 DEFAULT_EXPERIMENT: Final = "default"
+HOLDOUT: Final = "holdout"
+"""The name under which the holdout is counted, as if it were an experiment."""
 MOST_ARMS: Final = 16
 """In one label; more make it none."""
 MOST_CHARACTERS: Final = 2_000

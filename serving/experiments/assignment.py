@@ -18,8 +18,8 @@ from hashlib import blake2b
 from math import log
 from typing import Final
 
-from schemas.variant_label import Arm
-from serving.experiments.definitions import HOLDOUT, Experiment, Experiments, Factor
+from schemas.variant_label import HOLDOUT, Arm
+from serving.experiments.definitions import Experiment, Experiments, Factor
 
 _BITS: Final = 52
 """Of a hash: a double holds it and a half beside it, so it is never 0 and never 1."""

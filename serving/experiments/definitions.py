@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from math import gcd, prod
-from typing import Any, Final
+from typing import Any
 
-HOLDOUT: Final = "holdout"
-"""The name under which the holdout is counted, as if it were an experiment."""
+from schemas.variant_label import HOLDOUT
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,9 @@ from typing import Any, Final
 
 import msgspec
 
-from schemas.variant_label import MOST_ARMS, MOST_CHARACTERS, NAME, Arm, arms_of, label_of
+from schemas.variant_label import HOLDOUT, MOST_ARMS, MOST_CHARACTERS, NAME, Arm, arms_of, label_of
 from serving.checked_toml import CheckedToml
-from serving.experiments.definitions import HOLDOUT, Experiment, Experiments, Factor, Variant
+from serving.experiments.definitions import Experiment, Experiments, Factor, Variant
 from serving.ranking.settings import RankingSettings
 from serving.ranking.strategies import UnknownStrategy, strategy_named
 from state.rules.files import read_text

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from schemas.changes import Cause, SegmentChange, change_id
+from schemas.variant_label import HOLDOUT
 from schemas.writes import profile_tombstone, profile_write
 from state.channels import Channel, Output
 from state.customer.corrections import Turn
@@ -187,7 +188,8 @@ def experiment_messages(customer: Customer) -> list[Output]:
     for name, exposure in known.items():
         # of one whose orders are not all remembered any more, what was told stays
         if exposure.first_ms > fold.clock_ms - settings.order_memory_ms:
-            outcome = exposure.outcome(fold.orders, settings.conversion_window_ms)
+            window_ms = settings.holdout_window_ms if name == HOLDOUT else settings.conversion_window_ms
+            outcome = exposure.outcome(fold.orders, window_ms)
             changed[name] = Told(exposure.arm, exposure.segments or (), exposure.crossed, outcome).packed()
     # of what had to make room for others, it stays, too
     retracts = publication.erased or len(known) < MOST_EXPERIMENTS

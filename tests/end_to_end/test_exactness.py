@@ -62,7 +62,8 @@ class TestHardLog:
         expected: defaultdict[str, Sums] = defaultdict(Sums)
         by_customer = groupby(sorted(parse_events(accepted(hard_log)), key=subject), subject)
         for _, events in by_customer:
-            outcomes = outcomes_at(events, hard_run.summary["as_of_ms"], Settings().conversion_window_ms)
+            windows_ms = Settings().conversion_window_ms, Settings().holdout_window_ms
+            outcomes = outcomes_at(events, hard_run.summary["as_of_ms"], *windows_ms)
             for one in outcomes.values():
                 expected[one.variant].add(Outcome(one.shown, one.clicked, one.orders, one.cents))
         lines = read(hard_run.export / "experiments.jsonl")

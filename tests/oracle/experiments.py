@@ -43,8 +43,8 @@ def clicks_of(events: list[Event], name: str, variant: str) -> int:
     return clicked
 
 
-def outcomes_at(events: Iterable[Event], as_of_ms: int, window_ms: int) -> dict[str, Outcome]:
-    """By experiment, for one customer whose distinct events these are."""
+def outcomes_at(events: Iterable[Event], as_of_ms: int, window_ms: int, holdout_window_ms: int) -> dict[str, Outcome]:
+    """By experiment, for one customer whose distinct events these are; the one called holdout has its own window."""
     applied = history_of(events, as_of_ms).applied
     shown = [event for event in applied if event.type == "recommendation_shown"]
     clicked = [event for event in applied if event.type == "recommendation_clicked"]
@@ -53,7 +53,8 @@ def outcomes_at(events: Iterable[Event], as_of_ms: int, window_ms: int) -> dict[
     for name in {name for event in shown for name in arms(event.variant)}:
         mine = [event for event in shown if name in arms(event.variant)]
         first, variant = mine[0], arms(mine[0].variant)[name]
-        bought = [order for order in orders if first.time_ms <= order.time_ms < first.time_ms + window_ms]
+        until_ms = first.time_ms + (holdout_window_ms if name == "holdout" else window_ms)
+        bought = [order for order in orders if first.time_ms <= order.time_ms < until_ms]
         found[name] = Outcome(
             variant=variant,
             crossed=any(arms(event.variant)[name] != variant for event in mine),

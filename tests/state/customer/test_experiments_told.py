@@ -18,7 +18,10 @@ from state.experiments.exposures import MOST_EXPERIMENTS
 from state.experiments.sums import Outcome, Sums
 from state.experiments.tally import EVERYBODY
 
-VARIANTS = ("a", "b", None, "blend=seed@2/50:50,page=wide@1/1:1", "blend=own@1/50:50", "blend=own@1/90:10", "no label,")
+VARIANTS = (
+    "a", "b", None, "blend=seed@2/50:50,page=wide@1/1:1", "blend=own@1/50:50", "blend=own@1/90:10", "no label,",
+    "holdout=others@2/500:9500,blend=own@1/50:50", "holdout=held-out@1/500:9500",
+)  # fmt: skip
 KINDS = (
     "recommendation_shown", "recommendation_shown", "recommendation_clicked", "product_viewed", "order_completed",
     "order_refunded", "order_cancelled",
@@ -29,7 +32,7 @@ SPICES = {
     "busy": Spice(kinds=KINDS, variants=VARIANTS, pauses=(0, SECOND, MINUTE, HOUR), consents=0.0, erasures=0.0),
 }
 NOON_MS = 1_760_000_000_000
-WINDOW_MS = PATIENT.conversion_window_ms
+WINDOW_MS, HOLDOUT_WINDOW_MS = PATIENT.conversion_window_ms, PATIENT.holdout_window_ms
 
 
 def expected(lines: Iterable[bytes], as_of_ms: int) -> dict[str, dict[str, Sums]]:
@@ -39,7 +42,7 @@ def expected(lines: Iterable[bytes], as_of_ms: int) -> dict[str, dict[str, Sums]
         by_subject[event.subject].append(event)
     sums: dict[str, dict[str, Sums]] = defaultdict(lambda: defaultdict(Sums))
     for events in by_subject.values():
-        for name, one in outcomes_at(events, as_of_ms, WINDOW_MS).items():
+        for name, one in outcomes_at(events, as_of_ms, WINDOW_MS, HOLDOUT_WINDOW_MS).items():
             sums[name][one.variant].add(Outcome(one.shown, one.clicked, one.orders, one.cents))
     return {name: dict(by_variant) for name, by_variant in sums.items()}
 
@@ -134,15 +137,19 @@ class TestWhatIsTold:
         (one,) = told(run(lines, last_ms(lines) + HOUR).outputs)["x"].values()
         assert (one.arm.variant, one.arm.shares, one.crossed, one.outcome.shown) == ("a", "50:50", True, 2)
 
-    def test_orders_count_for_the_window_and_no_longer(self) -> None:
+    @pytest.mark.parametrize(
+        ("name", "window_ms"), [("default", WINDOW_MS), ("holdout", HOLDOUT_WINDOW_MS)], ids=["experiment", "holdout"]
+    )
+    def test_orders_count_for_the_window_and_no_longer(self, name: str, window_ms: int) -> None:
+        """That of the holdout is another one."""
         start_ms = NOON_MS
-        times = (start_ms - 1, start_ms, start_ms + WINDOW_MS - 1, start_ms + WINDOW_MS)
+        times = (start_ms - 1, start_ms, start_ms + window_ms - 1, start_ms + window_ms)
         lines = [
             f'{{"event_id":"{n}","customer_id":"c","timestamp":{at},"type":"order_completed","order_id":"{n}","total":{10**n}}}'.encode()
             for n, at in enumerate(times)
         ]
-        lines.append(f'{{"event_id":"s","customer_id":"c","timestamp":{start_ms},{self.shown("a")}}}'.encode())
-        (one,) = told(run(lines, last_ms(lines) + HOUR).outputs)["default"].values()
+        lines.append(f'{{"event_id":"s","customer_id":"c","timestamp":{start_ms},{self.shown(f"{name}=a")}}}'.encode())
+        (one,) = told(run(lines, last_ms(lines) + HOUR).outputs)[name].values()
         assert one.outcome == Outcome(1, 0, 2, 100 * (10 + 100))
 
     def test_no_more_clicks_than_impressions(self) -> None:

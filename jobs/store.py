@@ -14,6 +14,8 @@ from schemas.keys import Keys, beginning_with
 from schemas.profiles import merged, unpack_versioned
 
 _BATCH = 500
+_LARGE_BATCH = 16
+"""Of values that may have some megabytes each."""
 
 
 class StoreError(Exception):
@@ -44,9 +46,18 @@ class Store:
         """How an experiment stands (state/experiments/logic.py), or None."""
         return unpack_versioned(self.client.get(self.keys.experiment(name)))
 
-    def experiments(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """All experiments, by name."""
-        return self._values(self.keys.experiment(""))
+    def experiment_names(self) -> list[str]:
+        """All that something was shown of, whoever made them up."""
+        return sorted(set(self._names(self.keys.experiment(""))))
+
+    def experiments(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+        """These experiments, or all, by name."""
+        for some in _batches(sorted(self.experiment_names() if names is None else names), _LARGE_BATCH):
+            yield from self._found(self.keys.experiment(""), some)
+
+    def forget_experiment(self, name: str) -> bool:
+        """Remove how it stands; whether it was there."""
+        return bool(self.client.delete(self.keys.experiment(name)))
 
     def members(self, segment: str) -> list[tuple[str, int]]:
         """A segment's members and since when, by id."""
@@ -88,9 +99,12 @@ class Store:
 
     def _values(self, start: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for names in _batches(sorted(set(self._names(start)))):
-            for name, value in zip(names, self._unpacked(start, names), strict=True):
-                if value is not None:
-                    yield name, value
+            yield from self._found(start, names)
+
+    def _found(self, start: str, names: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        for name, value in zip(names, self._unpacked(start, names), strict=True):
+            if value is not None:
+                yield name, value
 
     def _unpacked(self, start: str, names: list[str]) -> list[dict[str, Any] | None]:
         return [unpack_versioned(packed) for packed in self.client.mget([start + name for name in names])]
@@ -121,7 +135,7 @@ def open_store(redis_url: str | None, left_in: Path | None, prefix: str) -> Iter
         yield Store(valkey.client(), Keys(prefix))
 
 
-def _batches(names: Iterable[str]) -> Iterator[list[str]]:
+def _batches(names: Iterable[str], size: int = _BATCH) -> Iterator[list[str]]:
     remaining = iter(names)
-    while batch := list(islice(remaining, _BATCH)):
+    while batch := list(islice(remaining, size)):
         yield batch

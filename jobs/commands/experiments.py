@@ -7,10 +7,10 @@ from typing import Any
 import click
 import msgspec
 
-from jobs.commands.console import grid, plain, show, show_table
+from jobs.commands.console import grid, plain, show, show_table, warn
 from jobs.commands.faults import tell_faults
-from jobs.commands.options import TimeParam, iso
-from jobs.commands.store_options import missing, opened, source_options
+from jobs.commands.options import TimeParam, iso, redis_option
+from jobs.commands.store_options import NOT_FOUND, missing, opened, source_options
 from jobs.commands.values import amount
 from schemas.decode import wall_clock_ms
 from schemas.money import exponent_of
@@ -40,14 +40,17 @@ _definitions = click.option(
 
 
 @click.group("experiments", invoke_without_command=True)
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="So many at most.")
+@click.option("--after", metavar="NAME", default="", help="Only names after this one: the next page.")
+@click.option("--undefined", is_flag=True, help="Only those that are not in --definitions.")
 @_definitions
 @source_options
 @click.pass_context
 def experiments_group(
-    context: click.Context, definitions: Path | None, left_in: Path | None, redis_url: str | None, prefix: str,
-    as_json: bool,
+    context: click.Context, limit: int, after: str, undefined: bool, definitions: Path | None, left_in: Path | None,
+    redis_url: str | None, prefix: str, as_json: bool,
 ) -> None:  # fmt: skip
-    """How experiments stand (docs/experiments.md); without a command, all of them in a line each.
+    """How experiments stand (docs/experiments.md); without a command, all of them in a line each, by name.
 
     \b
       segmill experiments --redis redis://localhost:6379
@@ -55,22 +58,51 @@ def experiments_group(
       segmill experiments check experiments.toml
       segmill experiments assign experiments.toml 14911
       segmill experiments plan --share 0.03 --lift 0.1
+      segmill experiments forget made-up --redis redis://localhost:6379
     """
     if context.invoked_subcommand is not None:
         return
+    if undefined and definitions is None:
+        raise click.UsageError("--undefined needs --definitions FILE")
     known = _known(definitions)
     with opened(redis_url, left_in, prefix) as store:
-        found = [standing(name, value, known) for name, value in store.experiments()]
+        listed = [name for name in store.experiment_names() if name > after and not (undefined and known.defines(name))]
+        found = [standing(name, value, known) for name, value in store.experiments(listed[:limit])]
     if as_json:
         _print(found)
         return
     if not found:
-        missing("experiments", "Nobody was shown a recommendation with a variant so far.")
+        missing("experiments", "Nobody was shown a recommendation with such a variant so far.")
     table = grid("experiment", "customers", "variants", "shares kept", "seen so far", right=("customers",))
     for one in found:
         names = ", ".join(variant.variant for variant in one.variants)
-        table.add_row(plain(one.experiment), f"{one.customers:,}", plain(names), _kept(one.sample_ratio), _seen(one))
+        name = f"{plain(one.experiment)} (undefined)" if one.defined is False else plain(one.experiment)
+        table.add_row(name, f"{one.customers:,}", plain(names), _kept(one.sample_ratio), _seen(one))
     show_table(table)
+    if len(listed) > limit:
+        show(f"and {len(listed) - limit:,} more: --after {plain(listed[limit - 1])}")
+
+
+@experiments_group.command("forget")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@redis_option("Redis to remove them from.")
+@click.option("--prefix", default="segmill:", show_default=True, help="Prefix of the Redis keys.")
+def forget_command(names: tuple[str, ...], redis_url: str | None, prefix: str) -> None:
+    """Remove how the experiments NAME... stand from Redis: of labels that were made up, or of what is long over.
+
+    The job knows them still. It writes one again, whole, with the next event that changes it (a label that names it, an
+    order or refund of a customer who saw it), and so does a replay. Take it out of the pages first.
+    """
+    if redis_url is None:
+        raise click.UsageError("say where from: --redis URL, or SEGMILL_REDIS_URL")
+    with opened(redis_url, None, prefix) as store:
+        gone = {name: store.forget_experiment(name) for name in names}
+    for name, was_there in gone.items():
+        click.echo(f"experiment {name}: " + ("removed" if was_there else "not there"), err=not was_there)
+    if any(gone.values()):
+        warn("the job still knows what was removed, and writes it again with the next event that changes it")
+    if not all(gone.values()):
+        raise click.exceptions.Exit(NOT_FOUND)
 
 
 @experiments_group.command("show")

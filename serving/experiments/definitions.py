@@ -123,6 +123,12 @@ class Experiments:
         """The experiment of this name."""
         return next((experiment for experiment in self.experiments if experiment.name == name), None)
 
+    def defines(self, name: str) -> bool | None:
+        """Whether what is counted under this name is of this file; None: there is no file."""
+        if self.version is None:
+            return None
+        return self.holdout_share > 0 if name == HOLDOUT else self.named(name) is not None
+
     def planned(self, name: str) -> int | None:
         """For how many customers of each variant the experiment of this name, or the holdout, was planned."""
         if name == HOLDOUT:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from serving.experiments.definitions import Experiments
 from state.experiments.logic import read_body
 from state.experiments.report import ExperimentReport, report
@@ -42,4 +44,5 @@ def standing(
     if planned is not None:
         settings = SequentialSettings(alpha=alpha, tightest_at_customers=2 * planned)
     sums = read_body(value) if tally is None else tally
-    return report(name, value["as_of_ms"], sums, control=control, segment=segment, sequential=settings)
+    found = report(name, value["as_of_ms"], sums, control=control, segment=segment, sequential=settings)
+    return replace(found, defined=known.defines(name))

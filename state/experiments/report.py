@@ -88,6 +88,8 @@ class ExperimentReport(msgspec.Struct, frozen=True):
     """The control first."""
     left_out: int
     """Entries of customers for which there was no room."""
+    defined: bool | None = None
+    """Whether the file of experiments defines it: labels may say anything. null: there is no file."""
 
 
 def report(

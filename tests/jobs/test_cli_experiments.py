@@ -145,6 +145,58 @@ class TestHowTheyStand:
         assert "Nobody was shown" in said.err
 
 
+class TestMadeUp:
+    """Labels say what they like: what no file defines is marked, paged, and can be removed."""
+
+    @pytest.fixture
+    def crowded(self, tmp_path: Path) -> Iterator[str]:
+        with EmbeddedValkey(tmp_path / "valkey") as server:
+            connection = RedisConnection(RedisTarget(server.url))
+            names = ["blend", "holdout", *(f"made-up-{number:02}" for number in range(40))]
+            few = Tally()
+            few.take(None, Told(Arm("x", "a", 1, "1:1"), (), False, Outcome(1, 0, 0, 0)))
+            connection.send([meta_write(NOW, {"currency": "EUR", "rule_version": "r"})])
+            connection.send([experiment_write(name, 5, NOW, body(few)) for name in names])
+            connection.close()
+            yield server.url
+
+    def test_are_marked_and_paged(self, crowded: str, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        options = ("experiments", "--redis", crowded, "--limit", "30")
+        said = call(capsys, *options, "--definitions", file)
+        lines = said.out.splitlines()
+        assert [line.split()[0] for line in lines if " 1 " in line] == [
+            "blend", "holdout", *(f"made-up-{n:02}" for n in range(28)),
+        ]  # fmt: skip
+        assert [line.startswith("made-up") for line in lines] == ["(undefined)" in line for line in lines]
+        assert lines[-1] == "and 12 more: --after made-up-27"
+        rest = call(capsys, *options, "--after", "made-up-27", "--json").json
+        assert [one["experiment"] for one in rest] == [f"made-up-{n}" for n in range(28, 40)]
+        assert {one["defined"] for one in rest} == {None}  # without a file nobody knows
+
+    def test_alone(self, crowded: str, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        options = ("experiments", "--redis", crowded, "--undefined")
+        found = call(capsys, *options, "--definitions", file, "--json").json
+        assert len(found) == 40
+        assert {one["defined"] for one in found} == {False}
+        said = call(capsys, *options)
+        assert said.code == 2
+        assert "--definitions" in said.err
+
+    def test_can_be_forgotten(self, crowded: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """All else stays, and a job that writes one again finds no newer version in its way."""
+        said = call(capsys, "experiments", "forget", "made-up-00", "nobody", "--redis", crowded)
+        assert (said.code, said.out) == (3, "experiment made-up-00: removed\n")
+        assert "nobody: not there" in said.err
+        assert "writes it again" in said.err
+        with RedisTarget(crowded).reached() as client:
+            assert sum(1 for _ in client.scan_iter(match="segmill:experiment:*")) == 41
+        assert call(capsys, "experiments", "show", "made-up-00", "--redis", crowded).code == 3
+        connection = RedisConnection(RedisTarget(crowded))
+        assert connection.send([experiment_write("made-up-00", 1, NOW, body(Tally()))]) == (1, 0)
+        connection.close()
+        assert call(capsys, "experiments", "forget", "made-up-00", "--redis", crowded).code == 0
+
+
 class TestFiles:
     def test_a_sound_one(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         said = call(capsys, "experiments", "check", file)

@@ -52,7 +52,7 @@ def count_votes(plan: Plan, heard: Heard, now_ms: int) -> dict[str, float]:
                 break  # those behind it give less
             scores[item_id] += amount
     for scope in plan.scopes:
-        for item_id, share in _scope_shares(scope, heard, now_ms):
+        for item_id, share in scope_shares(scope, heard, now_ms):
             scores[item_id] += scope.weight * share
     for item_id, weight in plan.own:
         scores[item_id] += weight
@@ -65,7 +65,7 @@ def list_shares(voice: ListVoice, heard: Heard) -> dict[str, float]:
     return neighbours.shares if isinstance(neighbours, Neighbours) else shares_of(neighbours)
 
 
-def _scope_shares(voice: ScopeVoice, heard: Heard, now_ms: int) -> Iterable[tuple[str, float]]:
+def scope_shares(voice: ScopeVoice, heard: Heard, now_ms: int) -> Iterable[tuple[str, float]]:
     """What part of the voice's weight each item of a scope gets: new ones by age, others by their score."""
     listed = heard.scopes.get(voice.scope) or ()
     if voice.kind == "new":
@@ -81,10 +81,12 @@ def reasons_of(items: Iterable[str], plan: Plan, heard: Heard, now_ms: int) -> d
     for voice in plan.lists:
         shares = list_shares(voice, heard)
         for item_id in given.keys() & shares.keys():
-            given[item_id].append((-voice.weight * shares[item_id], voice.kind, voice.item_id))
+            amount = voice.weight * shares[item_id]
+            if amount >= LEAST_AMOUNT:  # others have given nothing
+                given[item_id].append((-amount, voice.kind, voice.item_id))
     for scope in plan.scopes:
-        for item_id, share in _scope_shares(scope, heard, now_ms):
-            if item_id in given:
+        for item_id, share in scope_shares(scope, heard, now_ms):
+            if share > 0 and item_id in given:
                 given[item_id].append((-scope.weight * share, scope.kind, scope.about))
     for item_id, weight in plan.own:
         if item_id in given:

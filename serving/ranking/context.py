@@ -108,6 +108,11 @@ class Context:
         """Whether the profile tells of items, so that an answer is more than one to this session."""
         return any(self._recent.get(part) for part in ("viewed", "cart", "bought"))
 
+    def remembers(self, kind: str, item_id: str) -> bool:
+        """Whether the profile tells that this item was `viewed` or `bought`, or lies in the `cart`."""
+        told = self._recent.get(kind) or ()
+        return item_id in told if kind == "cart" else any(item_id == one for one, _ in told)
+
     @cached_property
     def left_out(self) -> frozenset[str]:
         """Never recommended now, whatever the catalog says: asked so, in the cart, being looked at, or just viewed."""

@@ -58,7 +58,7 @@ class Recommender:
         await loading.hear(plan, making.heard)
         await making.pin()
         level = strategy.level(context)
-        await making.add(level, plan, strategy.scores(context, plan, making.heard))
+        await making.begin(level, plan, strategy.scores(context, plan, making.heard))
         if not making.is_full:
             await making.fall_back(level)
         items = making.items()

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from heapq import nlargest
+from typing import NamedTuple
 
 from serving.catalog.item import Item
 from serving.ranking import fallback
 from serving.ranking.context import Context
 from serving.ranking.diversity import mmr, spread
+from serving.ranking.level_heard import is_of_others, level_heard
 from serving.ranking.loading import Loading
 from serving.ranking.plan import Heard, Plan
 from serving.ranking.request import PINNED, STATIC, Reason, Recommended
@@ -16,6 +18,13 @@ from serving.ranking.votes import count_votes, reason, reasons_of
 
 _SPARE = 30
 """So many candidates more than there are places are looked up in the catalog, for variety to choose from."""
+
+
+class _Candidates(NamedTuple):
+    """Of items that may be shown: scores after boosts, and names of the rules that boosted them."""
+
+    scores: dict[str, float]
+    boosts: dict[str, str | None]
 
 
 class Making:
@@ -57,8 +66,32 @@ class Making:
             if allowed and rule.position <= self._limit and len(self._pins) < self._limit:
                 self._pins[item_id] = rule
 
+    async def begin(self, best: str, plan: Plan, scores: dict[str, float]) -> None:
+        """The items of the strategy, with the level of the voices that gave those which are shown; at best `best`.
+
+        If none of the customer's own voices gave anything that may be shown, they are left to the levels of fallback:
+        what is popular is then ordered, scored and named as it is there.
+        """
+        candidates = await self._candidates(plan, scores)
+        shown = self._varied(candidates.scores)
+        level = level_heard(set(shown), best, plan, self.heard, self._context)
+        if is_of_others(level, best):
+            everything = candidates.scores.keys()
+            if is_of_others(level_heard(everything, best, plan, self.heard, self._context), best):
+                return
+        self._choose(level, plan, candidates, shown)
+
     async def add(self, level: str, plan: Plan | None, scores: dict[str, float]) -> None:
         """The items of a level that may be shown, in their order, behind those of the levels before."""
+        candidates = await self._candidates(plan, scores)
+        self._choose(level, plan, candidates, self._varied(candidates.scores))
+
+    def _choose(self, level: str, plan: Plan | None, candidates: _Candidates, item_ids: list[str]) -> None:
+        for item_id in item_ids:
+            self._chosen[item_id] = level, plan, candidates.scores[item_id], candidates.boosts[item_id]
+
+    async def _candidates(self, plan: Plan | None, scores: dict[str, float]) -> _Candidates:
+        """Those that may be shown: all that have a chance of one of the places."""
         if plan is not None and self._click_factors:
             scores = self._liked(scores)
         out, chosen, pins = self._context.left_out, self._chosen, self._pins
@@ -76,8 +109,7 @@ class Making:
                 if allows(item_id, item, unread=item_id in unread):
                     factor, boosts[item_id] = factor_of(item_id, item)
                     final[item_id] = scores[item_id] * factor
-        for item_id in self._varied(final):
-            chosen[item_id] = level, plan, final[item_id], boosts[item_id]
+        return _Candidates(final, boosts)
 
     def _liked(self, scores: dict[str, float]) -> dict[str, float]:
         """The scores, each times what the item's clicks make of it."""

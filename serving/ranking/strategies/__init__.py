@@ -16,7 +16,7 @@ class Strategy(Protocol):
     name: str
 
     def level(self, context: Context) -> str:
-        """The level of fallback (request.py) that its items are of."""
+        """The best level of fallback (request.py) that its items can be of; those below it fill up."""
         ...
 
     def plan(self, context: Context) -> Plan:

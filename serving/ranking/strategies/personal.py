@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from serving.ranking.context import Context
 from serving.ranking.plan import Heard, ListVoice, Plan, ScopeVoice
-from serving.ranking.request import CATEGORY, PERSONAL, SEGMENT, SESSION
+from serving.ranking.request import PERSONAL, SESSION
 from serving.ranking.source import new_scope, segment_scope
 from serving.ranking.strategies.session import place_weight, returns
 from serving.ranking.votes import count_votes
@@ -29,18 +29,13 @@ class Personal:
     name = "personal"
 
     def level(self, context: Context) -> str:
-        if context.has_history:
-            return PERSONAL
-        if context.views or context.cart:
-            return SESSION
-        return SEGMENT if context.segments else CATEGORY  # nothing else has a voice then
+        return PERSONAL if context.has_history else SESSION
 
     def plan(self, context: Context) -> Plan:
-        return Plan(
-            tuple(_lists(context)),
-            tuple(_scopes(context)),
-            returns(context.session) if context.settings.viewed_again else (),
-        )
+        lists = tuple(_lists(context))
+        if not lists:  # what is popular or new has levels of its own
+            return Plan()
+        return Plan(lists, tuple(_scopes(context)), returns(context.session) if context.settings.viewed_again else ())
 
     def scores(self, context: Context, plan: Plan, heard: Heard) -> dict[str, float]:
         return count_votes(plan, heard, context.request.now_ms)

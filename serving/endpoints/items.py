@@ -1,13 +1,14 @@
 """GET /v1/items/{item_id}/similar and GET /v1/popular."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, ClassVar
 
 import msgspec
 
 from schemas.decode import ID_MAX_BYTES
 from serving.popularity import OF_CATEGORY
-from serving.problems import unavailable
-from serving.ranking.source import ALL
+from serving.ranking.source import ALL, Neighbour
 from serving.redis_link import Unavailable
 from serving.redis_source import MOST_POPULAR
 from serving.replies import Popular, PopularItem, SimilarItem, SimilarItems
@@ -43,25 +44,23 @@ class PopularQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 async def similar(call: Call) -> SimilarItems:
-    """An item's neighbours."""
+    """An item's neighbours; none, and degraded, if nobody can say now: a page does without, it need not fail."""
     services, query = call.services, call.query
     attention = services.attention()
-    try:
+    found: Sequence[Neighbour] = ()
+    with suppress(Unavailable):
         (found,) = await services.source.similar(query.relation, [call.subject])
-    except Unavailable:
-        raise unavailable("Redis cannot be asked now, and this list was not read before") from None
     neighbours = tuple(SimilarItem(*neighbour[:3]) for neighbour in found[: query.limit])
     return SimilarItems(call.subject, query.relation, neighbours, services.told(attention))
 
 
 async def popular(call: Call) -> Popular:
-    """What trends."""
+    """What trends; nothing, and degraded, if nobody can say now."""
     services, query = call.services, call.query
     attention = services.attention()
-    try:
+    found: Sequence[tuple[str, float]] = ()
+    with suppress(Unavailable):
         found = await services.source.popular(query.scope, query.limit)
-    except Unavailable:
-        raise unavailable("Redis cannot be asked now, and this list was not read before") from None
     items = tuple(PopularItem(item_id, score) for item_id, score in found)
     return Popular(query.scope, items, services.told(attention))
 
@@ -70,18 +69,18 @@ ROUTES = (
     Route(
         "/v1/items/{item_id}/similar",
         similar,
-        "Items that go with this one, best first; none for an item that is not known.",
+        "Items that go with this one, best first; none for an item that is not known. While Redis is gone, what this "
+        "server has read before: if it never did, none, and `degraded`.",
         SimilarItems,
         query=SimilarQuery,
-        problems=(503,),
         subject_about="The item's id.",
     ),
     Route(
         "/v1/popular",
         popular,
-        "Items that trend: with everybody, in a category or in a segment.",
+        "Items that trend: with everybody, in a category or in a segment. While Redis is gone, what this server has "
+        "read before: if it never did, none, and `degraded`.",
         Popular,
         query=PopularQuery,
-        problems=(503,),
     ),
 )

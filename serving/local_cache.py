@@ -5,6 +5,7 @@ with the Multics System, 1968): nearly the least recently used, at the cost of o
 """
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -36,7 +37,8 @@ class LocalCache:
             stale_for_s: how long a value may still serve when Redis cannot be asked, from when it may have changed.
             clock: seconds, for the tests.
         """
-        self._entries: dict[str, Entry] = {}
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        """Not a dict: that finds its first key only after passing the places of all that are gone before it."""
         self._most_bytes, self._stale_for_s, self._clock = most_bytes, stale_for_s, clock
         self._generation = 0
         self._ended_s: dict[int, float] = {}
@@ -119,8 +121,7 @@ class LocalCache:
                 self._drop(key)
                 return
             entry.used = False
-            del self._entries[key]  # to the end
-            self._entries[key] = entry
+            self._entries.move_to_end(key)
 
     def _drop(self, key: str) -> None:
         entry = self._entries.pop(key, None)

@@ -6,7 +6,7 @@ read before serves, however old, and the request's `Attention` says so; where no
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from math import isfinite
 from typing import Annotated, Any, cast
 
@@ -21,7 +21,7 @@ from serving.local_cache import Entry, LocalCache
 from serving.popularity import Ranked
 from serving.profiles import Profile, unpack_profile, whole_profile
 from serving.ranking.clicks import Clicks
-from serving.ranking.source import ALL, UNREAD, Incomplete, Neighbour, Neighbours, Unread
+from serving.ranking.source import ALL, UNREAD, Incomplete, Neighbour, Neighbours, Ready, Unread
 from serving.redis_address import RedisAddress
 from serving.redis_link import WRONG_TYPE, RedisLink, Unavailable
 from serving.redis_wire import Argument, Reply, settle
@@ -34,6 +34,9 @@ CLICKS_AGAIN_S = 1.0
 """So long after they could not be read it is tried again."""
 POPULAR_BYTES_EACH = 30
 """Estimated packed size of one of them."""
+
+_CAN_BE_MADE = (popularity.OF_CATEGORY, popularity.OF_SEGMENT)
+"""Scopes that begin so are made of others, where they are not written."""
 
 Unpack = Callable[[bytes | None], Any]
 
@@ -50,7 +53,7 @@ class RedisSource:
         self.keys, self.cache = keys, cache
         self.link = RedisLink(RedisAddress(url), cache.changed, cache.lost_track, timeout_s)
         self._timeout_s, self._deadline_s = timeout_s, deadline_s
-        self._popular: dict[str, tuple[float, Ranked]] = {}
+        self._made_until: dict[str, tuple[float, Ranked]] = {}
         self._clicks, self._clicks_until_s = Clicks(), 0.0
         self._reading_clicks: asyncio.Task[None] | None = None
         self.hits = self.misses = self.stale = self.failures = 0
@@ -64,20 +67,35 @@ class RedisSource:
             return None if own is None else Incomplete(own)
         return whole_profile(own, beside)
 
-    async def similar(self, relation: str, item_ids: Sequence[str]) -> Sequence[Sequence[Neighbour]]:
+    def similar(self, relation: str, item_ids: Sequence[str]) -> Awaitable[Sequence[Sequence[Neighbour]]]:
         """The neighbours of each item, best first."""
-        return await self._read([self.keys.similar(relation, item_id) for item_id in item_ids], _unpack_neighbours)
+        return self._read([self.keys.similar(relation, item_id) for item_id in item_ids], _unpack_neighbours)
 
-    async def items(self, item_ids: Sequence[str]) -> Sequence[Item | Unread | None]:
+    def items(self, item_ids: Sequence[str]) -> Awaitable[Sequence[Item | Unread | None]]:
         """What the catalog says of each item."""
-        return await self._read([self.keys.item(item_id) for item_id in item_ids], unpack_item, unread=UNREAD)
+        return self._read([self.keys.item(item_id) for item_id in item_ids], unpack_item, unread=UNREAD)
 
-    async def popular(self, scope: str, count: int) -> Sequence[tuple[str, float]]:
+    def popular(self, scope: str, count: int) -> Awaitable[Sequence[tuple[str, float]]]:
         """The first `count` (item, score) of a scope, at most `MOST_POPULAR`: as it stands, or as it can be made."""
+        at_hand = self._at_hand(scope)
+        return self._popular(scope, count) if at_hand is None else Ready(at_hand[:count])
+
+    def _at_hand(self, scope: str) -> Ranked | None:
+        """A scope of which nothing has to be read or made; None: something has to be."""
+        entry = self.cache.fresh(self.keys.popular(scope))
+        if entry is None:
+            return None
+        found: Ranked | None = entry.value
+        if not found and (scope == ALL or scope.startswith(_CAN_BE_MADE)):
+            found = self._made_lately(scope)
+        self.hits += found is not None
+        return found
+
+    async def _popular(self, scope: str, count: int) -> Ranked:
         found = await self._ranked(scope)
         if not found and scope == ALL:
             found = popularity.together(*[await self._ranked(one) for one in (POPULAR_VIEWED, POPULAR_BOUGHT)])
-        elif not found and scope.startswith((popularity.OF_CATEGORY, popularity.OF_SEGMENT)):
+        elif not found and scope.startswith(_CAN_BE_MADE):
             found = await self._made(scope)
         return found[:count]
 
@@ -88,9 +106,8 @@ class RedisSource:
 
     async def _made(self, scope: str) -> Ranked:
         """What is popular in a category or a segment, for MADE_FOR_S as it was; made anew if not all could be read."""
-        known = self._popular.get(scope)
-        if known is not None and time.monotonic() < known[0]:
-            return known[1]
+        if (known := self._made_lately(scope)) is not None:
+            return known
         name = scope.partition(":")[2]
         if scope.startswith(popularity.OF_CATEGORY):
             everything = await self.popular(ALL, MOST_POPULAR)
@@ -101,10 +118,14 @@ class RedisSource:
             keys = [self.keys.profile(customer_id) for customer_id, _ in members]
             found = popularity.of_members(await self._read(keys, unpack_profile))[:MOST_POPULAR]
         if not current(self._deadline_s).degraded:
-            if len(self._popular) >= MOST_MADE:
-                self._popular.clear()
-            self._popular[scope] = time.monotonic() + MADE_FOR_S, found
+            if len(self._made_until) >= MOST_MADE:
+                self._made_until.clear()
+            self._made_until[scope] = time.monotonic() + MADE_FOR_S, found
         return found
+
+    def _made_lately(self, scope: str) -> Ranked | None:
+        known = self._made_until.get(scope)
+        return known[1] if known is not None and time.monotonic() < known[0] else None
 
     def clicks(self) -> Clicks:
         """As they were read last, at most `MADE_FOR_S` ago while Redis can be asked: nobody has to wait for them."""
@@ -156,9 +177,9 @@ class RedisSource:
             self.failures += 1
             raise
 
-    async def _read(
+    def _read(
         self, keys: list[str], unpack: Unpack, *, needs_first: bool = False, unread: Unread | None = None
-    ) -> list[Any]:
+    ) -> Awaitable[list[Any]]:
         """The values of these keys.
 
         Args:
@@ -168,17 +189,23 @@ class RedisSource:
             unread: stands for values that are not known; None: they count as not being there.
         """
         entries = self.cache.all_fresh(keys)
-        missing = [index for index, entry in enumerate(entries) if entry is None]
-        self.hits += len(keys) - len(missing)
-        if not missing:
-            return [entry.value for entry in entries if entry is not None]
+        known = [entry.value for entry in entries if entry is not None]
+        self.hits += len(known)
+        if len(known) == len(keys):
+            return Ready(known)
+        instead = unpack(None) if unread is None else unread
+        return self._read_missing(keys, entries, unpack, instead, needs_first=needs_first)
+
+    async def _read_missing(
+        self, keys: list[str], entries: list[Entry | None], unpack: Unpack, instead: Any, *, needs_first: bool
+    ) -> list[Any]:
+        """The values of entries, and of those that are None from Redis; `instead`: what cannot be read."""
         attention = current(self._deadline_s)
-        wanted = list(dict.fromkeys(keys[index] for index in missing))
+        wanted = list(dict.fromkeys(key for key, entry in zip(keys, entries, strict=True) if entry is None))
         try:
             values = await self._fetch(wanted, unpack, attention)
         except Unavailable:
             old = self._old(keys, attention, needs_first=needs_first)
-            instead = unpack(None) if unread is None else unread
             return [instead if entry is None else entry.value for entry in old]
         self.misses += len(wanted)
         return [values[key] if entry is None else entry.value for key, entry in zip(keys, entries, strict=True)]

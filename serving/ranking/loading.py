@@ -1,12 +1,12 @@
 """Reads from a source such that what fails or takes too long is missing, and nothing else is."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 from serving.catalog.item import Item
 from serving.ranking.plan import Heard, Plan
-from serving.ranking.source import UNREAD, Incomplete, Source, Unread
+from serving.ranking.source import UNREAD, Incomplete, Neighbour, Ready, Source, Unread
 
 T = TypeVar("T")
 
@@ -53,22 +53,36 @@ class Loading:
         for scope in plan.scopes:
             if scope.scope not in heard.scopes:
                 counts[scope.scope] = max(scope.most, counts.get(scope.scope, 0))
-        waiting = [
-            *(self._similar(relation, list(item_ids), heard) for relation, item_ids in asked.items()),
-            *(self._popular(scope, count, heard) for scope, count in counts.items()),
-        ]
+        waiting = []
+        for relation, wanted in asked.items():
+            item_ids = list(wanted)
+            lists = self._source.similar(relation, item_ids)
+            if isinstance(lists, Ready):
+                _keep_lists(heard, relation, item_ids, lists.value)
+            else:
+                waiting.append(self._similar(relation, item_ids, lists, heard))
+        for name, count in counts.items():
+            listed = self._source.popular(name, count)
+            if isinstance(listed, Ready):
+                heard.scopes[name] = listed.value
+            else:
+                waiting.append(self._popular(name, listed, heard))
         await _together(waiting)
 
-    async def _similar(self, relation: str, item_ids: Sequence[str], heard: Heard) -> None:
-        found = await self._part("similar", self._source.similar(relation, item_ids), ())
-        for item_id, neighbours in zip(item_ids, found, strict=False):
-            heard.lists[relation, item_id] = neighbours
+    async def _similar(
+        self, relation: str, item_ids: Sequence[str], reading: Awaitable[Sequence[Sequence[Neighbour]]], heard: Heard
+    ) -> None:
+        _keep_lists(heard, relation, item_ids, await self._part("similar", reading, ()))
 
-    async def _popular(self, scope: str, count: int, heard: Heard) -> None:
-        heard.scopes[scope] = await self._part("popular", self._source.popular(scope, count), ())
+    async def _popular(self, scope: str, reading: Awaitable[Sequence[tuple[str, float]]], heard: Heard) -> None:
+        heard.scopes[scope] = await self._part("popular", reading, ())
 
     async def _part(self, name: str, reading: Awaitable[T], otherwise: T) -> T:
+        if isinstance(reading, Ready):
+            return cast("T", reading.value)
         try:
+            if self._timeout_s is None:
+                return await reading
             async with asyncio.timeout(self._timeout_s):
                 return await reading
         except Exception:  # noqa: BLE001 - whatever it is, the answer goes on without this part and says so
@@ -76,10 +90,15 @@ class Loading:
             return otherwise
 
 
-async def _together(waiting: Iterable[Awaitable[None]]) -> None:
+def _keep_lists(heard: Heard, relation: str, item_ids: Sequence[str], lists: Sequence[Sequence[Neighbour]]) -> None:
+    """What a source gave, as far as it gave anything."""
+    for item_id, neighbours in zip(item_ids, lists, strict=False):
+        heard.lists[relation, item_id] = neighbours
+
+
+async def _together(waiting: Sequence[Awaitable[None]]) -> None:
     """All of them, at once if they are several; a single one needs no task of its own."""
-    several = list(waiting)
-    if len(several) == 1:
-        await several[0]
-    elif several:
-        await asyncio.gather(*several)
+    if len(waiting) == 1:
+        await waiting[0]
+    elif waiting:
+        await asyncio.gather(*waiting)

@@ -1,14 +1,15 @@
 """What ranking reads: a protocol, so that Redis, a cache before it, or memory can serve it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Generator, Mapping, Sequence
 from enum import Enum
 from functools import cached_property
 from math import sqrt
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from serving.catalog.item import Item
 from serving.ranking.clicks import Clicks
 
+T = TypeVar("T")
 ALL = "all"
 """The scope of what is popular with everybody."""
 
@@ -20,6 +21,23 @@ class Unread(Enum):
 
 
 UNREAD: Final = Unread.UNREAD
+
+
+class Ready(Generic[T]):
+    """What a source gives where it need not wait: the value, without a coroutine, a task or a time limit for it.
+
+    Most of what an answer reads is at hand, and these would cost more than the reading does.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+    def __await__(self) -> Generator[Any, None, T]:
+        """For whoever does not look first."""
+        return self.value
+        yield  # a generator is what `await` wants
 
 
 class Incomplete(dict[str, Any]):
@@ -71,19 +89,19 @@ def shares_of(neighbours: Sequence[Sequence[Any]]) -> dict[str, float]:
 class Source(Protocol):
     """Answers questions of the ranking.
 
-    Every method may raise any `Exception`, or take too long: the ranking then goes on without that part and says that
-    its answer is degraded. Methods are called concurrently for one answer. What is returned must not be changed by
-    anybody afterwards: it may be shared by many answers.
+    Awaiting may raise any `Exception`, or take too long: the ranking then goes on without that part and says that its
+    answer is degraded. What one answer asks for is awaited concurrently, unless it is `Ready`. What is returned must
+    not be changed by anybody afterwards: it may be shared by many answers.
     """
 
-    async def profile(self, customer_id: str) -> Mapping[str, Any] | None:
+    def profile(self, customer_id: str) -> Awaitable[Mapping[str, Any] | None]:
         """A customer's profile as `schemas.profiles.unpack_versioned` gives it; None: unknown or withdrawn.
 
         `Incomplete` if a part of it could not be read.
         """
         ...
 
-    async def similar(self, relation: str, item_ids: Sequence[str]) -> Sequence[Sequence[Neighbour]]:
+    def similar(self, relation: str, item_ids: Sequence[str]) -> Awaitable[Sequence[Sequence[Neighbour]]]:
         """The neighbours of each item in their order, best first; an empty list for an item that has none.
 
         An entry may be any sequence (item_id, score, support), such as it comes out of MessagePack. A source that
@@ -91,11 +109,11 @@ class Source(Protocol):
         """
         ...
 
-    async def popular(self, scope: str, count: int) -> Sequence[tuple[str, float]]:
+    def popular(self, scope: str, count: int) -> Awaitable[Sequence[tuple[str, float]]]:
         """The first `count` (item_id, score) of a scope, highest score first; empty for an unknown scope."""
         ...
 
-    async def items(self, item_ids: Sequence[str]) -> Sequence[Item | Unread | None]:
+    def items(self, item_ids: Sequence[str]) -> Awaitable[Sequence[Item | Unread | None]]:
         """What the catalog says of each item, in their order; None where it says nothing, UNREAD where nobody knows."""
         ...
 

@@ -18,6 +18,7 @@ from serving.breaker import BreakerState
 from serving.catalog.item import Item
 from serving.catalog.store import CatalogStore
 from serving.local_cache import LocalCache
+from serving.ranking.source import Ready
 from serving.redis_address import RedisAddress
 from serving.redis_link import Unavailable
 from serving.redis_source import RedisSource
@@ -113,8 +114,9 @@ class TestSource:
             running = asyncio.ensure_future(source.link.run())
             await source.link.first(5.0)
             for _ in range(2):
-                found = await source.similar("viewed-with", ["p-1", "none", "p-1"])
-                assert [len(one) for one in found] == [2, 0, 2]
+                reading = source.similar("viewed-with", ["p-1", "none", "p-1"])
+                assert [len(one) for one in await reading] == [2, 0, 2]
+            assert isinstance(reading, Ready)  # the second time nobody has to wait
             assert (source.misses, source.hits) == (2, 3)
             await source.profile("c-5")
             await asyncio.to_thread(send, valkey.url, profile("c-5", 7, orders_30d=99))
@@ -146,6 +148,9 @@ class TestMade:
                 with monkeypatch.context() as patched:
                     patched.setattr(redis_source, "MADE_FOR_S", 0.0)
                     await source.popular("category:tea", 9)  # all of it is in the cache now
+                    again = source.popular("category:tea", 9)
+                    assert not isinstance(again, Ready)  # what was made is kept for no time at all
+                    await again
                 source.cache.changed([keys.item("b"), keys.item("c")])
                 door.delay_s = 0.7
                 attention = begin(5.0)
@@ -159,6 +164,9 @@ class TestMade:
                         attention = begin(5.0)
                         found = await source.popular("category:tea", 9)
                 assert [one for one, _ in found] == ["a", "b", "c"]
+                again = source.popular("category:tea", 2)
+                assert isinstance(again, Ready)
+                assert await again == found[:2]
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
 

@@ -4,7 +4,6 @@
 the highest (1 - d) * relevance - d * (largest likeness to one before it).
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import ceil
 
@@ -25,17 +24,28 @@ def spread(
         limit: places in all.
         share: of them that one category may have at most; a place at least.
     """
+    kept, later = capped(before, ranked, items, limit, share)
+    return kept + later
+
+
+def capped(
+    before: Sequence[str], ranked: Sequence[str], items: Mapping[str, Item], limit: int, share: float
+) -> tuple[list[str], list[str]]:
+    """Those that `spread` keeps where they are, and those that it puts after all others; its arguments."""
     if share >= 1:
-        return list(ranked)
+        return list(ranked), []
     most = max(1, ceil(share * limit - 1e-9))
-    taken = Counter(_category(items.get(item_id)) for item_id in before)
+    taken: dict[str, int] = {}
     kept: list[str] = []
     later: list[str] = []
+    for item_id in before:
+        if (category := _category(items.get(item_id))) is not None:
+            taken[category] = taken.get(category, 0) + 1
     for item_id in ranked:
-        category = _category(items.get(item_id))
-        taken[category] += 1
+        if (category := _category(items.get(item_id))) is not None:
+            taken[category] = taken.get(category, 0) + 1
         (later if category is not None and taken[category] > most else kept).append(item_id)
-    return kept + later
+    return kept, later
 
 
 def _category(item: Item | None) -> str | None:

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from serving.catalog.item import Item
 from serving.ranking import fallback
+from serving.ranking.best_first import BestFirst
 from serving.ranking.context import Context
-from serving.ranking.diversity import mmr, spread
+from serving.ranking.diversity import capped, mmr, spread
 from serving.ranking.level_heard import is_of_others, level_heard
 from serving.ranking.loading import Loading
 from serving.ranking.plan import Heard, Plan
@@ -18,6 +19,8 @@ from serving.ranking.votes import count_votes, reason, reasons_of
 
 _SPARE = 30
 """So many candidates more than there are places are looked up in the catalog, for variety to choose from."""
+_FEW = 2
+"""So many candidates for each place are looked up first: as a rule these are enough."""
 
 
 class _Candidates(NamedTuple):
@@ -41,6 +44,8 @@ class Making:
         self._screen = Screen(context, rules)
         self._loading = loading
         self._click_factors = click_factors
+        self._keep_order = context.settings.diversity <= 0 and not rules.change_scores
+        """Whether candidates stay in the order of their scores, but for those that are too many of a category."""
         self._known: dict[str, Item] = {}
         self._asked: set[str] = set()
         self._pins: dict[str, Rule] = {}
@@ -76,8 +81,8 @@ class Making:
         shown = self._varied(candidates.scores)
         level = level_heard(set(shown), best, plan, self.heard, self._context)
         if is_of_others(level, best):
-            everything = candidates.scores.keys()
-            if is_of_others(level_heard(everything, best, plan, self.heard, self._context), best):
+            everything = await self._candidates(plan, scores, all_of_them=True)
+            if is_of_others(level_heard(everything.scores.keys(), best, plan, self.heard, self._context), best):
                 return
         self._choose(level, plan, candidates, shown)
 
@@ -90,36 +95,37 @@ class Making:
         for item_id in item_ids:
             self._chosen[item_id] = level, plan, candidates.scores[item_id], candidates.boosts[item_id]
 
-    async def _candidates(self, plan: Plan | None, scores: dict[str, float]) -> _Candidates:
-        """Those that may be shown: all that have a chance of one of the places."""
-        if plan is not None and self._click_factors:
-            scores = self._liked(scores)
-        out, chosen, pins = self._context.left_out, self._chosen, self._pins
-        ranked = [(-score, item_id) for item_id, score in scores.items() if score > 0]
-        ranked.sort()
-        names = [item_id for _, item_id in ranked if not (item_id in out or item_id in chosen or item_id in pins)]
+    async def _candidates(
+        self, plan: Plan | None, scores: Mapping[str, float], *, all_of_them: bool = False
+    ) -> _Candidates:
+        """Those that may be shown: as many as can change which are, or all that have a chance of one of the places."""
+        scores = self._open(scores, {} if plan is None else self._click_factors)
         wanted, known, allows, factor_of = self._places + _SPARE, self._known, self._screen.allows, self._rules.factor
         unread = self._loading.unread
         final: dict[str, float] = {}
         boosts: dict[str, str | None] = {}
-        for some in self._stretches(names, scores, wanted, final):
+        for some in self._stretches(BestFirst(scores, wanted), scores, wanted, final):
             await self._look_up(some)
             for item_id in some:
                 item = known.get(item_id)
                 if allows(item_id, item, unread=item_id in unread):
                     factor, boosts[item_id] = factor_of(item_id, item)
                     final[item_id] = scores[item_id] * factor
+            if not all_of_them and self._is_settled(final):
+                break
         return _Candidates(final, boosts)
 
-    def _liked(self, scores: dict[str, float]) -> dict[str, float]:
-        """The scores, each times what the item's clicks make of it."""
-        liked, factors = scores.copy(), self._click_factors
-        for item_id in scores.keys() & factors.keys():
-            liked[item_id] *= factors[item_id]
-        return liked
+    def _open(self, scores: Mapping[str, float], click_factors: Mapping[str, float]) -> dict[str, float]:
+        """The scores of items that are not left out or placed already, each times what its clicks make of it."""
+        found = dict(scores)
+        for item_id in (*self._context.left_out, *self._chosen, *self._pins):
+            found.pop(item_id, None)
+        for item_id in found.keys() & click_factors.keys():
+            found[item_id] *= click_factors[item_id]
+        return found
 
     def _stretches(
-        self, names: list[str], scores: dict[str, float], wanted: int, final: dict[str, float]
+        self, ranked: BestFirst, scores: dict[str, float], wanted: int, final: dict[str, float]
     ) -> Iterator[list[str]]:
         """Stretches of the ranked names, until nothing further down can be among those wanted.
 
@@ -127,12 +133,22 @@ class Making:
         """
         most = max(1.0, self._rules.most_factor)  # what follows may be in no rule, and what went before was buried
         at = 0
-        while at < len(names):
-            if len(final) >= wanted and scores[names[at]] * most <= nlargest(wanted, final.values())[-1]:
+        while some := ranked.part(at, at + max(wanted - len(final), _SPARE)):
+            if len(final) >= wanted and scores[some[0]] * most <= nlargest(wanted, final.values())[-1]:
                 return
-            until = at + max(wanted - len(final), _SPARE)
-            yield names[at:until]
-            at = until
+            at += len(some)
+            few = _FEW * self._places if self._keep_order else len(some)
+            yield some[:few]
+            if len(some) > few:
+                yield some[few:]
+
+    def _is_settled(self, final: dict[str, float]) -> bool:
+        """Whether these are enough, and what has a lower score cannot change anything any more."""
+        if not self._keep_order or len(final) < self._places:
+            return False
+        before, share = [*self._pins, *self._chosen], self._context.settings.category_share
+        kept, _ = capped(before, list(final), self._known, self._limit, share)
+        return len(kept) >= self._places
 
     def _varied(self, scores: dict[str, float]) -> list[str]:
         settings = self._context.settings

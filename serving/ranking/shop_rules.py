@@ -13,6 +13,7 @@ from serving.ranking.context import Context
 
 Action = Literal["pin", "boost", "bury", "hide", "only"]
 _LEAVE_OUT: Final = ("hide", "only")
+_CHANGE_SCORES: Final = ("boost", "bury")
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -114,6 +115,11 @@ class RulesInForce:
         return any(rule.action in _LEAVE_OUT for rule in self.rules)
 
     @property
+    def change_scores(self) -> bool:
+        """Whether any of them may put an item before or behind another one."""
+        return any(rule.action in _CHANGE_SCORES for rule in self.rules)
+
+    @property
     def most_factor(self) -> float:
         """No score grows by more than this; buried items do not shrink it."""
         return prod(max(1.0, rule.factor) for rule in self.rules)
@@ -136,7 +142,7 @@ class RulesInForce:
         """What the item's score is multiplied by, and the boost that is to be named as a reason, if there is one."""
         factor, named = 1.0, None
         for rule in self.rules:
-            if rule.action in ("boost", "bury") and rule.matching.matches(item_id, item, self.now_ms):
+            if rule.action in _CHANGE_SCORES and rule.matching.matches(item_id, item, self.now_ms):
                 factor *= rule.factor
                 named = rule.name if rule.action == "boost" else named
         return factor, named

@@ -32,6 +32,15 @@ class TestLongLists:
         assert "p49" not in names(ask(source, rule.format(1.1), **ASKED))
 
     def test_no_more_is_looked_up_than_needed(self, source: BrokenSource) -> None:
-        """Three places and thirty to choose from."""
+        """Two for each of three places; where something may still move up, thirty more to choose from."""
         ask(source, **ASKED)
+        assert [len(what) for part, what in source.asked if part == "items"] == [6]
+        source.asked.clear()
+        ask(source, settings={"diversity": 0.5}, **ASKED)
         assert [len(what) for part, what in source.asked if part == "items"] == [33]
+
+    def test_those_that_are_too_many_of_a_category_are_not_enough(self, source: BrokenSource) -> None:
+        """Then all that there are to choose from are looked up, in two goes, and one of another category is found."""
+        source.put_items(Item(item_id=f"p{number:02}", category="b" if number == 30 else "a") for number in range(50))
+        assert names(ask(source, settings={"category_share": 0.5}, **ASKED)) == ["p00", "p01", "p30"]
+        assert [len(what) for part, what in source.asked if part == "items"] == [6, 27]

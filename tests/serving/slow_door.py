@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class SlowDoor:
-    """Forwards connections to a socket; each piece of an answer leaves `delay_s` after it came."""
+    """Forwards connections to a socket; each piece of an answer leaves `delay_s` after it came, none before another."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
@@ -19,6 +19,7 @@ class SlowDoor:
         """One connection."""
         behind_reader, behind_writer = await asyncio.open_unix_connection(str(self._socket))
         loop = asyncio.get_running_loop()
+        held: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 
         async def there() -> None:
             while data := await reader.read(1 << 16):
@@ -26,12 +27,19 @@ class SlowDoor:
 
         async def back() -> None:
             while data := await behind_reader.read(1 << 16):
-                loop.call_later(self.delay_s, writer.write, data)
+                held.put_nowait((loop.time() + self.delay_s, data))
+
+        async def out() -> None:
+            while True:
+                due_s, data = await held.get()
+                await asyncio.sleep(due_s - loop.time())
+                writer.write(data)
 
         with suppress(OSError, asyncio.CancelledError):
-            both = [asyncio.ensure_future(one()) for one in (there, back)]
-            self._under_way.update(both)
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            ways = [asyncio.ensure_future(one()) for one in (there, back, out)]
+            self._under_way.update(ways)
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            ways[-1].cancel()
         for one in (writer, behind_writer):
             one.close()
 

@@ -1,6 +1,6 @@
 """What was last published of a customer, and what is due: the profile, and the contributions to sums over all.
 
-Contributions are a pure function of three ledgers, the newest 50 views, bought products and impressions. What the items
+Contributions are a pure function of three ledgers, the newest views, bought products and impressions. What the items
 were last told is kept as the ledgers of that time, so the exact difference can be told at any later time, an erasure
 included. The viewed ledger is a stretch of the fold's own views, so two indices are enough to keep it.
 """

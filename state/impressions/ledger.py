@@ -3,7 +3,9 @@
 An impression is one `recommendation_shown`. A click belongs to the newest impression of its product, of those with its
 request if it names one; it counts nothing where there is none, and nothing more where that was clicked before.
 
-Bound: the newest `LEDGER_MAX` impressions by event order, and of a request's id 16 characters.
+Bound: the newest `LEDGER_MAX` impressions by event order, and of a request's id 16 characters. A longer list of one
+request stays whole until something else is shown, up to `LIST_MAX`: or else its last places would push out its first
+ones, where most of the clicks are.
 """
 
 from collections.abc import Sequence
@@ -11,10 +13,12 @@ from itertools import accumulate
 from operator import sub
 from typing import Any, Final, TypeAlias
 
+from schemas.facts import LAST_POSITION
 from state.packing import pack, unpack
 from state.similar.errors import expect_version
 
 LEDGER_MAX: Final = 50
+LIST_MAX: Final = LAST_POSITION
 Shown: TypeAlias = tuple[int, str, int, int]
 """What of an impression counts for its item: time_ms, product_id, position from 1, and 1 if it was clicked, else 0."""
 _VERSION: Final = 1
@@ -39,9 +43,12 @@ class Impressions:
         self._positions.append(position)
         self._clicked.append(0)
         self._requests.append(request)
-        if len(self._products) > LEDGER_MAX:
+        surplus = len(self._products) - LEDGER_MAX
+        if surplus > 0 and request is not None and self._requests.count(request) == len(self._requests):
+            surplus = len(self._products) - LIST_MAX
+        if surplus > 0:
             for column in (self._times_ms, self._products, self._positions, self._clicked, self._requests):
-                del column[0]
+                del column[:surplus]
 
     def click(self, product_id: str, request: str | None) -> None:
         """A recommendation was clicked."""

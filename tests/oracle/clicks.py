@@ -12,6 +12,7 @@ from .similar import LEDGER, weight_of
 HALF_LIFE = 30 * DAY
 FULL = 1_024
 LAST_POSITION = 100
+LONGEST = 100
 
 
 @dataclass
@@ -53,14 +54,23 @@ def batch_clicks(lines: Iterable[bytes], as_of_ms: int) -> Clicks:
 
 
 def impressions(applied: Iterable[Event]) -> list[Impression]:
-    """The newest of one customer. A click belongs to the newest then, of its request if it names one."""
+    """The newest of one customer. A click belongs to the newest then, of its request if it names one.
+
+    The newest 50; or those since another request was shown, if these are more: of them the newest 100.
+    """
+    everything: list[Impression] = []
     found: list[Impression] = []
     for event in applied:
         if event.type == "recommendation_shown":
             assert event.product_id is not None
             position = min(max(event.position or 1, 1), LAST_POSITION)
-            found.append(Impression(event.time_ms, event.product_id, position, event.request_id or None))
-            found = found[-LEDGER:]
+            newest = Impression(event.time_ms, event.product_id, position, event.request_id or None)
+            everything.append(newest)
+            others = [
+                n for n, one in enumerate(everything, 1) if newest.request is None or one.request != newest.request
+            ]
+            of_one_list = len(everything) - max(others, default=0)
+            found = everything[-max(LEDGER, min(of_one_list, LONGEST)) :]
         elif event.type == "recommendation_clicked":
             meant = [
                 one

@@ -16,7 +16,7 @@ from schemas.settings import DAY_MS
 from state.channels import Channel
 from state.customer.logic import CustomerLogic
 from state.impressions.changes import EXAMINED, FULL, HALF_LIFE_MS
-from state.impressions.ledger import LEDGER_MAX
+from state.impressions.ledger import LEDGER_MAX, LIST_MAX
 from state.local import LocalRun
 from state.similar.message import SUPPORT, read_message
 from state.similar.weights import weight
@@ -88,6 +88,24 @@ class TestAgainstARecount:
         finished = run_live(lines, until_ms, settings=settings, cached_customers=1, similar=SIMILAR)
         assert found(finished) == expected_clicks(lines, until_ms)
 
+    @pytest.mark.parametrize("seed", range(6))
+    def test_of_long_lists(self, seed: int) -> None:
+        """One after the other, with clicks in between, in any order of arrival."""
+        random, events = Random(seed), []
+        for number in range(12):
+            request = random.choice((f"r{number}", f"r{number}", f"r{number - 1}", None))
+            request, lengths = (request, (5, 20, 60, 110)) if number < 11 else ("last", (70, 110))
+            details = {} if request is None else {"request_id": request}
+            for position in range(1, random.choice(lengths)):
+                events.append(shown(f"p{random.randrange(150)}", position=position, **details))
+                if random.random() < 0.1:
+                    events.append(clicked(f"p{random.randrange(150)}", **details))
+        lines = shuffled(lines_of(*events), 30 * MINUTE, seed)
+        until_ms = last_ms(lines) + DAY
+        rows = expected_clicks(lines, until_ms)
+        assert found(run(lines, until_ms, similar=SIMILAR)) == rows
+        assert found(run_live(lines, until_ms, cached_customers=1, similar=SIMILAR)) == rows
+
     def test_the_streams_are_worth_it(self) -> None:
         """Ledgers overflow, clicks find impressions and miss them, and something is left to be compared."""
         lines = nasty_stream(Random(1), 200, SPICY["long"])
@@ -143,6 +161,20 @@ class TestWhatCounts:
     def test_only_the_newest_impressions_count(self) -> None:
         rows = self.sums(shown("old"), clicked("old"), *[shown(f"p{n}") for n in range(LEDGER_MAX)], clicked("old"))
         assert set(rows) == {f"shown|p{n}" for n in range(LEDGER_MAX)}
+
+    @pytest.mark.parametrize("length", [60, LIST_MAX, LIST_MAX + 1])
+    def test_a_long_list_counts_from_its_first_place(self, length: int) -> None:
+        """Until the next one: then the newest impressions count, no more. Without a request nobody knows of a list."""
+        before = [shown("before", request_id="r0")] * 30
+        page = [shown(f"p{n}", position=n, request_id="r1") for n in range(1, length + 1)]
+        first = max(1, length - LIST_MAX + 1)
+        click = clicked(f"p{first}", request_id="r1")
+        rows = self.sums(*before, *page, click)
+        assert set(rows) == {f"clicked|p{first}", *(f"shown|p{n}" for n in range(first, length + 1))}
+        rows = self.sums(*before, *page, click, shown("next", request_id="r2"))
+        assert set(rows) == {"shown|next", *(f"shown|p{n}" for n in range(length - LEDGER_MAX + 2, length + 1))}
+        anonymous = [(kind, details | {"request_id": ""}) for kind, details in page]
+        assert len(self.sums(*anonymous)) == LEDGER_MAX
 
     def test_requests_of_any_length_are_told_apart(self) -> None:
         long = "r" * 600

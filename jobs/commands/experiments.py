@@ -108,7 +108,7 @@ def forget_command(names: tuple[str, ...], redis_url: str | None, prefix: str) -
 @experiments_group.command("show")
 @click.argument("name")
 @click.option("--segment", help="Only customers who were in this segment when they first saw something of it.")
-@click.option("--control", help="Compare with this variant. Default: the first among the shares.")
+@click.option("--control", help="Compare with this variant. Default: the first of its definition, or among the shares.")
 @click.option("--alpha", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
               help="Greatest chance that any variant is ever wrongly said to differ, in one metric.")  # fmt: skip
 @_definitions

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -11,6 +12,9 @@ from state.experiments.sample_ratio import SampleRatioSettings, Shared, sample_r
 from state.experiments.sequential import Comparison, SequentialSettings, compare_variants
 from state.experiments.sums import Sums, merged
 from state.experiments.tally import EVERYBODY, Tally
+
+_NO_PLACE: Final = 1_000
+"""Behind all that a label can say."""
 
 
 class Compared(msgspec.Struct, frozen=True):
@@ -154,8 +158,16 @@ def report(
 def _ordered(
     strata: Mapping[str, Mapping[str, Sums]], placed: Mapping[str, Mapping[str, int]], control: str | None
 ) -> list[str]:
-    """The control first, then by place among the newest known shares, then by name."""
-    place = {name: at or len(placed) + 1_000 for places in placed.values() for name, at in places.items()}
+    """The control first, then by place among the shares, those without any last, then by name.
+
+    A tally does not say which shares were the newest. Where a place has changed, it is that among the shares with the
+    most customers.
+    """
+
+    def customers(shares: str) -> tuple[bool, int, str]:
+        return bool(shares), sum(sums.customers for sums in strata[shares].values()), shares
+
+    place = {name: at or _NO_PLACE for shares in sorted(placed, key=customers) for name, at in placed[shares].items()}
     names = {name for one in strata.values() for name in one} | ({control} if control is not None and strata else set())
     return sorted(names, key=lambda name: (name != control, place.get(name, 0), name))
 

@@ -79,6 +79,22 @@ class TestReports:
             assert there.difference == pytest.approx(-back.difference)
             assert there.p_value == pytest.approx(back.p_value)
 
+    @pytest.mark.parametrize("reverse", [False, True])
+    @pytest.mark.parametrize("mostly", ["1:1", "9:1"])
+    def test_the_order_is_that_of_the_shares_of_most_customers(self, mostly: str, reverse: bool) -> None:
+        """Where places were changed: however the cells come, and by it the control. Without shares, last, by name."""
+        tally = Tally()
+        everybody = [
+            *(told("ab"[place - 1], place, "1:1") for place in (1, 2) for _ in range(30 if mostly == "1:1" else 10)),
+            *(told("ba"[place - 1], place, "9:1") for place in (1, 2) for _ in range(20)),
+            *(told(name) for name in "dca" for _ in range(500)),
+        ]
+        for one in reversed(everybody) if reverse else everybody:
+            tally.take(None, one)
+        order = ["a", "b", "c", "d"] if mostly == "1:1" else ["b", "a", "c", "d"]
+        for known in (tally, Tally.unpacked(tally.packed())):
+            assert [variant.variant for variant in report("x", 7, known).variants] == order
+
     def test_of_a_segment(self) -> None:
         tally = shop()
         everybody, new = report("x", 7, tally), report("x", 7, tally, segment="new")

@@ -100,7 +100,7 @@ class TestReports:
         stood(valkey, 1, one)
         found = shop.until("/v1/experiments/blend", 200).json
         assert (found["customers"], found["control"], found["as_of_ms"]) == (1, "control", NOW_MS)
-        assert found["tightest_at_customers"] == 8_000
+        assert (found["tightest_at_customers"], found["defined"]) == (8_000, True)
         assert [(variant["variant"], variant["customers"]) for variant in found["variants"]] == [
             ("control", 0), ("seed", 1),
         ]  # fmt: skip
@@ -111,6 +111,15 @@ class TestReports:
             if shop.ask("/v1/experiments/blend?segment=new").json["customers"] == 3:
                 return
         raise AssertionError("the old answer stayed")
+
+    def test_of_what_a_label_made_up(self, shop: Served, valkey: EmbeddedValkey, served: Served) -> None:
+        """The report says that no file defines it; a server without a file does not know."""
+        one = Told(Arm("made-up", "a", 1, "50:50"), (), False, Outcome(5, 1, 1, 1_000))
+        send(valkey.url, experiment_write("made-up", 1, NOW_MS, body(tally(one))))
+        found = shop.until("/v1/experiments/made-up", 200).json
+        assert (found["defined"], found["tightest_at_customers"]) == (False, 10_000)
+        assert "made-up" not in [one["experiment"] for one in shop.ask("/v1/experiments").json["experiments"]]
+        assert served.until("/v1/experiments/made-up", 200).json["defined"] is None
 
     def test_of_what_nobody_was_shown(self, shop: Served) -> None:
         got = shop.ask("/v1/experiments/nothing")

@@ -8,6 +8,7 @@ import msgspec
 from schemas.profiles import ProfileError, merged, unpack_versioned
 
 Profile = Mapping[str, Any]
+_encode = msgspec.json.Encoder().encode
 
 
 class _Features(msgspec.Struct):
@@ -47,7 +48,7 @@ def unpack_profile(packed: bytes | None) -> Profile | None:
         found = unpack_versioned(packed)
     except ProfileError:
         return None
-    if found is None or not isinstance(found["as_of_ms"], int):
+    if found is None or type(found["as_of_ms"]) is not int:
         return None
     for name, layout in _PARTS.items():
         if name in found and not _is(found[name], layout):
@@ -65,7 +66,7 @@ def _is(part: Any, layout: Any) -> bool:
 
 def features(profile: Profile) -> dict[str, Any]:
     """The features that have a value."""
-    return _map(profile, "features")
+    return _sayable(_map(profile, "features"))
 
 
 def segments(profile: Profile) -> dict[str, int]:
@@ -75,12 +76,27 @@ def segments(profile: Profile) -> dict[str, int]:
 
 def learned(profile: Profile) -> dict[str, Any]:
     """What is known from the population, where one was learned: `cluster` and `scores`."""
-    return {name: profile[name] for name in ("cluster", "scores") if profile.get(name) is not None}
+    return _sayable({name: profile[name] for name in ("cluster", "scores") if profile.get(name) is not None})
 
 
 def recent(profile: Profile) -> dict[str, Any]:
     """What the customer did last: `viewed`, `cart`, `bought`, `session_ms`, as far as it is there."""
-    return _map(profile, "recent")
+    return _sayable(_map(profile, "recent"))
+
+
+def _sayable(part: dict[str, Any]) -> dict[str, Any]:
+    """What of it can be said in JSON, which has less than MessagePack: no types of one's own, and texts as names."""
+    if _is_sayable(part):
+        return part
+    return {name: value for name, value in part.items() if _is_sayable({name: value})}
+
+
+def _is_sayable(part: dict[str, Any]) -> bool:
+    try:
+        _encode(part)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _map(profile: Profile, name: str) -> dict[str, Any]:

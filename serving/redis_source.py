@@ -17,6 +17,7 @@ from serving import popularity
 from serving.attention import Attention, current
 from serving.catalog.item import Item
 from serving.catalog.store import unpack_item
+from serving.experiments.stored import Stored, unpack_stored
 from serving.local_cache import Entry, LocalCache
 from serving.popularity import Ranked
 from serving.profiles import Profile, unpack_profile, whole_profile
@@ -153,10 +154,10 @@ class RedisSource:
             self._clicks_until_s = time.monotonic() + pause_s
             self._reading_clicks = None
 
-    async def experiment(self, name: str) -> Mapping[str, Any] | None:
-        """How an experiment stands, as the job wrote it; None: nothing was shown of it."""
-        (found,) = await self._read([self.keys.experiment(name)], unpack_profile)
-        return cast("Mapping[str, Any] | None", found)
+    async def experiment(self, name: str) -> Stored | None:
+        """How an experiment stands, as the job wrote it; None: nothing was shown of it, or nothing that can be read."""
+        (found,) = await self._read([self.keys.experiment(name)], unpack_stored)
+        return cast("Stored | None", found)
 
     async def rule_version(self) -> str | None:
         """By which rules the job runs now; None: it has not said so."""

@@ -1,8 +1,7 @@
 """GET /v1/assignments/{customer_id}, GET /v1/experiments and GET /v1/experiments/{name}."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
@@ -12,12 +11,12 @@ from serving.api_keys import Scope
 from serving.experiments.assignment import arms
 from serving.experiments.definitions import Experiment, Experiments
 from serving.experiments.standing import standing
+from serving.experiments.stored import Stored
 from serving.parameters import Word
 from serving.problems import not_found, unavailable
 from serving.redis_link import Unavailable
 from serving.replies import Assigned, Assignments, Defined, Definitions
 from serving.routes import Call, Route
-from state.experiments.logic import read_body
 from state.experiments.report import ExperimentReport
 from state.experiments.tally import EVERYBODY
 
@@ -64,18 +63,18 @@ async def one_experiment(call: Call) -> ExperimentReport:
     services, name = call.services, call.subject
     services.attention()
     try:
-        value = await services.source.experiment(name)
+        stored = await services.source.experiment(name)
     except Unavailable:
         raise unavailable("Redis cannot be asked now") from None
-    if value is None:
+    if stored is None:
         raise not_found(f"nothing of an experiment {name!r} has been shown to anybody so far")
     known = services.chooser.experiments
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(services.reporter, _standing, name, value, call.query, known)
+    return await loop.run_in_executor(services.reporter, _standing, name, stored, call.query, known)
 
 
-def _standing(name: str, value: Mapping[str, Any], query: ReportQuery, known: Experiments) -> ExperimentReport:
-    tally = read_body(value)
+def _standing(name: str, stored: Stored, query: ReportQuery, known: Experiments) -> ExperimentReport:
+    value, tally = stored
     if query.segment is not None and all(cell.segment != query.segment for cell in tally.cells):
         raise not_found("no customer of this segment was shown anything of the experiment")
     if query.control is not None and all(cell.variant != query.control for cell in tally.cells):

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import random
 import signal
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
+import requests
 import schemathesis
 from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -25,6 +27,7 @@ from tests.cluster.waiting import until
 from tests.jobs.cli_runs import call, event, log
 from tests.serving.served import Served, serve
 from tests.serving.small_shop import fill
+from tests.serving.test_contract import DOCUMENT, check_shape, positions
 from tests.serving.test_workers import children
 
 pytestmark = pytest.mark.cluster
@@ -218,6 +221,21 @@ def write(shop: Shop, *changes: dict[str, Any]) -> None:
     produce(shop.bootstrap, shop.changes, *((one["customer_id"], json.dumps(one).encode()) for one in changes))
 
 
+def status_of(shop: Shop, case: Any) -> int:
+    """Of a stream, whose beginning is waited for, or of a problem as the document describes it."""
+    until(lambda: _streams(shop) == 0, "earlier streams have ended")
+    request = case.as_transport_kwargs(base_url=shop.served.url)
+    with requests.request(**request, stream=True, timeout=60) as answer:
+        status: int = answer.status_code
+        if status == 200:
+            assert answer.headers["content-type"] == "text/event-stream"
+            assert next(answer.iter_lines()) == b"retry: 1000"
+        else:
+            responses = DOCUMENT["paths"]["/v1/changes"]["get"]["responses"]
+            check_shape(responses[str(status)], answer.headers["content-type"], answer.content)
+    return status
+
+
 class TestChanges:
     def test_a_stream_that_was_cut_goes_on_where_it_was(self, shop: Shop) -> None:
         """Wherever it is cut: over both partitions nothing is missing and nothing comes twice."""
@@ -261,6 +279,36 @@ class TestChanges:
         """Before anything is read."""
         got = shop.served.ask("/v1/changes", last_event_id="yesterday")
         assert (got.status, got.json["errors"][0]["where"]) == (400, "Last-Event-ID")
+
+    def test_the_contract(self, shop: Shop) -> None:
+        """Requests generated from the document, good and bad ones: a stream begins, or it is said what is wrong."""
+        operation = schemathesis.openapi.from_url(shop.served.url + "/v1/openapi.json")["/v1/changes"]["GET"]
+        statuses: dict[Any, set[int]] = {}
+        for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
+            statuses[mode] = seen = set()
+
+            @given(case=operation.as_strategy(generation_mode=mode))
+            @settings(max_examples=20, deadline=None, derandomize=True, database=None,
+                      suppress_health_check=list(HealthCheck))  # fmt: skip
+            def asked(case: Any) -> None:
+                seen.add(status_of(shop, case))  # noqa: B023  (called right here)
+
+            asked()
+        assert statuses[schemathesis.GenerationMode.POSITIVE] == {200}
+        assert 400 in statuses[schemathesis.GenerationMode.NEGATIVE] <= {200, 400}
+
+    def test_positions_of_all_kinds(self, shop: Shop) -> None:
+        """A stream begins there, with a gap if need be, or the position is refused."""
+        for position in list(positions(random.Random(2)))[:60]:
+            until(lambda: _streams(shop) == 0, "earlier streams have ended")
+            connection = http.client.HTTPConnection(shop.served.host, shop.served.port, timeout=60)
+            try:
+                connection.request("GET", "/v1/changes", headers={"last-event-id": position.encode()})
+                answer = connection.getresponse()
+                assert answer.status in (200, 400), position
+                assert answer.readline() == b"retry: 1000\n" or answer.status == 400
+            finally:
+                connection.close()
 
     def test_the_server_ends_with_streams_open(self, shop: Shop, tmp_path: Path) -> None:
         """Soon, and cleanly."""

@@ -107,6 +107,39 @@ class TestFuzz:
             check_shape(operation["responses"][str(got.status)], got.headers["content-type"], got.body)
 
 
+def positions(draw: random.Random) -> Iterator[str]:
+    """Of Last-Event-ID: right ones, and what can be made of one."""
+    right = "0:7,1:12@0890d68c8c844a6e87e8ab6b8e848b9d"
+    yield right
+    yield from (one for one in NASTY if one.isprintable())
+    yield from (
+        "0:7,0:8",
+        "0:-1",
+        f"0:{2**63}",
+        "0:" + "9" * 4_000,
+        ",".join(f"{one}:1" for one in range(2_000)),
+        "٣:٣",
+    )
+    for _ in range(150):
+        letters = list(right)
+        for _ in range(draw.randrange(1, 5)):
+            letters[draw.randrange(len(letters))] = draw.choice("0123456789:,@-+ .eE_abcxé")
+        yield "".join(letters)[: draw.randrange(1, 50)]
+
+
+class TestPositions:
+    def test_where_a_stream_shall_go_on(self, open_api: Served) -> None:
+        """Checked before Kafka, which is not there, is asked: a position is good or bad, whatever it is made of."""
+        responses, seen = DOCUMENT["paths"]["/v1/changes"]["get"]["responses"], set()
+        for position in positions(random.Random(1)):
+            got = open_api.ask("/v1/changes", last_event_id=position.encode())  # type: ignore[arg-type]
+            assert got.status in (400, 503), position
+            check_shape(responses[str(got.status)], got.headers["content-type"], got.body)
+            assert got.status == 503 or got.json["errors"][0]["where"] == "Last-Event-ID"
+            seen.add(got.status)
+        assert seen == {400, 503}
+
+
 def check_shape(response: dict[str, Any], media_type: str, body: bytes) -> None:
     """The body is as the document says."""
     schema = response["content"][media_type.partition(";")[0]]["schema"]

@@ -19,6 +19,8 @@ def level_heard(item_ids: AbstractSet[str], best: str, plan: Plan, heard: Heard,
     What the profile tells of is a personal voice, though the request may say it again; what the request alone says is
     one of the session. What is popular in a segment, or new in a category, is of the level that is named after it.
     """
+    if _PLACES[best] > _PLACES[SESSION]:
+        return best  # of others, whoever gave it
     found = STATIC
     for level in _levels(item_ids, plan, heard, context):
         found = min(found, level, key=_PLACES.__getitem__)

@@ -5,6 +5,7 @@ read before serves, however old, and the request's `Attention` says so; where no
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from math import isfinite
@@ -18,7 +19,7 @@ from serving.attention import Attention, current
 from serving.catalog.item import Item
 from serving.catalog.store import unpack_item
 from serving.experiments.stored import Stored, unpack_stored
-from serving.local_cache import Entry, LocalCache
+from serving.local_cache import UNPACKED_FACTOR, Entry, LocalCache
 from serving.popularity import Ranked
 from serving.profiles import Profile, unpack_profile, whole_profile
 from serving.ranking.clicks import Clicks
@@ -36,6 +37,8 @@ CLICKS_AGAIN_S = 1.0
 POPULAR_BYTES_EACH = 30
 """Estimated packed size of one of them."""
 
+LIST_FACTOR = 5
+"""Estimated memory of a list of similar items, with its shares, for each packed byte; measured."""
 _CAN_BE_MADE = (popularity.OF_CATEGORY, popularity.OF_SEGMENT)
 """Scopes that begin so are made of others, where they are not written."""
 
@@ -70,7 +73,7 @@ class RedisSource:
 
     def similar(self, relation: str, item_ids: Sequence[str]) -> Awaitable[Sequence[Sequence[Neighbour]]]:
         """The neighbours of each item, best first."""
-        return self._read([self.keys.similar(relation, item_id) for item_id in item_ids], _unpack_neighbours)
+        return self._read([self.keys.similar(relation, item_id) for item_id in item_ids], PackedNeighbours)
 
     def items(self, item_ids: Sequence[str]) -> Awaitable[Sequence[Item | Unread | None]]:
         """What the catalog says of each item."""
@@ -213,6 +216,7 @@ class RedisSource:
 
     async def _fetch(self, keys: list[str], unpack: Unpack, attention: Attention) -> Mapping[str, Any]:
         future: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
+        factor = LIST_FACTOR if unpack is PackedNeighbours else UNPACKED_FACTOR
 
         def keep(reply: Reply) -> None:  # where it is read: a change that is told next must find it in the cache
             if isinstance(reply, Exception):
@@ -221,7 +225,7 @@ class RedisSource:
             values = {}
             for key, packed in zip(keys, reply, strict=True):
                 values[key] = value = _safely(unpack, packed)
-                self.cache.put(key, value, len(packed) if packed is not None else 0)
+                self.cache.put(key, value, len(packed) if packed is not None else 0, factor)
             settle(future, values)
 
         within_s = self._patience_s(attention)
@@ -291,11 +295,33 @@ class _List(msgspec.Struct):
     version: int
     as_of_ms: int
     neighbours: tuple[tuple[str, _Score, _Support], ...] = ()
-    """Plain tuples: the garbage collector leaves those alone that hold nothing but plain values, and here are many."""
 
 
 _decode_list = msgspec.msgpack.Decoder(_List).decode
-_NO_NEIGHBOURS = Neighbours()
+
+
+class PackedNeighbours(Neighbours):
+    """A list as it was read: unpacked it takes three times as much memory, and the ranking wants its shares alone.
+
+    Ids are interned: an item is in many lists.
+    """
+
+    __slots__ = ("_packed",)
+
+    def __init__(self, packed: bytes | None) -> None:
+        super().__init__()
+        self._packed = packed
+
+    def listed(self) -> Sequence[Neighbour]:
+        """The list; empty where there is nothing that can be read."""
+        if self._packed is None:
+            return ()
+        try:
+            found = _decode_list(self._packed).neighbours
+        except Exception:  # noqa: BLE001  (as `_safely`)
+            return ()
+        listed: Any = [(sys.intern(item_id), score, support) for item_id, score, support in found]
+        return cast("Sequence[Neighbour]", listed)  # which may be plain tuples: serving.ranking.source.Source
 
 
 def _safely(unpack: Unpack, packed: bytes | None) -> Any:
@@ -317,12 +343,3 @@ def _unpack_ranked(reply: Reply) -> tuple[Ranked, int]:
 
 def _unpack_text(reply: Reply) -> tuple[str | None, int]:
     return (None, 0) if reply is None else (reply.decode("utf-8", "replace"), len(reply))
-
-
-def _unpack_neighbours(packed: bytes | None) -> Neighbours:
-    if packed is None:
-        return _NO_NEIGHBOURS
-    try:
-        return Neighbours(cast(Any, _decode_list(packed).neighbours))
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return _NO_NEIGHBOURS

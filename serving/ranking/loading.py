@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 
 from serving.catalog.item import Item
 from serving.ranking.plan import Heard, Plan
-from serving.ranking.source import UNREAD, Incomplete, Neighbour, Ready, Source, Unread
+from serving.ranking.source import UNREAD, Incomplete, Neighbour, Ready, Source, Unread, shares_of
 
 T = TypeVar("T")
 
@@ -93,7 +93,7 @@ class Loading:
 def _keep_lists(heard: Heard, relation: str, item_ids: Sequence[str], lists: Sequence[Sequence[Neighbour]]) -> None:
     """What a source gave, as far as it gave anything."""
     for item_id, neighbours in zip(item_ids, lists, strict=False):
-        heard.lists[relation, item_id] = neighbours
+        heard.lists[relation, item_id] = shares_of(neighbours)
 
 
 async def _together(waiting: Sequence[Awaitable[None]]) -> None:

@@ -10,6 +10,20 @@ from serving.ranking.clicks import Clicks
 from serving.ranking.source import Neighbour, Neighbours
 
 
+class KeptNeighbours(Neighbours):
+    """A list as it is."""
+
+    __slots__ = ("_listed",)
+
+    def __init__(self, listed: Iterable[Neighbour]) -> None:
+        super().__init__()
+        self._listed = tuple(listed)
+
+    def listed(self) -> Sequence[Neighbour]:
+        """The list."""
+        return self._listed
+
+
 class MemorySource:
     """What ranking reads, in dictionaries that may be changed at any time between two answers."""
 
@@ -25,7 +39,7 @@ class MemorySource:
 
     def put_similar(self, relation: str, item_id: str, neighbours: Iterable[tuple[str, float, int]]) -> None:
         """An item's list from now on; an empty one takes it away."""
-        listed = Neighbours(Neighbour(*neighbour) for neighbour in neighbours)
+        listed = KeptNeighbours(Neighbour(*neighbour) for neighbour in neighbours)
         lists = self.lists.setdefault(relation, {})
         if listed:
             lists[item_id] = listed

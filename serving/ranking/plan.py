@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
-from serving.ranking.source import Neighbour
-
 
 class ListVoice(NamedTuple):
     """The neighbours of an item have a say."""
@@ -52,15 +50,11 @@ class Plan:
     own: tuple[OwnVoice, ...] = ()
 
 
-Lists = Mapping[tuple[str, str], Sequence[Neighbour]]
-"""(relation, item): neighbours."""
-Scopes = Mapping[str, Sequence[tuple[str, float]]]
-"""Scope: (item, score)."""
-
-
 @dataclass(slots=True)
 class Heard:
     """What was read for a plan; what could not be read is missing."""
 
-    lists: dict[tuple[str, str], Sequence[Neighbour]] = field(default_factory=dict)
+    lists: dict[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
+    """(relation, item): the share of each neighbour in its list, largest first."""
     scopes: dict[str, Sequence[tuple[str, float]]] = field(default_factory=dict)
+    """Scope: (item, score), highest score first."""

@@ -1,10 +1,10 @@
 """What ranking reads: a protocol, so that Redis, a cache before it, or memory can serve it."""
 
-from collections.abc import Awaitable, Generator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Awaitable, Generator, Iterator, Mapping, Sequence
 from enum import Enum
-from functools import cached_property
 from math import sqrt
-from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar, overload
 
 from serving.catalog.item import Item
 from serving.ranking.clicks import Clicks
@@ -69,21 +69,50 @@ class Neighbour(NamedTuple):
     """How many sessions or customers it rests on."""
 
 
-class Neighbours(tuple[Neighbour, ...]):
-    """An item's list, best first, that remembers its shares: for sources that keep lists between answers."""
+class Neighbours(Sequence[Neighbour]):
+    """An item's list, best first, that remembers its shares: for sources that keep lists between answers.
 
-    @cached_property
+    How the list itself is kept is said by what is derived from this: the ranking reads the shares alone.
+    """
+
+    __slots__ = ("_shares",)
+
+    def __init__(self) -> None:
+        self._shares: dict[str, float] | None = None
+
+    @abstractmethod
+    def listed(self) -> Sequence[Neighbour]:
+        """The list."""
+
+    @property
     def shares(self) -> dict[str, float]:
-        """Item: its part of the list's strength (votes.py)."""
-        return shares_of(self)
+        """Item: its part of the list's strength (votes.py). Not to be changed."""
+        if self._shares is None:
+            self._shares = shares_of(self.listed())
+        return self._shares
+
+    def __len__(self) -> int:
+        return len(self.listed())
+
+    def __iter__(self) -> Iterator[Neighbour]:
+        return iter(self.listed())
+
+    @overload
+    def __getitem__(self, place: int) -> Neighbour: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Neighbour]: ...
+    def __getitem__(self, place: int | slice) -> Neighbour | Sequence[Neighbour]:
+        return self.listed()[place]
 
 
 def shares_of(neighbours: Sequence[Sequence[Any]]) -> dict[str, float]:
     """Of each neighbour sqrt(score * support), divided by the sum of the list, largest first; empty if all are 0."""
-    strengths = [(sqrt(score * support), item_id) for item_id, score, support in neighbours]
+    if isinstance(neighbours, Neighbours):
+        return neighbours.shares
+    strengths = [(-sqrt(score * support), item_id) for item_id, score, support in neighbours]
     total = sum(strength for strength, _ in strengths)
-    strengths.sort(key=lambda one: (-one[0], one[1]))
-    return {item_id: strength / total for strength, item_id in strengths} if total > 0 else {}
+    strengths.sort()
+    return {item_id: strength / total for strength, item_id in strengths} if total < 0 else {}
 
 
 class Source(Protocol):

@@ -10,12 +10,12 @@ that fall with the place in the session this is what V-SKNN (Ludewig, Jannach 20
 from whole sessions: later items of a session weigh more. docs/recommendations.md has what it was compared with.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from schemas.settings import DAY_MS
 from serving.ranking.plan import Heard, ListVoice, Plan, ScopeVoice
 from serving.ranking.request import Reason
-from serving.ranking.source import Neighbours, shares_of
 
 _TEXTS = {
     "viewed": "because you viewed {about}",
@@ -32,6 +32,7 @@ _TEXTS = {
 MOST_REASONS = 3
 LEAST_AMOUNT = 0.002
 """Less than this that a list would give an item is not counted: it decides nothing, and weak voices are many."""
+_NO_SHARES: Final[Mapping[str, float]] = {}
 _NEW_HALF_LIFE_MS = 14 * DAY_MS
 
 
@@ -60,10 +61,9 @@ def count_votes(plan: Plan, heard: Heard, now_ms: int) -> dict[str, float]:
     return scores
 
 
-def list_shares(voice: ListVoice, heard: Heard) -> dict[str, float]:
+def list_shares(voice: ListVoice, heard: Heard) -> Mapping[str, float]:
     """What part of the voice's weight each item of its list gets, largest first."""
-    neighbours = heard.lists.get((voice.relation, voice.item_id)) or ()
-    return neighbours.shares if isinstance(neighbours, Neighbours) else shares_of(neighbours)
+    return heard.lists.get((voice.relation, voice.item_id), _NO_SHARES)
 
 
 def scope_shares(voice: ScopeVoice, heard: Heard, now_ms: int) -> Iterable[tuple[str, float]]:

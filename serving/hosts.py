@@ -8,6 +8,7 @@ which name it asks.
 import ipaddress
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from serving.cors import Cors, Header
 from serving.problems import wrong_host, wrong_origin
@@ -43,9 +44,13 @@ class Hosts:
         if found is None:
             return False
         name = found[1].strip("[]").lower()
-        if name == "localhost" or name in self._allowed:
-            return True
-        try:
-            return ipaddress.ip_address(name).is_loopback  # an address is no name that could be bound to another one
-        except ValueError:
-            return False
+        return name == "localhost" or name in self._allowed or _is_loopback(name)
+
+
+@lru_cache(maxsize=64)
+def _is_loopback(name: str) -> bool:
+    """Whether it is an address of this machine: that is no name that could be bound to another one."""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

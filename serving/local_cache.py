@@ -11,9 +11,8 @@ from typing import Any
 
 BYTES_EACH = 600
 """Estimated memory of an entry beside its value."""
-UNPACKED_FACTOR = 12
-"""Estimated memory of an unpacked value for each packed byte; measured on what has many small parts: half of it on
-profiles."""
+UNPACKED_FACTOR = 8
+"""Estimated memory of an unpacked value for each packed byte; measured: 5.9 on profiles, 4.6 on items."""
 
 
 class Entry:

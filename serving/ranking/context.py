@@ -45,13 +45,18 @@ class Context:
     def views(self) -> tuple[View, ...]:
         """The last viewed items, each once, newest first: those of the request, then those of the profile."""
         found: dict[str, View] = {}
-        for view in self._all_views():
+        for view in self._all_views:
             found.setdefault(view.item_id, view)
             if len(found) >= self.settings.recent_views:
                 break
         return tuple(found.values())
 
-    def _all_views(self) -> Iterator[View]:
+    @cached_property
+    def _all_views(self) -> tuple[View, ...]:
+        """Every one that is known of, items that were viewed again as often as they were."""
+        return tuple(self._each_view())
+
+    def _each_view(self) -> Iterator[View]:
         request = self.request
         if request.product_id is not None:
             yield View(request.product_id, 0, True)
@@ -121,7 +126,7 @@ class Context:
         if request.product_id is not None:
             out.add(request.product_id)
         if not self.settings.viewed_again:
-            out.update(view.item_id for view in self._all_views() if view.in_session)
+            out.update(view.item_id for view in self._all_views if view.in_session)
         return frozenset(out)
 
     @cached_property

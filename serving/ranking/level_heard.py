@@ -43,7 +43,7 @@ def _levels(item_ids: AbstractSet[str], plan: Plan, heard: Heard, context: Conte
             yield PERSONAL if context.remembers("viewed", item_id) else SESSION
     for scope in plan.scopes:
         shares = scope_shares(scope, heard, context.request.now_ms)
-        if any(share > 0 and item_id in item_ids for item_id, share in shares):
+        if any(share > 0 and item_id in item_ids for item_id, share in shares.items()):
             yield _OF_SCOPES[scope.kind]
 
 

@@ -58,3 +58,5 @@ class Heard:
     """(relation, item): the share of each neighbour in its list, largest first."""
     scopes: dict[str, Sequence[tuple[str, float]]] = field(default_factory=dict)
     """Scope: (item, score), highest score first."""
+    scope_shares: dict[str, Mapping[str, float]] = field(default_factory=dict)
+    """Scope: the shares that votes.py has made of it; scores and reasons both ask for them."""

@@ -10,7 +10,7 @@ that fall with the place in the session this is what V-SKNN (Ludewig, Jannach 20
 from whole sessions: later items of a session weigh more. docs/recommendations.md has what it was compared with.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from schemas.settings import DAY_MS
@@ -54,7 +54,7 @@ def count_votes(plan: Plan, heard: Heard, now_ms: int) -> dict[str, float]:
             scores[item_id] = so_far(item_id, 0.0) + amount
     for scope in plan.scopes:
         weight = scope.weight
-        for item_id, share in scope_shares(scope, heard, now_ms):
+        for item_id, share in scope_shares(scope, heard, now_ms).items():
             scores[item_id] = so_far(item_id, 0.0) + weight * share
     for item_id, weight in plan.own:
         scores[item_id] = so_far(item_id, 0.0) + weight
@@ -66,14 +66,22 @@ def list_shares(voice: ListVoice, heard: Heard) -> Mapping[str, float]:
     return heard.lists.get((voice.relation, voice.item_id), _NO_SHARES)
 
 
-def scope_shares(voice: ScopeVoice, heard: Heard, now_ms: int) -> Iterable[tuple[str, float]]:
-    """What part of the voice's weight each item of a scope gets: new ones by age, others by their score."""
-    listed = heard.scopes.get(voice.scope) or ()
+def scope_shares(voice: ScopeVoice, heard: Heard, now_ms: int) -> Mapping[str, float]:
+    """What part of the voice's weight each item of a scope that was heard gets."""
+    shares = heard.scope_shares.get(voice.scope)
+    if shares is None:
+        shares = _shares_of_scope(voice, heard.scopes.get(voice.scope) or (), now_ms)
+        heard.scope_shares[voice.scope] = shares
+    return shares
+
+
+def _shares_of_scope(voice: ScopeVoice, listed: Sequence[tuple[str, float]], now_ms: int) -> dict[str, float]:
+    """New ones by age, others by their score."""
     if voice.kind == "new":
         aged = ((item_id, max(0.0, now_ms - at_ms)) for item_id, at_ms in listed)
-        return [(item_id, 0.5 ** (age_ms / _NEW_HALF_LIFE_MS)) for item_id, age_ms in aged if age_ms <= voice.for_ms]
+        return {item_id: 0.5 ** (age_ms / _NEW_HALF_LIFE_MS) for item_id, age_ms in aged if age_ms <= voice.for_ms}
     most = listed[0][1] if listed else 0.0
-    return [(item_id, score / most) for item_id, score in listed] if most > 0 else []
+    return {item_id: score / most for item_id, score in listed} if most > 0 else {}
 
 
 def reasons_of(items: Iterable[str], plan: Plan, heard: Heard, now_ms: int) -> dict[str, tuple[Reason, ...]]:
@@ -86,9 +94,10 @@ def reasons_of(items: Iterable[str], plan: Plan, heard: Heard, now_ms: int) -> d
             if amount >= LEAST_AMOUNT:  # others have given nothing
                 amounts.append((-amount, voice.kind, voice.item_id))
     for scope in plan.scopes:
-        for item_id, share in scope_shares(scope, heard, now_ms):
-            if share > 0 and item_id in given:
-                given[item_id].append((-scope.weight * share, scope.kind, scope.about))
+        share_of, weight = scope_shares(scope, heard, now_ms).get, scope.weight
+        for item_id, amounts in given.items():
+            if share := share_of(item_id):
+                amounts.append((-weight * share, scope.kind, scope.about))
     for item_id, weight in plan.own:
         if item_id in given:
             given[item_id].append((-weight, "returned", item_id))

@@ -38,7 +38,7 @@ POPULAR_BYTES_EACH = 30
 """Estimated packed size of one of them."""
 
 LIST_FACTOR = 5
-"""The same of a list of similar items, with its shares; measured: 4.5."""
+"""As UNPACKED_FACTOR, of a list of similar items with its shares; measured: 4.5."""
 _CAN_BE_MADE = (popularity.OF_CATEGORY, popularity.OF_SEGMENT)
 """Scopes that begin so are made of others, where they are not written."""
 

@@ -5,7 +5,6 @@ read before serves, however old, and the request's `Attention` says so; where no
 """
 
 import asyncio
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from math import isfinite
@@ -301,10 +300,7 @@ _decode_list = msgspec.msgpack.Decoder(_List).decode
 
 
 class PackedNeighbours(Neighbours):
-    """A list as it was read: unpacked it takes three times as much memory, and the ranking wants its shares alone.
-
-    Ids are interned: an item is in many lists.
-    """
+    """A list as it was read: unpacked it takes three times as much memory, and the ranking wants its shares alone."""
 
     __slots__ = ("_packed",)
 
@@ -317,11 +313,10 @@ class PackedNeighbours(Neighbours):
         if self._packed is None:
             return ()
         try:
-            found = _decode_list(self._packed).neighbours
+            found: Any = _decode_list(self._packed).neighbours
         except Exception:  # noqa: BLE001  (as `_safely`)
             return ()
-        listed: Any = [(sys.intern(item_id), score, support) for item_id, score, support in found]
-        return cast("Sequence[Neighbour]", listed)  # which may be plain tuples: serving.ranking.source.Source
+        return cast("Sequence[Neighbour]", found)  # which may be plain tuples: serving.ranking.source.Source
 
 
 def _safely(unpack: Unpack, packed: bytes | None) -> Any:

@@ -1,5 +1,6 @@
 """What ranking reads: a protocol, so that Redis, a cache before it, or memory can serve it."""
 
+import sys
 from abc import abstractmethod
 from collections.abc import Awaitable, Generator, Iterator, Mapping, Sequence
 from enum import Enum
@@ -106,13 +107,18 @@ class Neighbours(Sequence[Neighbour]):
 
 
 def shares_of(neighbours: Sequence[Sequence[Any]]) -> dict[str, float]:
-    """Of each neighbour sqrt(score * support), divided by the sum of the list, largest first; empty if all are 0."""
+    """Of each neighbour sqrt(score * support), divided by the sum of the list, largest first; empty if all are 0.
+
+    Ids are interned: an item is in many lists, and these are what is kept of it.
+    """
     if isinstance(neighbours, Neighbours):
         return neighbours.shares
-    strengths = [(-sqrt(score * support), item_id) for item_id, score, support in neighbours]
-    total = sum(strength for strength, _ in strengths)
-    strengths.sort()
-    return {item_id: strength / total for strength, item_id in strengths} if total < 0 else {}
+    negative = [-sqrt(score * support) for _, score, support in neighbours]
+    total = sum(negative)
+    if not total:
+        return {}
+    ranked = sorted(zip(negative, (neighbour[0] for neighbour in neighbours), strict=True))
+    return {sys.intern(item_id): strength / total for strength, item_id in ranked}
 
 
 class Source(Protocol):

@@ -8,40 +8,20 @@ numbers of events, for all processes of the stack, this one excepted. docs/scali
 
 import argparse
 import time
-from collections import defaultdict
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
 
 from benchmarks.alone import alone
-from benchmarks.embedded import cpu_s, process_cpu_s
 from benchmarks.kafka_latency import JOB_STARTS_S, PATIENCE_S, fill_history, started
 from benchmarks.kafka_peers import PARTITIONS, PLAN
 from benchmarks.kafka_segmill import live_spec, make_topics, shown
 from benchmarks.lapse import STEADY_S, lapse, lapse_settings
 from benchmarks.results import Results
+from benchmarks.servers_cpu import add_spent, servers_cpu_s
 from jobs.live.rest import Cluster
 from jobs.stack.stack import Stack
-
-THREADS = (
-    ("customer", "customers, and their writes to Redis"),
-    ("item", "items"),
-    ("publish", "lists of similar items, and their writes to Redis"),
-    ("assign", "customers beside the population, and their writes to Redis"),
-    ("gather", "the population"),
-    ("population", "the population"),
-    ("Source", "reading the topic"),
-    ("kafka-producer", "writing topics"),
-    ("DataStreamToTab", "writing topics"),
-    ("C1 Compiler", "Java compiles"),
-    ("C2 Compiler", "Java compiles"),
-    ("GC Thread", "Java collects garbage"),
-    ("G1 ", "Java collects garbage"),
-)
-"""Beginnings of the names of threads, as Linux cuts them, and what they do."""
-OTHERS = "others: network, timers, checkpoints"
 
 
 def main() -> None:
@@ -81,35 +61,12 @@ def _measure(results: Results, stack: Stack, folder: Path, options: argparse.Nam
         while (events := shown(progress, count)) < wanted:
             assert time.monotonic() < deadline, f"{events} of {wanted} events"
             time.sleep(0.1)
-        seen.append((time.monotonic(), events, _cpu_s(stack)))
+        seen.append((time.monotonic(), events, servers_cpu_s(stack)))
     Cluster(stack.plan.rest).cancel(job_id)
     (began_s, first, before), (ended_s, last, after) = seen
     events = last - first
     results.add(f"live job, parallelism {options.parallelism}", "events/s", events / (ended_s - began_s))
-    spent_us = {name: (cpu_s - before.get(name, 0.0)) / events * 1e6 for name, cpu_s in after.items()}
-    results.add("CPU time of all servers", "us/event", sum(us for (_, part), us in spent_us.items() if not part))
-    for (server, part), us in sorted(spent_us.items(), key=lambda one: (one[0][0], -one[1])):
-        results.add(f"  {server}{part and ': '}{part}", "us/event", us)
-
-
-def _cpu_s(stack: Stack) -> dict[tuple[str, str], float]:
-    """CPU seconds so far by (kind of server, "") and, of TaskManagers, by (kind, what threads do)."""
-    found: dict[tuple[str, str], float] = defaultdict(float)
-    for server in stack.status():
-        if server.pid is None:
-            continue
-        kind = server.name.partition("-")[0]
-        found[kind, ""] += process_cpu_s(server.pid)
-        if kind == "taskmanager":
-            for thread in Path("/proc", str(server.pid), "task").iterdir():
-                with suppress(OSError):  # it has ended
-                    found[kind, _part(thread)] += cpu_s(thread)
-    return dict(found)
-
-
-def _part(thread: Path) -> str:
-    name = (thread / "comm").read_text().strip()
-    return next((what for start, what in THREADS if name.startswith(start)), OTHERS)
+    add_spent(results, before, after, events)
 
 
 if __name__ == "__main__":

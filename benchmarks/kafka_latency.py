@@ -1,20 +1,22 @@
 """How long after an event its segment change can be read: in Redis, and as a committed record of the topic.
 
     python -m benchmarks.kafka_latency [--rates 1000 5000 10000] [--seconds 30] [--repeat 1] [--parallelism 1]
+        [--profiles-every 1] [--refreshed-every 60]
 
 The live job, on a cluster of this machine, gets the simulated shop in time-lapse (`benchmarks/lapse.py`): first a
 history, through which it is before anything is timed; then so many events of now a second, paced, half a minute of them
 to become steady. After that there are probes among them, forty a second: the first order of a customer whom nobody has
 seen, which takes them into a segment. Redis is asked every five milliseconds for those that have been sent and are not
 there yet, so its times are too long by up to as much. The topic is read by a consumer of committed records. Times are
-from the moment before the producer gets the event. Half a minute holds one hourly refresh of profiles.
+from the moment before the producer gets the event. Half a minute holds one hourly refresh of profiles. The CPU time of
+all servers is counted while there are probes; that of this process (sender and readers) is not in it.
 """
 
 import argparse
 import json
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import quantiles
@@ -29,11 +31,13 @@ from benchmarks.kafka_segmill import live_spec, make_topics, next_checkpoint, sh
 from benchmarks.lapse import STEADY_S, Sent, lapse, lapse_settings
 from benchmarks.pace import PROBE_SEGMENT, Paced, Probes, send, stamped
 from benchmarks.results import Results
+from benchmarks.servers_cpu import Spent, add_spent, servers_cpu_s
 from benchmarks.topic import fill
 from jobs.live.rest import Cluster
 from jobs.live.settings import LiveSpec
 from jobs.stack.stack import Stack
 from schemas.keys import Keys
+from schemas.settings import MINUTE_MS
 
 PROBES_PER_S = 40
 LOOK_S = 0.005
@@ -53,6 +57,8 @@ class Run(NamedTuple):
     sent: Paced
     redis: dict[str, int]
     topic: dict[str, int]
+    cpu: tuple[Spent, Spent]
+    """Of all servers, as the first and the last probe was sent."""
     note: str
 
 
@@ -63,7 +69,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--parallelism", type=int, default=1)
+    parser.add_argument("--profiles-every", type=int, default=1, help="profile_interval_ms, in minutes of the shop")
+    parser.add_argument(
+        "--refreshed-every", type=int, default=60, help="profile_refresh_ms, in minutes of the shop; 0: never"
+    )
     options = parser.parse_args()
+    settings = lapse_settings(options.profiles_every * MINUTE_MS, options.refreshed_every * MINUTE_MS)
     results = Results("kafka_latency", "From an event to its segment change, live job", vars(options))
     with TemporaryDirectory(prefix="segmill-bench-") as name:
         stack = Stack(Path(name) / "stack", owned=True)
@@ -72,10 +83,12 @@ def main() -> None:
             for rate in options.rates:
                 runs: list[Run] = []
                 for number in range(options.repeat):
-                    spec = live_spec(stack, f"rate{rate}-{number}.", options.parallelism, lapse_settings())
+                    spec = live_spec(stack, f"rate{rate}-{number}.", options.parallelism, settings)
                     _say(f"{rate:,}/s, run {number + 1} of {options.repeat}")
                     runs.append(_measured(spec, stack, Path(name), rate, options.seconds))
-                _add(results, f"{rate:,} events/s, parallelism {options.parallelism}", runs)
+                name = f"{rate:,} events/s, parallelism {options.parallelism}"
+                _add(results, name, runs)
+                add_spent(results, *runs[-1].cpu, round(rate * options.seconds), f"{name}: ")
         finally:
             stack.down(wipe=True)
     results.finish()
@@ -99,7 +112,7 @@ def _measured(spec: LiveSpec, stack: Stack, folder: Path, rate: int, seconds: fl
     cluster = Cluster(stack.plan.rest)
     caught_up(cluster, job_id, progress, count)
     start_s = max(planned_s, time.time() + READERS_START_S)
-    run = _paced(spec, folder, load.paced, rate, start_s, seconds)
+    run = _paced(spec, stack, folder, load.paced, rate, start_s, seconds)
     cluster.cancel(job_id)
     _wipe(spec)
     if start_s > planned_s:
@@ -108,17 +121,20 @@ def _measured(spec: LiveSpec, stack: Stack, folder: Path, rate: int, seconds: fl
     return run
 
 
-def _paced(spec: LiveSpec, folder: Path, paced: list[Sent], rate: int, start_s: float, seconds: float) -> Run:
+def _paced(
+    spec: LiveSpec, stack: Stack, folder: Path, paced: list[Sent], rate: int, start_s: float, seconds: float
+) -> Run:
     start_ms = int(start_s * 1_000)
     probes = Probes(int(start_ms + STEADY_S * 1_000), 1_000 // PROBES_PER_S, int(PROBES_PER_S * seconds))
     bootstrap = spec.kafka.bootstrap
     ended = folder / f"ended-{spec.name}"
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool, ThreadPoolExecutor(1) as beside:
         in_redis = pool.submit(_seen_in_redis, spec, probes, ended)
         in_topic = pool.submit(_seen_in_topic, bootstrap, spec.topics.segment_changes.name, ended)
         try:
             time.sleep(max(0.0, start_s - time.time()))
             _say(f"  pacing: {len(paced):,} events, and {probes.count:,} probes in the last {seconds:g} s")
+            cpu = beside.submit(_cpu_while, stack, start_s + STEADY_S, seconds)
             sent = send(bootstrap, spec.topics.events.name, start_ms, paced, probes)
             time.sleep(GRACE_S)
         finally:
@@ -129,7 +145,15 @@ def _paced(spec: LiveSpec, folder: Path, paced: list[Sent], rate: int, start_s: 
         f"the producer was at most {sent.behind_s:.2f} s behind its plan"
     )
     _say(f"  {note}")
-    return Run(sent, redis, topic, note)
+    return Run(sent, redis, topic, cpu.result(), note)
+
+
+def _cpu_while(stack: Stack, from_s: float, seconds: float) -> tuple[Spent, Spent]:
+    """What all servers have spent at a time, and so long after it."""
+    time.sleep(max(0.0, from_s - time.time()))
+    before = servers_cpu_s(stack)
+    time.sleep(max(0.0, from_s + seconds - time.time()))
+    return before, servers_cpu_s(stack)
 
 
 def _add(results: Results, name: str, runs: list[Run]) -> None:

@@ -70,9 +70,13 @@ class _Customer:
     """The newest ones: (time in the fold, event behind its timestamp)."""
 
 
-def lapse_settings() -> Settings:
-    """The defaults, but what is about sessions, profiles and the watermark is a `FASTER`-th."""
+def lapse_settings(profile_interval_ms: int | None = None, profile_refresh_ms: int | None = None) -> Settings:
+    """The defaults, or these, but what is about sessions, profiles and the watermark is a `FASTER`-th."""
     settings = Settings()
+    if profile_interval_ms is not None:
+        settings = msgspec.structs.replace(settings, profile_interval_ms=profile_interval_ms)
+    if profile_refresh_ms is not None:
+        settings = msgspec.structs.replace(settings, profile_refresh_ms=profile_refresh_ms)
     return msgspec.structs.replace(settings, **{name: getattr(settings, name) // FASTER for name in _DIVIDED})
 
 

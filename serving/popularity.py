@@ -18,6 +18,8 @@ OF_CATEGORY, OF_SEGMENT = "category:", "segment:"
 """How the other scopes begin."""
 MEMBERS: Final = 200
 """So many of a segment are asked."""
+OF_EACH: Final = 50
+"""So many of the newest views and purchases of each of them count."""
 PURCHASE: Final = 4.0
 """What a purchase counts beside a view."""
 HALF_LIFE_MS: Final = 7 * DAY_MS
@@ -50,7 +52,7 @@ def of_members(profiles: Iterable[Mapping[str, Any] | None]) -> Ranked:
         (item_id, at_ms, weight)
         for profile in profiles
         for kind, weight in (("viewed", 1.0), ("bought", PURCHASE))
-        for item_id, at_ms in ((profile or {}).get("recent") or {}).get(kind) or ()
+        for item_id, at_ms in (((profile or {}).get("recent") or {}).get(kind) or ())[:OF_EACH]
     ]
     newest_ms = max((at_ms for _, at_ms, _ in seen), default=0)
     scores: defaultdict[str, float] = defaultdict(float)

@@ -106,8 +106,8 @@ class ServingFiles(NamedTuple):
     experiments: Experiments
 
 
-def read_files(settings: ServingSettings) -> ServingFiles:
-    """Read the files that settings name.
+def read_files(settings: ServingSettings, segments: frozenset[str] | None = None) -> ServingFiles:
+    """Read the files that settings name; `segments`: names that their conditions may refer to, None: any.
 
     Raises:
         RuleError: one of them cannot be read, or has faults.
@@ -119,7 +119,7 @@ def read_files(settings: ServingSettings) -> ServingFiles:
     except UnknownStrategy as error:
         raise ServingSettingsError(f"ranking.strategy: {error}") from None
     return ServingFiles(
-        None if content is None else load_content(Path(content)),
-        ShopRules() if rules is None else load_shop_rules(Path(rules)),
+        None if content is None else load_content(Path(content), segments),
+        ShopRules() if rules is None else load_shop_rules(Path(rules), segments),
         Experiments() if experiments is None else load_experiments(Path(experiments)),
     )

@@ -83,7 +83,8 @@ def serve_command(
     try:
         settings = load_serving_settings(config)
         keys = load_keys(keys_file) if keys_file is not None else None
-        files = read_files(settings)
+        rules = load_rules(rules_file)
+        files = read_files(settings, frozenset(rules.names))
     except (ServingSettingsError, KeyFileError, RuleError) as error:
         raise ServeProblem(str(error)) from None
     target = RedisTarget(with_password(redis_url or REDIS), settings.redis_prefix)
@@ -94,7 +95,7 @@ def serve_command(
                               segment_changes=topics.segment_changes.name)  # fmt: skip
     job, _ = settings_from(job_settings, None, (), None)
     plan = ServePlan(host=host, port=port, workers=workers, redis_url=target.url, kafka=kafka, keys=keys,
-                     settings=settings, files=files, job=job, rules=load_rules(rules_file), certificate=certificate,
+                     settings=settings, files=files, job=job, rules=rules, certificate=certificate,
                      certificate_key=certificate_key)  # fmt: skip
     whence = f"Redis {target.address}, " + (f"Kafka {kafka.bootstrap}" if kafka is not None else "without Kafka")
     try:

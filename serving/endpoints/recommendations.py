@@ -91,7 +91,7 @@ async def recommend(call: Call) -> Recommendations:
 async def _recommend(call: Call, attention: Attention) -> Recommendations:
     services, query = call.services, call.query
     request = _request(call.subject, query)
-    choice = services.chooser.choose(call.subject, request.now_ms, strategy_given=query.strategy is not None)
+    choice = services.chooser.choose(call.subject, wall_clock_ms(), strategy_given=query.strategy is not None)
     answer: Answer
     about: dict[str, Item] = {}
     try:

@@ -49,6 +49,8 @@ MOST_WRITTEN: Final = 500
 """Characters of the shares of all variants together, as they travel with every recommendation."""
 _OF_SERVER: Final = ("rules_file", "part_timeout_ms")
 """Settings of the ranking that are the server's, not an answer's."""
+_OF_HASHES: Final = ":/"
+"""What stands between the parts of which hashes are made (assignment.py)."""
 _THE_FACTOR: Final = "variant"
 """Name of the only factor of an A/B/n test; part of its salt."""
 
@@ -76,6 +78,7 @@ def parse_experiments(text: str, source: str = "experiments.toml") -> Experiment
     found = [one for name, table in tables.items() if (one := _experiment(toml, name, table)) is not None]
     _check_groups(toml, found)
     _check_changes(toml, found)
+    _check_salts(toml, found)
     if len(found) > MOST_ARMS - 1:
         toml.report(("experiment",), f"has {len(found)} experiments, at most {MOST_ARMS - 1} are allowed")
     share, salt, planned = _holdout(toml)
@@ -94,8 +97,15 @@ def _holdout(toml: CheckedToml) -> tuple[float, str, int | None]:
     if "holdout" in toml.content and "share" not in table:
         toml.report(("holdout",), "needs a share of all customers, such as share = 0.05")
     share = toml.number(("holdout",), table, "share", 0.0, 0.5)
-    salt = toml.text(("holdout",), table, "salt") or HOLDOUT
+    salt = _salt(toml, ("holdout",), table) or HOLDOUT
     return float(share or 0.0), salt, _planned(toml, ("holdout",), table)
+
+
+def _salt(toml: CheckedToml, path: KeyPath, table: dict[str, Any]) -> str | None:
+    salt = toml.text(path, table, "salt")
+    if salt is not None and any(mark in salt for mark in _OF_HASHES):
+        toml.report((*path, "salt"), "salt must not contain : or /, by which salts of different hashes are told apart")
+    return salt
 
 
 def _planned(toml: CheckedToml, path: KeyPath, table: dict[str, Any]) -> int | None:
@@ -114,7 +124,7 @@ def _experiment(toml: CheckedToml, name: str, table: dict[str, Any]) -> Experime
         name=name,
         factors=factors,
         description=toml.text(path, table, "description"),
-        salt=toml.text(path, table, "salt") or name,
+        salt=_salt(toml, path, table) or name,
         group=toml.text(path, table, "group"),
         traffic=_traffic(toml, path, table),
         from_ms=from_ms,
@@ -238,6 +248,18 @@ def _check_changes(toml: CheckedToml, experiments: list[Experiment]) -> None:
                     ("experiment", one.name),
                     f'changes {", ".join(sorted(both))}, as "{other.name}" does: put both into one group, '
                     "or make them one experiment with two factors",
+                )
+
+
+def _check_salts(toml: CheckedToml, experiments: list[Experiment]) -> None:
+    """With one salt for two experiments, whoever gets the first variant of one gets the first of the other."""
+    for at, one in enumerate(experiments):
+        for other in experiments[:at]:
+            if one.salt == other.salt and _together(one, other):
+                toml.report(
+                    ("experiment", one.name),
+                    f'has the salt of "{other.name}", {one.salt}: both would divide customers in the same way, and '
+                    "nobody could tell what comes of which; give each a salt of its own",
                 )
 
 

@@ -5,7 +5,8 @@ from typing import Any, Final
 from state.customer.fold import Fold
 
 VIEWED_MAX: Final = 20
-BOUGHT_MAX: Final = 50
+BOUGHT_MAX: Final = 500
+"""As many as may be left out of recommendations for being bought. Few customers have so many: only theirs cost more."""
 
 
 def recent(fold: Fold) -> dict[str, Any]:

@@ -26,6 +26,27 @@ class TestServe:
         assert result.code in (1, 2)
         assert said in result.err
 
+    @pytest.mark.parametrize(
+        ("setting", "text"),
+        [
+            ("content_file", '[content.wine]\nslot = "s"\ntext = "Wine"\nwhen = \'not segment("lapsign")\'\n'),
+            (
+                "ranking.rules_file",
+                '[rules.wine]\naction = "hide"\ntags = ["wine"]\ncondition = \'segment("lapsign")\'\n',
+            ),
+        ],
+    )
+    def test_a_segment_that_is_not_in_the_rules(self, capsys: Capture, tmp_path: Path, setting: str, text: str) -> None:
+        """A banner would be shown to everybody, a rule never hold: it does not start."""
+        path = tmp_path / "file.toml"
+        path.write_text(text)
+        (tmp_path / "serve.toml").write_text(f"{setting} = '{path}'\n")
+        options = ("serve", "--without-keys", "--without-kafka", "--redis", "redis://127.0.0.1:1")
+        result = call(capsys, *options, "--config", tmp_path / "serve.toml")
+        assert result.code == 1
+        assert f"{path}:" in result.err
+        assert 'there is no segment "lapsign"' in result.err
+
     def test_a_port_in_use(self, capsys: Capture) -> None:
         """One line."""
         import socket

@@ -86,6 +86,13 @@ class TestAssignments:
             (one,) = found["experiments"]
             assert one["parameters"] == {"columns": {"control": 3, "seed": 6}[one["variant"]]}
 
+    def test_the_time_that_a_page_sends_decides_nothing(self, shop: Served) -> None:
+        """A clock that is wrong shows nobody an experiment that is over."""
+        in_2019_ms = 1_550_000_000_000
+        found = shop.ask(f"/v1/recommendations/c-1?time_ms={in_2019_ms}").json["variant"]
+        assert found == shop.ask("/v1/assignments/c-1").json["variant"]
+        assert "over=" not in found
+
     def test_definitions(self, shop: Served) -> None:
         blend, over = shop.ask("/v1/experiments").json["experiments"]
         assert (blend["running"], blend["variants"]) == (True, {"control": 1, "seed": 1})

@@ -170,7 +170,11 @@ class TestInDoubt:
             f'content_file = "{tmp_path}/content.toml"\n'
             f'[ranking]\nrules_file = "{tmp_path}/rules.toml"\nstatic = ["wine", "tea"]\n'
         )
-        words = ("--without-keys", "--without-kafka", "--config", str(settings))
+        (tmp_path / "segments.toml").write_text(
+            '[segments.minors]\ndescription = "Children."\nwhen = "orders_total >= 1"\n'
+        )
+        rules = ("--rules", str(tmp_path / "segments.toml"))
+        words = ("--without-keys", "--without-kafka", "--config", str(settings), *rules)
         with ExitStack() as stack:
             valkey = stack.enter_context(EmbeddedValkey(tmp_path))
             items = [Item(item_id="wine", tags=("adult",), category="drinks"), Item(item_id="tea", category="drinks")]

@@ -153,6 +153,20 @@ class TestFaults:
         (found,) = problems(text)
         assert "of all together are too long" in found
 
+    def test_two_with_one_salt(self) -> None:
+        """Whoever got the first variant of one would get the first of the other; unless one ends before."""
+        variants = "[experiment.{0}.variant]\na = {{share = 1}}\nb = {{share = 1}}\n"
+        ends, begins = "until = 2026-03-01T00:00:00Z\n", "from = 2026-03-01T00:00:00Z\n"
+        text = "[experiment.x]\n{1}" + variants.format("x") + '[experiment.y]\nsalt = "x"\n{0}' + variants.format("y")
+        (found,) = problems(text.replace("{0}", "").replace("{1}", ""))
+        assert 'has the salt of "x"' in found
+        assert parse_experiments(text.replace("{0}", begins).replace("{1}", ends)).named("y") is not None
+
+    @pytest.mark.parametrize("salt", ["traffic:x", "x/variant"])
+    def test_salts_that_could_be_those_of_another_hash(self, salt: str) -> None:
+        (found,) = problems(f'[holdout]\nshare = 0.05\nsalt = "{salt}"\n[experiment.x]\n' + AB)
+        assert "salt must not contain" in found
+
     def test_two_that_change_the_same(self) -> None:
         (found,) = problems(FILE.replace('group = "ranking"\n', "", 1))
         assert 'changes strategy, as "blend" does' in found

@@ -57,18 +57,19 @@ class TestRecent:
 
     def test_no_more_than_so_many(self) -> None:
         """Of views and of what was bought, the newest ones."""
-        start_ms, lines = 1_700_000_000_000, []
+        start_ms, lines, letters = 1_700_000_000_000, [], "abcdefghijklmnopqrst"
         for number in range(30):
             at_ms, product = start_ms + number * 60_000, f"p{number}"
             event = {"customer_id": "c", "timestamp": at_ms}
             lines.append(event | {"event_id": f"v{number}", "type": "product_viewed", "product_id": product})
-            products = [{"product_id": f"{product}{letter}", "quantity": 1, "price": 1} for letter in "ab"]
+            products = [{"product_id": f"{product}{letter}", "quantity": 1, "price": 1} for letter in letters]
             order = {"event_id": f"o{number}", "type": "order_completed", "order_id": f"o{number}"}
             lines.append(event | order | {"products": products})
         finished = run(map(msgspec.json.encode, lines), start_ms + DAY_MS)
         found = recent(finished.customer("c").fold)
         assert [name for name, _ in found["viewed"]] == [f"p{number}" for number in range(29, 9, -1)]
         assert [name for name, _ in found["bought"]] == [
-            f"p{number}{one}" for number in range(29, 4, -1) for one in "ba"
+            f"p{number}{one}" for number in range(29, 4, -1) for one in reversed(letters)
         ]
+        assert len(found["bought"]) == BOUGHT_MAX
         assert found["session_ms"] == start_ms

@@ -14,7 +14,7 @@ import msgspec
 
 from schemas.keys import POPULAR_BOUGHT, POPULAR_CLICKED, POPULAR_SHOWN, POPULAR_VIEWED, Keys
 from serving import popularity
-from serving.attention import Attention, current
+from serving.attention import Attention, begin, current
 from serving.catalog.item import Item
 from serving.catalog.store import unpack_item
 from serving.experiments.stored import Stored, unpack_stored
@@ -57,6 +57,7 @@ class RedisSource:
         self.link = RedisLink(RedisAddress(url), cache.changed, cache.lost_track, timeout_s)
         self._timeout_s, self._deadline_s = timeout_s, deadline_s
         self._made_until: dict[str, tuple[float, Ranked]] = {}
+        self._making: dict[str, asyncio.Task[tuple[Ranked, bool]]] = {}
         self._clicks, self._clicks_until_s = Clicks(), 0.0
         self._reading_clicks: asyncio.Task[None] | None = None
         self.hits = self.misses = self.stale = self.failures = 0
@@ -111,6 +112,23 @@ class RedisSource:
         """What is popular in a category or a segment, for MADE_FOR_S as it was; made anew if not all could be read."""
         if (known := self._made_lately(scope)) is not None:
             return known
+        making = self._making.get(scope)
+        if making is None:
+            making = self._making[scope] = asyncio.create_task(self._make(scope))
+            making.add_done_callback(lambda done: self._is_made(scope, done))
+        found, is_whole = await asyncio.shield(making)  # others wait for it, too
+        if not is_whole:
+            current(self._deadline_s).degraded = True
+        return found
+
+    def _is_made(self, scope: str, done: asyncio.Task[tuple[Ranked, bool]]) -> None:
+        del self._making[scope]
+        if not done.cancelled():
+            done.exception()  # whoever still waits for it is told
+
+    async def _make(self, scope: str) -> tuple[Ranked, bool]:
+        """The same, and whether all could be read. For all requests that ask for it meanwhile, in a time of its own."""
+        attention = begin(self._deadline_s)
         name = scope.partition(":")[2]
         if scope.startswith(popularity.OF_CATEGORY):
             everything = await self.popular(ALL, MOST_POPULAR)
@@ -120,11 +138,11 @@ class RedisSource:
             members = await self._ask(key, _unpack_ranked, "ZRANGE", 0, popularity.MEMBERS - 1, "REV", "WITHSCORES")
             keys = [self.keys.profile(customer_id) for customer_id, _ in members]
             found = popularity.of_members(await self._read(keys, unpack_profile))[:MOST_POPULAR]
-        if not current(self._deadline_s).degraded:
+        if not attention.degraded:
             if len(self._made_until) >= MOST_MADE:
                 self._made_until.clear()
             self._made_until[scope] = time.monotonic() + MADE_FOR_S, found
-        return found
+        return found, not attention.degraded
 
     def _made_lately(self, scope: str) -> Ranked | None:
         known = self._made_until.get(scope)

@@ -12,7 +12,7 @@ import pytest
 
 from jobs.runtime.valkey import EmbeddedValkey
 from schemas.keys import Keys
-from serving import redis_source
+from serving import popularity, redis_source
 from serving.attention import begin
 from serving.breaker import BreakerState
 from serving.catalog.item import Item
@@ -134,6 +134,44 @@ class TestSource:
 
 
 class TestMade:
+    def test_many_who_ask_at_once_have_it_made_once(
+        self, valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each with an attention of its own; one that gives up takes nothing from the others."""
+        keys = Keys("made-once:")
+        for number in range(50):
+            valkey.client().zadd(keys.segment("vip"), {f"c{number}": number})
+        made: list[int] = []
+
+        def of_members(profiles: Sequence[Any]) -> popularity.Ranked:
+            made.append(len(profiles))
+            return (("a", 1.0),)
+
+        monkeypatch.setattr(popularity, "of_members", of_members)
+
+        async def ask() -> None:
+            async with slow_door(valkey.socket) as door:
+                source = RedisSource(door.url, keys, LocalCache(1 << 20, 60.0), 5.0, 5.0)
+                running = asyncio.ensure_future(source.link.run())
+                await source.link.first(5.0)
+                door.delay_s = 0.2
+
+                async def once() -> tuple[Any, bool]:
+                    attention = begin(5.0)
+                    return await source.popular("segment:vip", 9), attention.degraded
+
+                asked = [asyncio.create_task(once()) for _ in range(16)]
+                await asyncio.sleep(0.3)
+                asked[0].cancel()
+                found = await asyncio.gather(*asked[1:])
+                assert found == [((("a", 1.0),), False)] * 15
+                assert made == [50]
+                assert isinstance(source.popular("segment:vip", 9), Ready)
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+
+        asyncio.run(ask())
+
     def test_what_was_made_of_half_is_not_kept(self, valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch) -> None:
         """A category's list, while most of the catalog could not be read: the next one is whole."""
         keys = Keys("made:")

@@ -74,7 +74,9 @@ def main() -> None:
         "--refreshed-every", type=int, default=60, help="profile_refresh_ms, in minutes of the shop; 0: never"
     )
     options = parser.parse_args()
-    settings = lapse_settings(options.profiles_every * MINUTE_MS, options.refreshed_every * MINUTE_MS)
+    settings = lapse_settings(
+        profile_interval_ms=options.profiles_every * MINUTE_MS, profile_refresh_ms=options.refreshed_every * MINUTE_MS
+    )
     results = Results("kafka_latency", "From an event to its segment change, live job", vars(options))
     with TemporaryDirectory(prefix="segmill-bench-") as name:
         stack = Stack(Path(name) / "stack", owned=True)

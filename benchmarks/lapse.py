@@ -70,13 +70,9 @@ class _Customer:
     """The newest ones: (time in the fold, event behind its timestamp)."""
 
 
-def lapse_settings(profile_interval_ms: int | None = None, profile_refresh_ms: int | None = None) -> Settings:
+def lapse_settings(**others: int) -> Settings:
     """The defaults, or these, but what is about sessions, profiles and the watermark is a `FASTER`-th."""
-    settings = Settings()
-    if profile_interval_ms is not None:
-        settings = msgspec.structs.replace(settings, profile_interval_ms=profile_interval_ms)
-    if profile_refresh_ms is not None:
-        settings = msgspec.structs.replace(settings, profile_refresh_ms=profile_refresh_ms)
+    settings = Settings(**others)
     return msgspec.structs.replace(settings, **{name: getattr(settings, name) // FASTER for name in _DIVIDED})
 
 

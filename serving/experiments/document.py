@@ -24,6 +24,8 @@
 
 import hashlib
 import re
+from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
@@ -227,40 +229,37 @@ def _traffic(toml: CheckedToml, path: KeyPath, table: dict[str, Any]) -> tuple[f
 
 def _check_groups(toml: CheckedToml, experiments: list[Experiment]) -> None:
     """Within a group no two slices overlap, if both experiments may run at one time."""
-    for at, one in enumerate(experiments):
-        for other in experiments[:at]:
-            apart = one.traffic[0] >= other.traffic[1] or other.traffic[0] >= one.traffic[1]
-            if one.group is not None and one.group == other.group and not apart and _together(one, other):
-                slices = f"{list(other.traffic)} and {list(one.traffic)}"
-                toml.report(
-                    ("experiment", one.name, "traffic"),
-                    f'overlaps with "{other.name}" of the same group: {slices}; give each a slice of its own',
-                )
+    for one, other in _together(experiments):
+        apart = one.traffic[0] >= other.traffic[1] or other.traffic[0] >= one.traffic[1]
+        if one.group is not None and one.group == other.group and not apart:
+            slices = f"{list(other.traffic)} and {list(one.traffic)}"
+            toml.report(
+                ("experiment", one.name, "traffic"),
+                f'overlaps with "{other.name}" of the same group: {slices}; give each a slice of its own',
+            )
 
 
 def _check_changes(toml: CheckedToml, experiments: list[Experiment]) -> None:
     """What two experiments change of the ranking, a customer who is in both would get of one of them only."""
-    for at, one in enumerate(experiments):
-        for other in experiments[:at]:
-            both = one.changed & other.changed
-            if both and not (one.group is not None and one.group == other.group) and _together(one, other):
-                toml.report(
-                    ("experiment", one.name),
-                    f'changes {", ".join(sorted(both))}, as "{other.name}" does: put both into one group, '
-                    "or make them one experiment with two factors",
-                )
+    for one, other in _together(experiments):
+        both = one.changed & other.changed
+        if both and not (one.group is not None and one.group == other.group):
+            toml.report(
+                ("experiment", one.name),
+                f'changes {", ".join(sorted(both))}, as "{other.name}" does: put both into one group, '
+                "or make them one experiment with two factors",
+            )
 
 
 def _check_salts(toml: CheckedToml, experiments: list[Experiment]) -> None:
     """With one salt for two experiments, whoever gets the first variant of one gets the first of the other."""
-    for at, one in enumerate(experiments):
-        for other in experiments[:at]:
-            if one.salt == other.salt and _together(one, other):
-                toml.report(
-                    ("experiment", one.name),
-                    f'has the salt of "{other.name}", {one.salt}: both would divide customers in the same way, and '
-                    "nobody could tell what comes of which; give each a salt of its own",
-                )
+    for one, other in _together(experiments):
+        if one.salt == other.salt:
+            toml.report(
+                ("experiment", one.name),
+                f'has the salt of "{other.name}", {one.salt}: both would divide customers in the same way, and '
+                "nobody could tell what comes of which; give each a salt of its own",
+            )
 
 
 def _check_label(toml: CheckedToml, experiments: list[Experiment]) -> None:
@@ -275,7 +274,9 @@ def _check_label(toml: CheckedToml, experiments: list[Experiment]) -> None:
         )
 
 
-def _together(one: Experiment, other: Experiment) -> bool:
-    """Whether there is a time at which both run."""
-    ends = [(one.until_ms, other.from_ms), (other.until_ms, one.from_ms)]
-    return not any(until is not None and start is not None and until <= start for until, start in ends)
+def _together(experiments: list[Experiment]) -> Iterator[tuple[Experiment, Experiment]]:
+    """Every two of which there is a time at which both run: (the later one in the file, the earlier one)."""
+    for other, one in combinations(experiments, 2):
+        ends = [(one.until_ms, other.from_ms), (other.until_ms, one.from_ms)]
+        if not any(until is not None and start is not None and until <= start for until, start in ends):
+            yield one, other

@@ -46,19 +46,44 @@ def of_category(
     return tuple(entry for entry, item in pairs if isinstance(item, Item) and item.category == category)
 
 
+class OfMembers:
+    """What customers viewed and bought last, each view or purchase by its age beside the newest of all.
+
+    Some customers at a time: to count a few hundred takes as long as to answer some requests.
+    """
+
+    def __init__(self) -> None:
+        self._newest_ms = 0
+        self._scores: defaultdict[str, float] = defaultdict(float)
+        """By age beside the newest so far."""
+
+    def add(self, profiles: Iterable[Mapping[str, Any] | None]) -> None:
+        """Some more customers."""
+        seen = [
+            (item_id, at_ms, weight)
+            for profile in profiles
+            for kind, weight in (("viewed", 1.0), ("bought", PURCHASE))
+            for item_id, at_ms in (((profile or {}).get("recent") or {}).get(kind) or ())[:OF_EACH]
+        ]
+        newest_ms = max((at_ms for _, at_ms, _ in seen), default=0)
+        if newest_ms > self._newest_ms:
+            aged = 2.0 ** ((self._newest_ms - newest_ms) / HALF_LIFE_MS)
+            self._newest_ms = newest_ms
+            for item_id in self._scores:
+                self._scores[item_id] *= aged
+        for item_id, at_ms, weight in seen:
+            self._scores[item_id] += weight * 2.0 ** ((at_ms - self._newest_ms) / HALF_LIFE_MS)
+
+    def ranked(self) -> Ranked:
+        """All of it."""
+        return ranked(self._scores)
+
+
 def of_members(profiles: Iterable[Mapping[str, Any] | None]) -> Ranked:
-    """What these customers viewed and bought last, each view or purchase by its age beside the newest of all."""
-    seen = [
-        (item_id, at_ms, weight)
-        for profile in profiles
-        for kind, weight in (("viewed", 1.0), ("bought", PURCHASE))
-        for item_id, at_ms in (((profile or {}).get("recent") or {}).get(kind) or ())[:OF_EACH]
-    ]
-    newest_ms = max((at_ms for _, at_ms, _ in seen), default=0)
-    scores: defaultdict[str, float] = defaultdict(float)
-    for item_id, at_ms, weight in seen:
-        scores[item_id] += weight * 2.0 ** ((at_ms - newest_ms) / HALF_LIFE_MS)
-    return ranked(scores)
+    """What these customers viewed and bought last (`OfMembers`)."""
+    counted = OfMembers()
+    counted.add(profiles)
+    return counted.ranked()
 
 
 def ranked(scores: Mapping[str, float]) -> Ranked:

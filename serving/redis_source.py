@@ -5,41 +5,38 @@ read before serves, however old, and the request's `Attention` says so; where no
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from math import isfinite
-from typing import Annotated, Any, cast
-
-import msgspec
+from typing import Any, cast
 
 from schemas.keys import POPULAR_BOUGHT, POPULAR_CLICKED, POPULAR_SHOWN, POPULAR_VIEWED, Keys
 from serving import popularity
 from serving.attention import Attention, begin, current
 from serving.catalog.item import Item
 from serving.catalog.store import unpack_item
+from serving.derived import Depends, Derived
 from serving.experiments.stored import Stored, unpack_stored
 from serving.local_cache import UNPACKED_FACTOR, Entry, LocalCache
+from serving.packed_neighbours import PackedNeighbours
 from serving.popularity import Ranked
 from serving.profiles import Profile, unpack_profile, whole_profile
 from serving.ranking.clicks import Clicks
-from serving.ranking.source import ALL, UNREAD, Incomplete, Neighbour, Neighbours, Ready, Unread
+from serving.ranking.source import ALL, UNREAD, Incomplete, Neighbour, Ready, Unread
 from serving.redis_address import RedisAddress
 from serving.redis_link import WRONG_TYPE, RedisLink, Unavailable
 from serving.redis_wire import Argument, Reply, settle
 
 MOST_POPULAR = 200
 """So many of a popularity scope are read and kept."""
-MADE_FOR_S, MOST_MADE = 60.0, 1_000
-"""So long what was made for a scope serves, and the counts of clicks; of so many scopes."""
-CLICKS_AGAIN_S = 1.0
-"""So long after they could not be read it is tried again."""
+MOST_MADE = 1_000
+"""So many scopes of which lists are made are kept."""
+MEMBERS_AT_ONCE = 20
+"""So many profiles are unpacked, and counted, before others have their turn."""
 POPULAR_BYTES_EACH = 30
 """Estimated packed size of one of them."""
 
 LIST_FACTOR = 5
 """As UNPACKED_FACTOR, of a list of similar items with its shares; measured: 4.5."""
-_CAN_BE_MADE = (popularity.OF_CATEGORY, popularity.OF_SEGMENT)
-"""Scopes that begin so are made of others, where they are not written."""
 
 Unpack = Callable[[bytes | None], Any]
 
@@ -54,12 +51,11 @@ class RedisSource:
             ValueError: no Redis address.
         """
         self.keys, self.cache = keys, cache
-        self.link = RedisLink(RedisAddress(url), cache.changed, cache.lost_track, timeout_s)
+        self.link = RedisLink(RedisAddress(url), self._changed, self._lost_track, timeout_s)
         self._timeout_s, self._deadline_s = timeout_s, deadline_s
-        self._made_until: dict[str, tuple[float, Ranked]] = {}
-        self._making: dict[str, asyncio.Task[tuple[Ranked, bool]]] = {}
-        self._clicks, self._clicks_until_s = Clicks(), 0.0
-        self._reading_clicks: asyncio.Task[None] | None = None
+        self._made = Derived(self._make, MOST_MADE)
+        self._clicks = Derived(self._read_clicks, 1)
+        self._no_clicks = Clicks()
         self.hits = self.misses = self.stale = self.failures = 0
         """Reads of single keys: from the fresh cache, from Redis, from the stale cache, and in vain."""
 
@@ -90,17 +86,17 @@ class RedisSource:
         if entry is None:
             return None
         found: Ranked | None = entry.value
-        if not found and (scope == ALL or scope.startswith(_CAN_BE_MADE)):
-            found = self._made_lately(scope)
+        if not found and _can_be_made(scope):
+            found = self._made.at_hand(scope)
         self.hits += found is not None
         return found
 
     async def _popular(self, scope: str, count: int) -> Ranked:
         found = await self._ranked(scope)
-        if not found and scope == ALL:
-            found = popularity.together(*[await self._ranked(one) for one in (POPULAR_VIEWED, POPULAR_BOUGHT)])
-        elif not found and scope.startswith(_CAN_BE_MADE):
-            found = await self._made(scope)
+        if not found and _can_be_made(scope):
+            found, is_right = await self._made.value(scope)
+            if not is_right:
+                current(self._deadline_s).degraded = True
         return found[:count]
 
     async def _ranked(self, scope: str) -> Ranked:
@@ -108,71 +104,71 @@ class RedisSource:
         found: Ranked = await self._ask(key, _unpack_ranked, "ZRANGE", 0, MOST_POPULAR - 1, "REV", "WITHSCORES")
         return found
 
-    async def _made(self, scope: str) -> Ranked:
-        """What is popular in a category or a segment, for MADE_FOR_S as it was; made anew if not all could be read."""
-        if (known := self._made_lately(scope)) is not None:
-            return known
-        making = self._making.get(scope)
-        if making is None:
-            making = self._making[scope] = asyncio.create_task(self._make(scope))
-            making.add_done_callback(lambda done: self._is_made(scope, done))
-        found, is_whole = await asyncio.shield(making)  # others wait for it, too
-        if not is_whole:
-            current(self._deadline_s).degraded = True
-        return found
+    async def _make(self, scope: str, depends: Depends) -> tuple[Ranked, bool]:
+        """What is popular with everybody, in a category or a segment, and whether all could be read.
 
-    def _is_made(self, scope: str, done: asyncio.Task[tuple[Ranked, bool]]) -> None:
-        del self._making[scope]
-        if not done.cancelled():
-            done.exception()  # whoever still waits for it is told
-
-    async def _make(self, scope: str) -> tuple[Ranked, bool]:
-        """The same, and whether all could be read. For all requests that ask for it meanwhile, in a time of its own."""
+        For all requests that ask for it meanwhile, in a time of its own.
+        """
         attention = begin(self._deadline_s)
         name = scope.partition(":")[2]
-        if scope.startswith(popularity.OF_CATEGORY):
-            everything = await self.popular(ALL, MOST_POPULAR)
-            found = popularity.of_category(everything, await self.items([one for one, _ in everything]), name)
+        if scope.startswith(popularity.OF_SEGMENT):
+            found = await self._of_members(name, depends)
+        elif scope.startswith(popularity.OF_CATEGORY):
+            everything = await self._ranked_by_all(depends)
+            item_ids = [item_id for item_id, _ in everything]
+            depends(self.keys.item(item_id) for item_id in item_ids)
+            found = popularity.of_category(everything, await self.items(item_ids), name)
         else:
-            key = self.keys.segment(name)
-            members = await self._ask(key, _unpack_ranked, "ZRANGE", 0, popularity.MEMBERS - 1, "REV", "WITHSCORES")
-            keys = [self.keys.profile(customer_id) for customer_id, _ in members]
-            found = popularity.of_members(await self._read(keys, unpack_profile))[:MOST_POPULAR]
-        if not attention.degraded:
-            if len(self._made_until) >= MOST_MADE:
-                self._made_until.clear()
-            self._made_until[scope] = time.monotonic() + MADE_FOR_S, found
+            found = await self._ranked_by_all(depends)
         return found, not attention.degraded
 
-    def _made_lately(self, scope: str) -> Ranked | None:
-        known = self._made_until.get(scope)
-        return known[1] if known is not None and time.monotonic() < known[0] else None
+    async def _ranked_by_all(self, depends: Depends) -> Ranked:
+        """As it stands, or as it can be made."""
+        depends(map(self.keys.popular, (ALL, POPULAR_VIEWED, POPULAR_BOUGHT)))
+        found = await self._ranked(ALL)
+        if not found:
+            found = popularity.together(await self._ranked(POPULAR_VIEWED), await self._ranked(POPULAR_BOUGHT))
+        return found[:MOST_POPULAR]
+
+    async def _of_members(self, segment: str, depends: Depends) -> Ranked:
+        key = self.keys.segment(segment)
+        depends([key])
+        members = await self._ask(key, _unpack_ranked, "ZRANGE", 0, popularity.MEMBERS - 1, "REV", "WITHSCORES")
+        keys = [self.keys.profile(customer_id) for customer_id, _ in members]
+        depends(keys)
+        counted = popularity.OfMembers()
+        for begin_at in range(0, len(keys), MEMBERS_AT_ONCE):
+            counted.add(await self._read(keys[begin_at : begin_at + MEMBERS_AT_ONCE], unpack_profile))
+            await asyncio.sleep(0)
+        return counted.ranked()[:MOST_POPULAR]
 
     def clicks(self) -> Clicks:
-        """As they were read last, at most `MADE_FOR_S` ago while Redis can be asked: nobody has to wait for them."""
-        if self._reading_clicks is None and time.monotonic() >= self._clicks_until_s:
-            self._reading_clicks = asyncio.create_task(self._read_clicks())
-        return self._clicks
+        """As they were read last: nobody has to wait for them."""
+        return self._clicks.soon("") or self._no_clicks
 
-    async def _read_clicks(self) -> None:
+    async def _read_clicks(self, _: str, depends: Depends) -> tuple[Clicks, bool]:
         """Of no request: what one has left of its time, or has failed to read, is nothing to it."""
-        pause_s = CLICKS_AGAIN_S
+        keys = [self.keys.popular(scope) for scope in (POPULAR_SHOWN, POPULAR_CLICKED)]
+        depends(keys)
         try:
-            lists = [
-                await self.link.call(
-                    self._timeout_s, "ZRANGE", _encoded(self.keys.popular(scope)), 0, -1, "REV", "WITHSCORES"
-                )
-                for scope in (POPULAR_SHOWN, POPULAR_CLICKED)
+            shown, clicked = [
+                await self.link.call(self._timeout_s, "ZRANGE", _encoded(key), 0, -1, "REV", "WITHSCORES")
+                for key in keys
             ]
-            shown, clicked = (_unpack_ranked(one)[0] for one in lists)
-            self._clicks, pause_s = Clicks(shown, clicked), MADE_FOR_S
+            return Clicks(_unpack_ranked(shown)[0], _unpack_ranked(clicked)[0]), True
         except Unavailable:
-            pass  # what was read before serves on
+            return self._no_clicks, False  # what was read before serves on
         except Exception:  # noqa: BLE001 - a value that is none of ours: then nothing is known
-            self._clicks = Clicks()
-        finally:
-            self._clicks_until_s = time.monotonic() + pause_s
-            self._reading_clicks = None
+            return self._no_clicks, True
+
+    def _changed(self, keys: Sequence[str] | None) -> None:
+        for kept in (self.cache, self._made, self._clicks):
+            kept.changed(keys)
+
+    def _lost_track(self) -> None:
+        self.cache.lost_track()
+        self._made.changed(None)
+        self._clicks.changed(None)
 
     async def experiment(self, name: str) -> Stored | None:
         """How an experiment stands, as the job wrote it; None: nothing was shown of it, or nothing that can be read."""
@@ -301,40 +297,9 @@ class RedisSource:
         return left_s
 
 
-_Score = Annotated[float, msgspec.Meta(ge=0, le=2**53)]
-_Support = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-"""Of others there is no root, or no sum."""
-
-
-class _List(msgspec.Struct):
-    """`schemas.profiles.unpack_versioned` of a list of similar items, at once; a tombstone has none."""
-
-    version: int
-    as_of_ms: int
-    neighbours: tuple[tuple[str, _Score, _Support], ...] = ()
-
-
-_decode_list = msgspec.msgpack.Decoder(_List).decode
-
-
-class PackedNeighbours(Neighbours):
-    """A list as it was read: unpacked it takes three times as much memory, and the ranking wants its shares alone."""
-
-    __slots__ = ("_packed",)
-
-    def __init__(self, packed: bytes | None) -> None:
-        super().__init__()
-        self._packed = packed
-
-    def listed(self) -> Sequence[Neighbour]:
-        """The list; empty where there is nothing that can be read."""
-        if self._packed is None:
-            return ()
-        try:
-            found: Any = _decode_list(self._packed).neighbours
-        except Exception:  # noqa: BLE001  (as `_safely`)
-            return ()
-        return cast("Sequence[Neighbour]", found)  # which may be plain tuples: serving.ranking.source.Source
+def _can_be_made(scope: str) -> bool:
+    """Whether a scope that is not written can be made of others."""
+    return scope == ALL or scope.startswith((popularity.OF_CATEGORY, popularity.OF_SEGMENT))
 
 
 def _safely(unpack: Unpack, packed: bytes | None) -> Any:

@@ -17,7 +17,6 @@ from operators.redis_connection import RedisConnection, RedisTarget
 from schemas.keys import POPULAR_CLICKED, POPULAR_SHOWN, Keys
 from schemas.settings import HOUR_MS, MINUTE_MS, Settings
 from schemas.writes import popular_write, similar_write
-from serving import redis_source
 from serving.local_cache import LocalCache
 from serving.redis_source import RedisSource
 from state.channels import Channel
@@ -113,9 +112,8 @@ def test_an_erasure_takes_its_clicks_back(valkey: EmbeddedValkey) -> None:
     assert scores(valkey, POPULAR_CLICKED) == scores(valkey, POPULAR_SHOWN) == {}
 
 
-def test_nobody_waits_for_them(valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_waits_for_them(valkey: EmbeddedValkey) -> None:
     """The first answer goes without; what is no set of ours counts as none; Redis gone, the last ones serve on."""
-    monkeypatch.setattr(redis_source, "MADE_FOR_S", 0.0)
     send(valkey.url, popular_write(POPULAR_SHOWN, "a", 1, LOG2_OF_A_CLICK + 6))
     send(valkey.url, popular_write(POPULAR_CLICKED, "a", 1, LOG2_OF_A_CLICK + 3))
     send(valkey.url, popular_write(POPULAR_SHOWN, "b", 1, LOG2_OF_A_CLICK + 6))
@@ -144,5 +142,4 @@ def test_nobody_waits_for_them(valkey: EmbeddedValkey, monkeypatch: pytest.Monke
             await asyncio.sleep(0.01)
         assert source.failures == 0
 
-    monkeypatch.setattr(redis_source, "CLICKS_AGAIN_S", 0.0)
     asyncio.run(ask())

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from schemas.profiles import pack_tombstone, pack_versioned
+from serving.packed_neighbours import PackedNeighbours
 from serving.ranking.source import shares_of
-from serving.redis_source import PackedNeighbours
 
 LISTED = [("b", 0.9, 4), ("a", 0.9, 4), ("c", 0.1, 1), ("d", 0.0, 7)]
 

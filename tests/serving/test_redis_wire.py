@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from typing import Any
@@ -11,12 +11,14 @@ import hiredis
 import pytest
 
 from jobs.runtime.valkey import EmbeddedValkey
-from schemas.keys import Keys
-from serving import popularity, redis_source
+from schemas.keys import POPULAR_BOUGHT, POPULAR_VIEWED, Keys
+from schemas.profiles import pack_versioned
+from serving import popularity
 from serving.attention import begin
 from serving.breaker import BreakerState
 from serving.catalog.item import Item
 from serving.catalog.store import CatalogStore
+from serving.derived import Derived
 from serving.local_cache import LocalCache
 from serving.ranking.source import Ready
 from serving.redis_address import RedisAddress
@@ -143,11 +145,14 @@ class TestMade:
             valkey.client().zadd(keys.segment("vip"), {f"c{number}": number})
         made: list[int] = []
 
-        def of_members(profiles: Sequence[Any]) -> popularity.Ranked:
-            made.append(len(profiles))
-            return (("a", 1.0),)
+        class Counted(popularity.OfMembers):
+            def add(self, profiles: Iterable[Any]) -> None:
+                made.append(len(list(profiles)))
 
-        monkeypatch.setattr(popularity, "of_members", of_members)
+            def ranked(self) -> popularity.Ranked:
+                return (("a", 1.0),)
+
+        monkeypatch.setattr(popularity, "OfMembers", Counted)
 
         async def ask() -> None:
             async with slow_door(valkey.socket) as door:
@@ -165,48 +170,103 @@ class TestMade:
                 asked[0].cancel()
                 found = await asyncio.gather(*asked[1:])
                 assert found == [((("a", 1.0),), False)] * 15
-                assert made == [50]
+                assert sum(made) == 50
                 assert isinstance(source.popular("segment:vip", 9), Ready)
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
 
         asyncio.run(ask())
 
-    def test_what_was_made_of_half_is_not_kept(self, valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A category's list, while most of the catalog could not be read: the next one is whole."""
+    def test_what_was_made_of_half_is_not_kept(self, valkey: EmbeddedValkey) -> None:
+        """A category's list, while most of the catalog cannot be read: the next one is whole, and then serves."""
         keys = Keys("made:")
         valkey.client().zadd(keys.popular("all"), {"a": 3.0, "b": 2.0, "c": 1.0})
-        CatalogStore(valkey.client(), keys).write([Item(item_id=one, category="tea") for one in "abc"], 1)
+        catalog = CatalogStore(valkey.client(), keys)
+        catalog.write([Item(item_id=one, category="tea") for one in "abc"], 1)
 
         async def ask() -> None:
             async with slow_door(valkey.socket) as door:
                 source = RedisSource(door.url, keys, LocalCache(1 << 20, 60.0), 0.3, 5.0)
                 running = asyncio.ensure_future(source.link.run())
                 await source.link.first(5.0)
-                with monkeypatch.context() as patched:
-                    patched.setattr(redis_source, "MADE_FOR_S", 0.0)
-                    await source.popular("category:tea", 9)  # all of it is in the cache now
-                    again = source.popular("category:tea", 9)
-                    assert not isinstance(again, Ready)  # what was made is kept for no time at all
-                    await again
+
+                async def tea() -> tuple[list[str], bool]:
+                    attention = begin(5.0)
+                    return [one for one, _ in await source.popular("category:tea", 9)], attention.degraded
+
+                async def until(*wanted: object) -> None:
+                    async with asyncio.timeout(10):
+                        while await tea() != wanted:
+                            await asyncio.sleep(0.02)
+
+                for known in (source.items(["a"]), source.popular("all", 9), source.popular("category:tea", 0)):
+                    await known
                 source.cache.changed([keys.item("b"), keys.item("c")])
+                source._made = Derived(source._make, 9)  # nothing is made yet, but half of what it is made of is read
                 door.delay_s = 0.7
-                attention = begin(5.0)
-                assert ([one for one, _ in await source.popular("category:tea", 9)], attention.degraded) == (
-                    ["a"],
-                    True,
-                )
+                assert await tea() == (["a"], True)
                 door.delay_s = 0.0
-                async with asyncio.timeout(5):
-                    while attention.degraded:
-                        attention = begin(5.0)
-                        found = await source.popular("category:tea", 9)
-                assert [one for one, _ in found] == ["a", "b", "c"]
-                again = source.popular("category:tea", 2)
-                assert isinstance(again, Ready)
-                assert await again == found[:2]
+                await until(["a", "b", "c"], False)
+                assert isinstance(source.popular("category:tea", 2), Ready)
+                door.delay_s = 0.7  # from now on what was made serves, and says so once it could not be made anew
+                catalog.write([Item(item_id="b", category="cups")], 1)
+                await until(["a", "b", "c"], True)
+                door.delay_s = 0.0
+                await until(["a", "c"], False)
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
+
+        asyncio.run(ask())
+
+    def test_each_change_shows(self, valkey: EmbeddedValkey) -> None:
+        """In what is made of it, though others ask all the time; and nothing is read while nothing changes."""
+        keys, client = Keys("shows:"), valkey.client()
+        client.zadd(keys.popular(POPULAR_VIEWED), {"a": 3.0, "b": 1.0})
+        catalog = CatalogStore(client, keys)
+        catalog.write([Item(item_id=one, category="tea") for one in "abc"], 1)
+
+        def member(customer_id: str, item_id: str) -> None:
+            body = {"customer_id": customer_id, "recent": {"viewed": [[item_id, 1_000]]}}
+            client.set(keys.profile(customer_id), pack_versioned(1, 1, body))
+
+        member("c-1", "a")
+        client.zadd(keys.segment("vip"), {"c-1": 1})
+
+        async def ask() -> None:
+            source = RedisSource(valkey.url, keys, LocalCache(1 << 20, 60.0), 5.0, 5.0)
+            running = asyncio.ensure_future(source.link.run())
+            await source.link.first(5.0)
+
+            async def until(scope: str, *wanted: str) -> None:
+                async with asyncio.timeout(10):
+                    while [one for one, _ in await source.popular(scope, 9)] != [*wanted]:
+                        await asyncio.sleep(0.01)
+
+            await until("all", "a", "b")
+            await until("category:tea", "a", "b")
+            await until("segment:vip", "a")
+            client.zadd(keys.popular(POPULAR_BOUGHT), {"b": 9.0})
+            await until("all", "b", "a")
+            await until("category:tea", "b", "a")
+            catalog.write([Item(item_id="a", category="cups")], 1)
+            await until("category:tea", "b")
+            member("c-1", "b")
+            await until("segment:vip", "b")
+            client.zadd(keys.segment("vip"), {"c-2": 2})
+            member("c-2", "c")
+            await until("segment:vip", "b", "c")
+            client.zadd(keys.popular("segment:vip"), {"z": 1.0})  # another system has its own
+            await until("segment:vip", "z")
+            client.delete(keys.popular("segment:vip"))
+            await until("segment:vip", "b", "c")
+            await asyncio.sleep(1.2)
+            misses = source.misses
+            for scope in ("all", "category:tea", "segment:vip"):
+                assert isinstance(source.popular(scope, 9), Ready)
+            await asyncio.sleep(0.2)
+            assert source.misses == misses
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
 
         asyncio.run(ask())
 

@@ -18,8 +18,10 @@ def served(
     redis_url: str, workers: int, *options: str, environment: Mapping[str, str] | None = None
 ) -> Iterator[tuple[str, int]]:
     """The server's address and process; `options` and variables of the environment in addition to those of all."""
-    command = [sys.executable, "-c", "from jobs.cli import main; main()", "serve", "--port", "0", "--without-keys",
+    command = [sys.executable, "-c", "from jobs.cli import main; main()", "serve", "--port", "0",
                "--redis", redis_url, "--workers", str(workers), *options]  # fmt: skip
+    if "--keys" not in options:
+        command.append("--without-keys")
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | dict(environment or {}))
     try:
         assert process.stderr is not None

@@ -81,4 +81,4 @@ def try_command(
 
 
 def _loaded(file: Path, rules_file: Path | None) -> Content:
-    return load_content(file, frozenset(segment.name for segment in load_rules(rules_file).segments))
+    return load_content(file, load_rules(rules_file).known)

@@ -84,7 +84,7 @@ def serve_command(
         settings = load_serving_settings(config)
         keys = load_keys(keys_file) if keys_file is not None else None
         rules = load_rules(rules_file)
-        files = read_files(settings, frozenset(rules.names))
+        files = read_files(settings, rules.known)
     except (ServingSettingsError, KeyFileError, RuleError) as error:
         raise ServeProblem(str(error)) from None
     target = RedisTarget(with_password(redis_url or REDIS), settings.redis_prefix)

@@ -57,6 +57,11 @@ class RuleSet(Numbered):
     remainder: Remainder = field(repr=False)
     """The segments that wait, for whoever knows the population."""
 
+    @property
+    def known(self) -> frozenset[str]:
+        """The names of all segments, waiting ones included: what conditions elsewhere may refer to."""
+        return frozenset(segment.name for segment in self.segments)
+
     def names_in(self, mask: int) -> tuple[str, ...]:
         """The segments of a mask, in the file's order."""
         return tuple(name for bit, name in enumerate(self.names) if mask >> bit & 1)

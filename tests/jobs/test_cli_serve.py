@@ -1,10 +1,12 @@
 """`segmill serve` and `segmill keys`: what they refuse, and what they say."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from serving.api_keys import ApiKeys, Scope, load_keys
+from state.rules.ruleset import load_rules
 from tests.jobs.cli_runs import call
 
 Capture = pytest.CaptureFixture[str]
@@ -47,10 +49,22 @@ class TestServe:
         assert f"{path}:" in result.err
         assert 'there is no segment "lapsign"' in result.err
 
+    @pytest.mark.parametrize("segment", sorted(load_rules().known))
+    def test_each_segment_of_the_rules_may_be_named(self, capsys: Capture, tmp_path: Path, segment: str) -> None:
+        """Those that are held against the population, too. (It gets as far as a port that is in use.)"""
+        (tmp_path / "content.toml").write_text(
+            f'[content.a]\nslot = "s"\ntext = "b"\nwhen = \'segment("{segment}")\'\n'
+        )
+        (tmp_path / "serve.toml").write_text(f"content_file = '{tmp_path}/content.toml'\n")
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            options = ("--without-keys", "--without-kafka", "--config", tmp_path / "serve.toml")
+            result = call(capsys, "serve", *options, "--port", taken.getsockname()[1])
+        assert "cannot listen at 127.0.0.1" in result.err
+
     def test_a_port_in_use(self, capsys: Capture) -> None:
         """One line."""
-        import socket
-
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()

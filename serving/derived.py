@@ -16,8 +16,9 @@ T = TypeVar("T")
 
 AGAIN_S = 0.5
 """So long after it was made it is made anew at the earliest."""
-SHARE = 50
-"""Making takes a fiftieth of the time at most: what takes long is made less often. (What failed has mostly waited.)"""
+SHARE = 20
+"""To make all that is asked for takes a twentieth of the time at most: the longer it takes, the less often it is made.
+(What failed has mostly waited, and counts as nothing.)"""
 LONGEST_PAUSE_S = 60.0
 OVERDUE_S = 1.0
 """What was to be made anew for longer is waited for."""
@@ -31,7 +32,7 @@ Make = Callable[[str, Depends], Awaitable[tuple[T, bool]]]
 class _One(Generic[T]):
     """What is known for one name."""
 
-    __slots__ = ("due_s", "failed", "is_old", "keys", "making", "value")
+    __slots__ = ("due_s", "failed", "is_old", "keys", "making", "took_s", "value")
 
     def __init__(self) -> None:
         self.value: tuple[T] | None = None
@@ -40,6 +41,7 @@ class _One(Generic[T]):
         self.is_old, self.failed = True, False
         """Whether it has to be made anew; whether it could not be."""
         self.due_s = float("-inf")
+        self.took_s = 0.0
         self.making: asyncio.Task[tuple[T, bool]] | None = None
 
 
@@ -144,11 +146,16 @@ class Derived(Generic[T]):
             return value, is_whole
         finally:
             now_s = self._clock()
-            pause_s = min(max(AGAIN_S, SHARE * (now_s - began_s)), LONGEST_PAUSE_S) if is_whole else AGAIN_S
-            one.due_s = now_s + pause_s
+            one.took_s, one.due_s = (now_s - began_s if is_whole else 0.0), now_s
+            one.due_s += self._pause_s(now_s) if is_whole else AGAIN_S
             one.failed = not is_whole
             one.is_old = one.is_old or one.failed
             one.making = None
+
+    def _pause_s(self, now_s: float) -> float:
+        """Until something is made anew: such that everything that was asked for lately can be in its turn."""
+        lately = (one.took_s for one in self._ones.values() if one.due_s > now_s - LONGEST_PAUSE_S)
+        return min(max(AGAIN_S, SHARE * sum(lately)), LONGEST_PAUSE_S)
 
     def _let_go(self, name: str, one: _One[T]) -> None:
         """It is made of these keys no more."""

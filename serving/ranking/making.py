@@ -102,9 +102,10 @@ class Making:
         scores = self._open(scores, {} if plan is None else self._click_factors)
         wanted, known, allows, factor_of = self._places + _SPARE, self._known, self._screen.allows, self._rules.factor
         unread = self._loading.unread
+        first = wanted if self._rules.most_factor <= 1 else 2 * wanted  # what is boosted may come from further down
         final: dict[str, float] = {}
         boosts: dict[str, str | None] = {}
-        for some in self._stretches(BestFirst(scores, wanted), scores, wanted, final):
+        for some in self._stretches(BestFirst(scores, first), scores, wanted, final):
             await self._look_up(some)
             for item_id in some:
                 item = known.get(item_id)

@@ -1,6 +1,6 @@
 """The shop's own rules: pin, boost, bury, hide or show only certain items, in certain contexts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import prod
 from typing import Final, Literal, NamedTuple
@@ -14,6 +14,10 @@ from serving.ranking.context import Context
 Action = Literal["pin", "boost", "bury", "hide", "only"]
 _LEAVE_OUT: Final = ("hide", "only")
 _CHANGE_SCORES: Final = ("boost", "bury")
+_MOST_KNOWN: Final = 32
+"""So many combinations of rules are kept,"""
+_MOST_SAID: Final = 20_000
+"""and what each says of so many items."""
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -97,55 +101,75 @@ class Rule(NamedTuple):
     """Bit of its condition in the file's `ConditionSet`; None: it has none."""
 
 
-@dataclass(frozen=True, slots=True)
+class _Said(NamedTuple):
+    """What the rules say of an item."""
+
+    item: Item | None
+    """Of which they said it."""
+    allowed: bool
+    factor: float
+    boost: str | None
+
+
 class RulesInForce:
-    """The rules that hold for one question."""
+    """The rules that hold for one question; or for many, of which none asks for the time."""
 
-    rules: tuple[Rule, ...] = ()
-    now_ms: int = 0
-
-    @property
-    def pins(self) -> list[Rule]:
+    def __init__(self, rules: tuple[Rule, ...] = (), now_ms: int = 0) -> None:
+        """`now_ms`: by which items are new."""
+        self.rules, self._now_ms = rules, now_ms
+        self.pins = sorted((rule for rule in rules if rule.action == "pin"), key=lambda rule: rule.position)
         """Rules that put items at a place, by the place, then in the file's order."""
-        return sorted((rule for rule in self.rules if rule.action == "pin"), key=lambda rule: rule.position)
-
-    @property
-    def leave_out(self) -> bool:
-        """Whether any of them leaves items out."""
-        return any(rule.action in _LEAVE_OUT for rule in self.rules)
-
-    @property
-    def change_scores(self) -> bool:
-        """Whether any of them may put an item before or behind another one."""
-        return any(rule.action in _CHANGE_SCORES for rule in self.rules)
-
-    @property
-    def most_factor(self) -> float:
+        self._leaving_out = [rule for rule in rules if rule.action in _LEAVE_OUT]
+        self._changing = [rule for rule in rules if rule.action in _CHANGE_SCORES]
+        self.leave_out, self.change_scores = bool(self._leaving_out), bool(self._changing)
+        """Whether any of them leaves items out; may put an item before or behind another one."""
+        self.most_factor = prod(max(1.0, rule.factor) for rule in rules)
         """No score grows by more than this; buried items do not shrink it."""
-        return prod(max(1.0, rule.factor) for rule in self.rules)
+        self._said: dict[str, _Said] = {}
 
     def allows(self, item_id: str, item: Item | None, *, unread: bool = False) -> bool:
         """False for an item that is hidden, or that a rule for `only` others leaves out.
 
         `unread`: what the catalog says of it could not be read. It is left out then where it might have to be.
         """
-        for rule in self.rules:
-            if rule.action == "hide" and (
-                rule.matching.may_match(item_id) if unread else rule.matching.matches(item_id, item, self.now_ms)
-            ):
-                return False
-            if rule.action == "only" and not rule.matching.matches(item_id, item, self.now_ms):
-                return False
-        return True
+        return self._allows(item_id, item, unread=True) if unread else self._of(item_id, item).allowed
 
     def factor(self, item_id: str, item: Item | None) -> tuple[float, str | None]:
         """What the item's score is multiplied by, and the boost that is to be named as a reason, if there is one."""
+        if not self._changing:
+            return 1.0, None
+        said = self._of(item_id, item)
+        return said.factor, said.boost
+
+    def _of(self, item_id: str, item: Item | None) -> _Said:
+        """Asked again of popular items all the time, and then of the same object of the source."""
+        said = self._said.get(item_id)
+        if said is None or said.item is not item:
+            if len(self._said) >= _MOST_SAID:
+                self._said.clear()
+            said = _Said(item, self._allows(item_id, item, unread=False), *self._factor(item_id, item))
+            self._said[item_id] = said
+        return said
+
+    def _allows(self, item_id: str, item: Item | None, *, unread: bool) -> bool:
+        for rule in self._leaving_out:
+            if unread and rule.action == "hide":
+                if rule.matching.may_match(item_id):
+                    return False
+            elif rule.matching.matches(item_id, item, self._now_ms) != (rule.action == "only"):
+                return False
+        return True
+
+    def _factor(self, item_id: str, item: Item | None) -> tuple[float, str | None]:
         factor, named = 1.0, None
-        for rule in self.rules:
-            if rule.action in _CHANGE_SCORES and rule.matching.matches(item_id, item, self.now_ms):
+        for rule in self._changing:
+            if rule.matching.matches(item_id, item, self._now_ms):
                 factor *= rule.factor
                 named = rule.name if rule.action == "boost" else named
         return factor, named
+
+
+_NO_RULES: Final = RulesInForce()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +180,8 @@ class ShopRules:
     timezone: ZoneInfo | None = None
     """Of the hours and days; None: UTC."""
     conditions: ConditionSet | None = None
+    _known: dict[tuple[str, ...], RulesInForce] = field(default_factory=dict, compare=False, repr=False)
+    """By the names of those that hold together."""
 
     def in_force(self, context: Context) -> RulesInForce:
         """Those that hold for a question.
@@ -164,11 +190,20 @@ class ShopRules:
         only if it is sure that they do.
         """
         if not self.rules:
-            return RulesInForce()
+            return _NO_RULES
         now_ms = context.request.now_ms
         moment = datetime.fromtimestamp(now_ms // 1000, self.timezone or UTC)
         holding = 0 if self.conditions is None else self.conditions.holding(context.profile, now_ms)
-        return RulesInForce(tuple(rule for rule in self.rules if _holds(rule, context, moment, holding)), now_ms)
+        rules = tuple(rule for rule in self.rules if _holds(rule, context, moment, holding))
+        if any(rule.matching.new_days for rule in rules):
+            return RulesInForce(rules, now_ms)
+        names = tuple(rule.name for rule in rules)
+        known = self._known.get(names)
+        if known is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            known = self._known[names] = RulesInForce(rules)
+        return known
 
 
 def _holds(rule: Rule, context: Context, moment: datetime, holding: int) -> bool:

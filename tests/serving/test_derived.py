@@ -129,6 +129,33 @@ async def test_what_takes_long_is_made_less_often() -> None:
 
 
 @in_a_loop
+async def test_many_that_take_long_have_their_turns() -> None:
+    """Each as often as there is time for all of them; those that nobody has asked for lately need none."""
+    world = World()
+    world.takes_s = 0.01
+    for number in range(100):
+        await world.derived.value(f"n{number}")
+    await world.derived.value("a")
+    world.set("a1", 5)
+    world.now_s += 100 * world.takes_s * SHARE
+    assert world.derived.at_hand("a") == 3
+    await world.rest()
+    assert world.made["a"] == 1
+    world.now_s += world.takes_s * SHARE
+    world.derived.at_hand("a")
+    await world.rest()
+    assert (world.made["a"], world.derived.at_hand("a")) == (2, 7)
+    world.now_s += 2 * LONGEST_PAUSE_S
+    world.set("a1", 6)
+    await world.derived.value("a")
+    world.set("a1", 7)
+    world.now_s += AGAIN_S
+    world.derived.at_hand("a")
+    await world.rest()
+    assert world.derived.at_hand("a") == 9
+
+
+@in_a_loop
 async def test_what_cannot_be_made_leaves_what_was_and_says_so() -> None:
     world = World()
     world.broken = True

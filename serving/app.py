@@ -119,7 +119,14 @@ class App:
             self._check_key(route, header)
         query = self._router.read(route, scope.method, subject, scope.query_string)
         most = self._services.settings.max_body_bytes
-        call = Call(self._services, subject, query, header, lambda: _body(protocol, header("content-length"), most))
+        call = Call(
+            self._services,
+            subject,
+            query,
+            header,
+            scope.headers.__contains__,
+            lambda: _body(protocol, header("content-length"), most),
+        )
         answer = await route.handle(call)
         return answer if isinstance(answer, Reply) else Reply(_encode(answer))
 
@@ -150,8 +157,7 @@ class App:
 
 
 def _presented(header: Callable[[str], str | None]) -> str | None:
-    key = header("x-api-key")
-    if key is not None:
+    if key := header("x-api-key"):  # an empty one is none: a proxy may send the header for all who use it
         return key
     kind, _, key = (header("authorization") or "").partition(" ")
     return key.strip() if kind.lower() == "bearer" and key.strip() else None

@@ -36,6 +36,9 @@ class Call:
     """The id or name in the path, unescaped; empty where there is none."""
     query: Any
     header: Callable[[str], str | None]
+    """The text of a header; None: there is none, or its bytes are no text."""
+    has_header: Callable[[str], bool]
+    """Whether there is one, whatever its bytes."""
     body: Callable[[], Awaitable[bytes]]
 
 

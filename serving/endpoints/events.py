@@ -54,9 +54,9 @@ async def changes(call: Call) -> Reply:
     """Segment changes as they come."""
     services, query = call.services, call.query
     position = None
-    if (resumed := call.header(RESUME)) is not None:
+    if call.has_header(RESUME):
         try:
-            position = parse_position(resumed)
+            position = parse_position(call.header(RESUME) or "")
         except ValueError as error:
             raise invalid_parameter(Fault("Last-Event-ID", str(error))) from None
     feed = services.changes

@@ -74,6 +74,13 @@ class TestKeys:
         assert guarded.ask("/v1/popular", x_api_key=keys[1]["read"]).status == 200
         assert guarded.ask("/v1/popular", authorization=f"bearer {keys[1]['read']}").status == 200
 
+    def test_an_empty_header_is_none(self, guarded: Served, keys: tuple[Path, dict[str, str]]) -> None:
+        """Beside the other one, which counts then; alone nothing was sent."""
+        for empty in ("", "  "):
+            got = guarded.ask("/v1/popular", x_api_key=empty, authorization=f"Bearer {keys[1]['read']}")
+            assert got.status == 200
+            assert is_problem(guarded.ask("/v1/popular", x_api_key=empty), 401, "no-key")
+
     def test_a_rate(self, guarded: Served, keys: tuple[Path, dict[str, str]]) -> None:
         """More than the key may ask is refused, with the time to wait; other keys go on."""
         got = [guarded.ask("/v1/popular", x_api_key=keys[1]["slow"]) for _ in range(3)]

@@ -139,6 +139,12 @@ class TestPositions:
             seen.add(got.status)
         assert seen == {400, 503}
 
+    @pytest.mark.parametrize("position", [b"\xff", b"\xff0:7", b"0:7\x80", "0:7é".encode(), b""])
+    def test_bytes_that_are_no_text(self, open_api: Served, position: bytes) -> None:
+        """Are a bad position, not none: the stream would begin elsewhere, and the client would not know."""
+        got = open_api.ask("/v1/changes", last_event_id=position)  # type: ignore[arg-type]
+        assert (got.status, got.json["errors"][0]["where"]) == (400, "Last-Event-ID")
+
 
 def check_shape(response: dict[str, Any], media_type: str, body: bytes) -> None:
     """The body is as the document says."""

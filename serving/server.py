@@ -20,7 +20,7 @@ from granian.server.mp import MPServer
 from schemas.keys import Keys
 from schemas.settings import Settings
 from serving import openapi
-from serving.api_keys import ApiKey, ApiKeys
+from serving.api_keys import EVERYBODY, ApiKey, ApiKeys
 from serving.app import UNKNOWN, App
 from serving.change_feed import ChangeFeed
 from serving.cors import Cors
@@ -93,6 +93,7 @@ def serve(plan: ServePlan, on_listening: Callable[[str], None]) -> int | None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((plan.host, port))
     metrics = Metrics((*(route.path for route in ROUTES), UNKNOWN), plan.workers)
+    limits = RateLimits(plan.keys or (EVERYBODY,), plan.settings.rate_per_s, plan.settings.burst)
     stopping = Stopping()
     server = _Server(
         "segmill",
@@ -117,12 +118,12 @@ def serve(plan: ServePlan, on_listening: Callable[[str], None]) -> int | None:
     telling = (plan.host, port, f"{scheme}://{shown}:{port}", on_listening)
     server.on_forked = threading.Thread(target=_tell, args=telling, daemon=True).start
     server.on_stop = stopping.begin
-    loader: Callable[..., Any] = partial(application, plan, metrics, stopping)
+    loader: Callable[..., Any] = partial(application, plan, metrics, limits, stopping)
     server.serve(target_loader=loader, wrap_loader=False)
     return server.stopped_by
 
 
-def application(plan: ServePlan, metrics: Metrics, stopping: Stopping) -> App:
+def application(plan: ServePlan, metrics: Metrics, limits: RateLimits, stopping: Stopping) -> App:
     """The application of one worker, which ends when the server itself is gone, however that ended."""
     parent = multiprocessing.parent_process()
     if parent is not None and parent.pid is not None:
@@ -134,7 +135,7 @@ def application(plan: ServePlan, metrics: Metrics, stopping: Stopping) -> App:
         router,
         lambda: _services(plan, metrics, stopping, described),
         ApiKeys(plan.keys) if plan.keys is not None else None,
-        RateLimits(settings.rate_per_s, settings.burst, 1 / plan.workers),
+        limits,
         cors,
         Hosts(settings.allowed_hosts, cors) if plan.keys is None else None,
     )

@@ -39,7 +39,7 @@ class ServingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     stale_for_s: int = 86_400
     """How old what was read before may be when it serves because Redis cannot be asked."""
     rate_per_s: float = 0.0
-    """Requests a second of one key, unless the key says otherwise; 0: any number. Shared out among workers."""
+    """Requests a second of one key, unless the key says otherwise; 0: any number. Of all workers together."""
     burst: float = 0.0
     """So many requests at once beyond the rate; 0: twice the rate of a second."""
     max_body_bytes: int = 2 << 20

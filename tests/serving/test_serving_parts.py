@@ -1,6 +1,9 @@
 """The parts of the server, each by itself."""
 
 import asyncio
+import mmap
+import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -92,15 +95,78 @@ class TestLocalCache:
 
 class TestRateLimits:
     def test_a_burst_then_a_rate(self) -> None:
-        """Each key for itself; a worker's share of it."""
+        """Each key for itself."""
         clock = Clock()
-        limits = RateLimits(0, 0, share=0.5, clock=clock)
-        key, other = (ApiKey(name=name, sha256="", scopes=(), rate_per_s=4, burst=6) for name in "ab")
+        key, other = (ApiKey(name=name, sha256="", scopes=(), rate_per_s=2, burst=3) for name in "ab")
+        free = ApiKey(name="free", sha256="", scopes=())
+        limits = RateLimits((key, other, free), 0, 0, clock=clock)
         assert [limits.wait_s(key) for _ in range(4)] == [0, 0, 0, 0.5]
         assert limits.wait_s(other) == 0
         clock.now_s += 0.5
         assert [limits.wait_s(key), limits.wait_s(key)] == [0, 0.5]
-        assert not any(limits.wait_s(ApiKey(name="free", sha256="", scopes=())) for _ in range(100))
+        clock.now_s += 1_000
+        assert [limits.wait_s(key) for _ in range(4)] == [0, 0, 0, 0.5]
+        assert not any(limits.wait_s(free) for _ in range(100))
+
+    def test_settings_are_for_keys_that_say_nothing(self) -> None:
+        """Without a burst, twice the rate of a second; at least one."""
+        said, quiet, slow = (
+            ApiKey(name="said", sha256="", scopes=(), rate_per_s=1, burst=1),
+            ApiKey(name="quiet", sha256="", scopes=()),
+            ApiKey(name="slow", sha256="", scopes=(), rate_per_s=0.1),
+        )
+        limits = RateLimits((said, quiet, slow), 2, 0, clock=Clock())
+        allowed = {key.name: [limits.wait_s(key) for _ in range(6)].count(0) for key in (said, quiet, slow)}
+        assert allowed == {"said": 1, "quiet": 4, "slow": 1}
+
+    @pytest.mark.parametrize("rate_per_s", [3, 7.3, 999])
+    def test_no_request_is_lost_to_rounding(self, rate_per_s: float) -> None:
+        """A thousand at once, and then each at its time."""
+        clock = Clock()
+        clock.now_s = 1e7
+        key = ApiKey(name="a", sha256="", scopes=(), rate_per_s=rate_per_s, burst=1_000)
+        limits = RateLimits((key,), 0, 0, clock=clock)
+        assert [limits.wait_s(key) for _ in range(1_001)].count(0) == 1_000
+        for turn in range(1, 1_000):
+            clock.now_s = 1e7 + turn / rate_per_s
+            assert [limits.wait_s(key), limits.wait_s(key) > 0] == [0, True]
+
+    def test_workers_count_together(self) -> None:
+        """To the last request, however they are mixed."""
+        key = ApiKey(name="a", sha256="", scopes=(), rate_per_s=1e-6, burst=20_000)
+        limits = RateLimits((key,), 0, 0)
+        counts = memoryview(mmap.mmap(-1, 3 * 8)).cast("q")
+        pids = []
+        for worker in range(3):
+            pid = os.fork()
+            if not pid:
+                while limits.wait_s(key) == 0:
+                    counts[worker] += 1
+                os._exit(0)
+            pids.append(pid)
+        for pid in pids:
+            os.waitpid(pid, 0)
+        assert sum(counts) == 20_000
+        assert min(counts) > 0
+
+    def test_one_that_dies_while_it_counts_holds_up_nobody(self) -> None:
+        """The others go on at once."""
+        key = ApiKey(name="a", sha256="", scopes=(), rate_per_s=1e-6, burst=10)
+        dies = [False]
+
+        def clock() -> float:
+            if dies[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return time.monotonic()
+
+        limits = RateLimits((key,), 0, 0, clock=clock)
+        pid = os.fork()
+        if not pid:
+            limits.wait_s(key)
+            dies[0] = True
+            limits.wait_s(key)
+        os.waitpid(pid, 0)
+        assert [limits.wait_s(key) for _ in range(10)].count(0) == 9
 
 
 class TestKeys:

@@ -1,5 +1,6 @@
 """Several workers behind one address."""
 
+import http.client
 import os
 import signal
 import subprocess
@@ -46,6 +47,27 @@ class TestWorkers:
                 time.sleep(0.05)
             for _ in range(20):
                 served.until("/v1/customers/c-1", 200)
+
+    def test_one_connection_has_all_of_its_keys_rate(
+        self, valkey: EmbeddedValkey, keys: tuple[Path, dict[str, str]], tmp_path: Path
+    ) -> None:
+        """One worker answers all that comes in it; and what comes in others is counted together with it."""
+        file, key = keys
+        path = tmp_path / "keys.toml"
+        path.write_text(file.read_text().replace("burst = 2", "burst = 20"))
+        options = ("--keys", str(path), "--without-kafka", "--redis", valkey.url, "--workers", "2")
+        with serve(*options) as served:
+            served.until("/readyz", 200)
+            connection = http.client.HTTPConnection(served.host, served.port, timeout=20)
+            statuses = []
+            for _ in range(15):
+                connection.request("GET", "/v1/popular", headers={"x-api-key": key["slow"]})
+                answer = connection.getresponse()
+                answer.read()
+                statuses.append(answer.status)
+            connection.close()
+            statuses += [served.ask("/v1/popular", x_api_key=key["slow"]).status for _ in range(15)]
+            assert statuses == [200] * 20 + [429] * 10
 
     def test_none_outlives_the_server(self, valkey: EmbeddedValkey) -> None:
         """However that ended."""

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from jobs.store import Store
-from state.experiments.logic import read_body
 from state.similar.settings import RELATIONS
 
 
@@ -51,8 +50,8 @@ def _segments(store: Store) -> Iterator[dict[str, Any]]:
 
 
 def _experiments(store: Store) -> Iterator[dict[str, Any]]:
-    for name, value in store.experiments():
-        cells = read_body(value).cells
+    for name, stored in store.experiments():
+        cells = stored.tally.cells
         for cell in sorted(cells, key=lambda cell: (cell.variant, cell.shares, cell.segment)):
             yield {"experiment": name, **cell._asdict(), **msgspec.structs.asdict(cells[cell])}
 

@@ -12,6 +12,7 @@ from jobs.runtime.workspace import workspace
 from operators.redis_connection import RedisTarget
 from schemas.keys import Keys, beginning_with
 from schemas.profiles import merged, unpack_versioned
+from serving.experiments.stored import Stored, unpack_stored
 
 _BATCH = 500
 _LARGE_BATCH = 16
@@ -42,18 +43,21 @@ class Store:
         """What was learned of all customers together, under one name (state/population/telling.py), or None."""
         return unpack_versioned(self.client.get(self.keys.model(name)))
 
-    def experiment(self, name: str) -> dict[str, Any] | None:
-        """How an experiment stands (state/experiments/logic.py), or None."""
-        return unpack_versioned(self.client.get(self.keys.experiment(name)))
+    def experiment(self, name: str) -> Stored | None:
+        """How an experiment stands, or None: also if what is there are no sums that customers can have."""
+        return unpack_stored(self.client.get(self.keys.experiment(name)))
 
     def experiment_names(self) -> list[str]:
         """All that something was shown of, whoever made them up."""
         return sorted(set(self._names(self.keys.experiment(""))))
 
-    def experiments(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
-        """These experiments, or all, by name."""
+    def experiments(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, Stored]]:
+        """These experiments, or all, by name; without those whose sums no customers can have."""
         for some in _batches(sorted(self.experiment_names() if names is None else names), _LARGE_BATCH):
-            yield from self._found(self.keys.experiment(""), some)
+            packed = self.client.mget([self.keys.experiment(name) for name in some])
+            for name, stored in zip(some, map(unpack_stored, packed), strict=True):
+                if stored is not None:
+                    yield name, stored
 
     def forget_experiment(self, name: str) -> bool:
         """Remove how it stands; whether it was there."""

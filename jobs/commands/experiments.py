@@ -17,10 +17,9 @@ from schemas.money import exponent_of
 from serving.experiments.assignment import arms
 from serving.experiments.definitions import Experiments
 from serving.experiments.document import PLANNED, load_experiments
-from serving.experiments.standing import standing
+from serving.experiments.standing import NotShown, standing
 from state.experiments.planning import customers_needed, spread_of_share
-from state.experiments.report import Compared, ExperimentReport, Ratio, VariantReport
-from state.experiments.tally import EVERYBODY
+from state.experiments.report import MISMATCH, Compared, ExperimentReport, Ratio, VariantReport
 from state.rules.errors import RuleError
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -67,7 +66,7 @@ def experiments_group(
     known = _known(definitions)
     with opened(redis_url, left_in, prefix) as store:
         listed = [name for name in store.experiment_names() if name > after and not (undefined and known.defines(name))]
-        found = [standing(name, value, known) for name, value in store.experiments(listed[:limit])]
+        found = [standing(name, stored, known) for name, stored in store.experiments(listed[:limit])]
     if as_json:
         _print(found)
         return
@@ -123,16 +122,15 @@ def show_command(
     who are held out of all experiments stand beside all others.
     """
     with opened(redis_url, left_in, prefix) as store:
-        value = store.experiment(name)
+        stored = store.experiment(name)
         currency = store.meta().get("currency", "")
-    if value is None:
+    if stored is None:
         missing(f"experiment {name}", "`segmill experiments` lists those that were shown to somebody.")
-    found = standing(name, value, _known(definitions), control=control, segment=segment or EVERYBODY, alpha=alpha)
-    if segment is not None and segment not in found.segments:
-        known = ", ".join(found.segments) or "none"
-        missing(f"segment {segment} in experiment {name}", f"There are: {known}.")
-    if control is not None and not any(variant.variant == control and variant.customers for variant in found.variants):
-        missing(f"variant {control} in experiment {name}", "It was shown to nobody.")
+    try:
+        found = standing(name, stored, _known(definitions), control=control, segment=segment, alpha=alpha)
+    except NotShown as error:
+        there = ", ".join(error.known) or "none"
+        missing(f"{error.part} {error.name} in experiment {name}", f"There are: {there}.")
     if as_json:
         _print(found)
     else:
@@ -273,14 +271,14 @@ def _so_far(one: Compared) -> str:
 
 
 def _kept(ratio: Ratio) -> str:
-    if ratio.verdict == "mismatch":
+    if ratio.verdict == MISMATCH:
         off = f"{plain(ratio.variant)} has {ratio.observed:,}, expected {ratio.expected:,.0f}"
         return f"[red]MISMATCH[/], p = {ratio.p_value:.2g}: {off}; nothing below can be trusted"
     return ratio.verdict
 
 
 def _seen(found: ExperimentReport) -> str:
-    if found.sample_ratio.verdict == "mismatch":
+    if found.sample_ratio.verdict == MISMATCH:
         return "nothing that can be trusted"
     seen = [
         f"{variant.variant} {one.verdict} in {_NAMES[one.metric]}"

@@ -10,7 +10,7 @@ from schemas.variant_label import label_of
 from serving.api_keys import Scope
 from serving.experiments.assignment import arms
 from serving.experiments.definitions import Experiment, Experiments
-from serving.experiments.standing import standing
+from serving.experiments.standing import NotShown, standing
 from serving.experiments.stored import Stored
 from serving.parameters import Word
 from serving.problems import not_found, unavailable
@@ -18,7 +18,6 @@ from serving.redis_link import Unavailable
 from serving.replies import Assigned, Assignments, Defined, Definitions
 from serving.routes import Call, Route
 from state.experiments.report import ExperimentReport
-from state.experiments.tally import EVERYBODY
 
 
 class ReportQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,12 +73,10 @@ async def one_experiment(call: Call) -> ExperimentReport:
 
 
 def _standing(name: str, stored: Stored, query: ReportQuery, known: Experiments) -> ExperimentReport:
-    value, tally = stored
-    if query.segment is not None and all(cell.segment != query.segment for cell in tally.cells):
-        raise not_found("no customer of this segment was shown anything of the experiment")
-    if query.control is not None and all(cell.variant != query.control for cell in tally.cells):
-        raise not_found("nobody was shown this variant")
-    return standing(name, value, known, tally=tally, control=query.control or None, segment=query.segment or EVERYBODY)
+    try:
+        return standing(name, stored, known, control=query.control, segment=query.segment)
+    except NotShown as error:
+        raise not_found(str(error)) from None
 
 
 ROUTES = (

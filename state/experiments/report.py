@@ -13,6 +13,8 @@ from state.experiments.sequential import Comparison, SequentialSettings, compare
 from state.experiments.sums import Sums, merged
 from state.experiments.tally import EVERYBODY, Tally
 
+MISMATCH: Final = "mismatch"
+"""The verdict of a ratio, and then of every comparison: whatever the numbers say, it may come of who is missing."""
 _NO_PLACE: Final = 1_000
 """Behind all that a label can say."""
 
@@ -22,7 +24,7 @@ class Compared(msgspec.Struct, frozen=True):
 
     metric: str
     verdict: str
-    """`better`, `worse`, `no difference seen yet` or `too few`."""
+    """`better`, `worse`, `no difference seen yet` or `too few`; `mismatch` if the shares of traffic were not kept."""
     reason: str
     control: float | None
     """The control's value, and ..."""
@@ -126,12 +128,13 @@ def report(
             one[cell.variant] = merged([sums, one[cell.variant]]) if cell.variant in one else sums
             placed[cell.shares][cell.variant] = cell.place
     names = _ordered(strata, placed, control)
+    kept = _ratio(strata, placed, ratio)
     compared: dict[str, list[Compared]] = defaultdict(list)
     if len(names) > 1:
         for metric, estimate in METRICS.items():
             found = compare_variants(estimate, strata.values(), names[0], names[1:], sequential)
             for name, comparison in found.items():
-                compared[name].append(_compared(metric, comparison))
+                compared[name].append(_compared(metric, comparison, kept))
     variants = tuple(
         _variant(
             name,
@@ -149,7 +152,7 @@ def report(
         control=names[0] if names else None,
         customers=sum(variant.customers for variant in variants),
         tightest_at_customers=sequential.tightest_at_customers,
-        sample_ratio=_ratio(strata, placed, ratio),
+        sample_ratio=kept,
         variants=variants,
         left_out=tally.left_out,
     )
@@ -188,12 +191,13 @@ def _variant(name: str, sums: Sums, crossed: int | None, compared: tuple[Compare
     )
 
 
-def _compared(metric: str, comparison: Comparison) -> Compared:
+def _compared(metric: str, comparison: Comparison, ratio: Ratio) -> Compared:
     interval, lifted = comparison.interval, comparison.lift_interval
+    torn = ratio.verdict == MISMATCH
     return Compared(
         metric=metric,
-        verdict=comparison.verdict,
-        reason=comparison.reason,
+        verdict=MISMATCH if torn else comparison.verdict,
+        reason="the variants have not the customers that their shares promise" if torn else comparison.reason,
         control=comparison.control,
         variant=comparison.variant,
         difference=comparison.difference,

@@ -71,6 +71,8 @@ class TestHowTheyStand:
         assert same.endswith("nothing yet")
         assert "MISMATCH" in torn
         assert torn.endswith("nothing that can be trusted")
+        shown = call(capsys, "experiments", "show", "torn", "--redis", redis_url).out
+        assert len(re.findall(r" mismatch$", shown, re.MULTILINE)) == 5
         assert [one["experiment"] for one in call(capsys, "experiments", "--redis", redis_url, "--json").json] == [
             "good", "same", "torn",
         ]  # fmt: skip
@@ -134,6 +136,28 @@ class TestHowTheyStand:
         said = call(capsys, "experiments", "show", *arguments, "--redis", redis_url)
         assert (said.code, said.out) == (3, "")
         assert "not there" in said.err
+
+    def test_sums_that_no_customers_can_have_are_not_there(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """As over HTTP: neither a report of them nor a fault; the others are listed."""
+        wrong, cut = body(tally(0.1)), {"cells": [["a"]], "crossed": {}, "left_out": 0}
+        wrong["cells"] = [(*cell[:4], -5, *cell[5:]) for cell in wrong["cells"]]
+        with EmbeddedValkey(tmp_path / "valkey") as server:
+            connection = RedisConnection(RedisTarget(server.url))
+            connection.send([
+                meta_write(NOW, {"rule_version": "r"}),
+                experiment_write("good", 1, NOW, body(tally(0.3))),
+                experiment_write("negative", 1, NOW, wrong),
+                experiment_write("cut", 1, NOW, cut),
+            ])  # fmt: skip
+            connection.close()
+            found = call(capsys, "experiments", "--redis", server.url, "--json")
+            assert [one["experiment"] for one in found.json] == ["good"]
+            for name in ("negative", "cut"):
+                said = call(capsys, "experiments", "show", name, "--redis", server.url)
+                assert (said.code, said.out) == (3, "")
+                assert f"experiment {name}: not there" in said.err
 
     def test_none_at_all(self, redis_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         with EmbeddedValkey(tmp_path / "valkey") as server:

@@ -1,5 +1,6 @@
 """Experiments over HTTP: a customer's variants, what they change, and how an experiment stands."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,13 +112,35 @@ class TestReports:
         assert [(variant["variant"], variant["customers"]) for variant in found["variants"]] == [
             ("control", 0), ("seed", 1),
         ]  # fmt: skip
-        for odd in ("segment=old", "control=none"):
-            assert shop.ask(f"/v1/experiments/blend?{odd}").status == 404
+        for odd, there in (("segment=old", "new"), ("control=none", "seed"), ("segment=new&control=none", "seed")):
+            got = shop.ask(f"/v1/experiments/blend?{odd}")
+            assert (got.status, got.json["detail"].endswith(f"there are {there}")) == (404, True)
         stood(valkey, 2, one, one, one)
         for _ in range(200):
             if shop.ask("/v1/experiments/blend?segment=new").json["customers"] == 3:
                 return
         raise AssertionError("the old answer stayed")
+
+    def test_nothing_is_better_where_shares_were_not_kept(self, shop: Served, valkey: EmbeddedValkey) -> None:
+        """Nor worse: who is missing may be why."""
+        control, seed = (
+            Told(Arm("torn", name, place, "1:1"), (), False, Outcome(5, 1, orders, 1_000 * orders))
+            for place, (name, orders) in enumerate((("control", 0), ("seed", 1)), 1)
+        )
+        found = {}
+        for version, count in ((1, 1_000), (2, 3_000)):
+            mixed = tally(*[control] * 900, *[control._replace(outcome=seed.outcome)] * 100)
+            for number in range(count):
+                mixed.take(None, seed if number % 3 else seed._replace(outcome=control.outcome))
+            send(valkey.url, experiment_write("torn", version, NOW_MS, body(mixed)))
+            wanted, until_s = 1_000 + count, time.monotonic() + 10
+            while (got := shop.ask("/v1/experiments/torn")).status != 200 or got.json["customers"] != wanted:
+                assert time.monotonic() < until_s
+            found[got.json["sample_ratio"]["verdict"]] = {
+                one["metric"]: one["verdict"] for one in got.json["variants"][1]["compared"]
+            }
+        assert found["as expected"]["conversion"] == "better"
+        assert set(found["mismatch"].values()) == {"mismatch"}
 
     def test_of_what_a_label_made_up(self, shop: Served, valkey: EmbeddedValkey, served: Served) -> None:
         """The report says that no file defines it; a server without a file does not know."""

@@ -115,6 +115,17 @@ class TestReports:
             fair.take(None, told("ab"[number % 10 == 0], 1 + (number % 10 == 0), "9:1"))
         assert report("x", 7, fair).sample_ratio.verdict == "as expected"
 
+    def test_nothing_is_better_where_shares_were_not_kept(self) -> None:
+        """Whatever the numbers say, which stay for whoever looks for the fault."""
+        kept, torn = shop(better=0.2), shop(better=0.2)
+        for _ in range(2_000):
+            torn.take(None, told("a", 1, "1:1"))
+        found, lost = (report("x", 7, tally).variants[1].compared for tally in (kept, torn))
+        assert "better" in {one.verdict for one in found}
+        assert {one.verdict for one in lost} == {"mismatch"}
+        assert {one.reason for one in lost} == {"the variants have not the customers that their shares promise"}
+        assert all(one.low is not None and one.low > 0 for one in lost if one.metric == "conversion")
+
     def test_a_variant_that_was_replaced_is_no_mismatch(self) -> None:
         """Another one at its place, with its share."""
         tally = Tally()

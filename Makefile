@@ -32,8 +32,8 @@ test: $(VENV)/.ready lint types ## lint, types and all tests but those of test-b
 test-fast: $(VENV)/.ready ## the tests that start no Flink job, two at a time
 	@$(BIN)/pytest -n 2 --dist loadfile
 
-test-browser: $(VENV)/.ready ## the example shop in headless Chromium; needs chromium and chromedriver
-	@$(BIN)/pytest -v -m "browser and not cluster" --durations=5 tests/shop
+test-browser: $(VENV)/.ready ## the example shop, and a stream, in headless Chromium; needs chromium and chromedriver
+	@$(BIN)/pytest -v -m "browser and not cluster" --durations=5 tests/shop tests/serving
 
 test-cluster: $(VENV)/.ready connectors ## the tests with a real Kafka, Flink cluster and Redis; needs Maven and Chromium
 	@$(BIN)/pytest -v -m cluster --durations=12 tests/cluster

@@ -14,8 +14,9 @@ from typing import Any
 
 import msgspec
 
-from serving.api_keys import EVERYBODY, ApiKeys
+from serving.api_keys import EVERYBODY, ApiKey, ApiKeys
 from serving.cors import Cors
+from serving.event_source import EVENT_STREAM, come_again, is_to_come_again
 from serving.hosts import Hosts
 from serving.problems import (
     MEDIA_TYPE,
@@ -106,6 +107,9 @@ class App:
             reply = _told(server_fault())
         name = UNKNOWN if route is None else route.path
         self._services.metrics.answered(name, reply.status, (time.perf_counter() - began) * 1000)
+        if route is not None and route.media_type == EVENT_STREAM:
+            accept = scope.headers.get("accept")
+            reply = come_again(reply) if is_to_come_again(accept, reply.status) else reply
         headers = [("content-type", reply.media_type), ("cache-control", "no-store"), *reply.headers]
         headers += self._cors.headers(scope.headers.get)
         if reply.stream is None:
@@ -114,13 +118,14 @@ class App:
             await _stream(protocol, headers, reply.stream)
 
     async def _reply(self, route: Route, subject: str, scope: Any, protocol: Any) -> Reply:
-        header = scope.headers.get
+        header, key = scope.headers.get, EVERYBODY
         if scope.method == route.method and route.scope is not None:
-            self._check_key(route, header)
+            key = self._checked_key(route, header)
         query = self._router.read(route, scope.method, subject, scope.query_string)
         most = self._services.settings.max_body_bytes
         call = Call(
             self._services,
+            key,
             subject,
             query,
             header,
@@ -130,7 +135,7 @@ class App:
         answer = await route.handle(call)
         return answer if isinstance(answer, Reply) else Reply(_encode(answer))
 
-    def _check_key(self, route: Route, header: Callable[[str], str | None]) -> None:
+    def _checked_key(self, route: Route, header: Callable[[str], str | None]) -> ApiKey:
         key = EVERYBODY
         if self._keys is not None:
             presented = _presented(header)
@@ -144,6 +149,7 @@ class App:
                 raise wrong_scope(route.scope.value)
         if wait_s := self._limits.wait_s(key):
             raise too_many_requests(wait_s)
+        return key
 
     async def _begin(self) -> None:
         self._services = services = self._make()

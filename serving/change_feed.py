@@ -7,6 +7,7 @@ goes on exactly there; nothing is kept for it here. Where that cannot be it is t
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
@@ -62,14 +63,27 @@ class ChangeFeed:
         heartbeat_s: float,
         sent: Callable[[int], None],
         stopping: Stopping | None = None,
+        most_each: int | None = None,
     ) -> None:
-        """No thread yet. `sent` is told how many changes were sent."""
+        """No thread yet.
+
+        Args:
+            kafka: where from.
+            most: streams at a time.
+            heartbeat_s: how often a stream without changes sends a sign of life.
+            sent: is told how many changes were sent.
+            stopping: that the server ends.
+            most_each: streams of one key at a time; None: as many as there are.
+        """
         self._stopping = stopping or Stopping()
         self._kafka, self._most, self._heartbeat_s, self._sent = kafka, most, heartbeat_s, sent
         self._threads = ThreadPoolExecutor(most, thread_name_prefix="changes")
         self._closing = False
-        self._opening = 0
-        self._open: set[Stream] = set()
+        self._most_each = most if most_each is None else most_each
+        self._held: Counter[str] = Counter()
+        """By key, streams that are open or being opened."""
+        self._open: dict[Stream, str] = {}
+        """With the key that each counts for."""
         self._closings: set[Future[None]] = set()
         self._making = threading.Lock()
         self._admin: AdminClient | None = None
@@ -77,12 +91,16 @@ class ChangeFeed:
     @property
     def streams(self) -> int:
         """How many there are now."""
-        return self._opening + len(self._open)
+        return self._held.total()
 
     @property
     def full(self) -> bool:
         """Whether another stream would be too many."""
         return self.streams >= self._most
+
+    def has_enough(self, key: str) -> bool:
+        """Whether another one would be too many for this key."""
+        return self._held[key] >= self._most_each
 
     @property
     def _ends(self) -> bool:
@@ -96,29 +114,29 @@ class ChangeFeed:
         wait(list(self._closings), _CLOSE_S)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def open(self, position: Position | None, from_start: bool) -> "Stream":
+    async def open(self, key: str, position: Position | None, from_start: bool) -> "Stream":
         """A stream that begins at a position, at the beginning of the topic, or now. It must be run, or released.
 
         Raises:
             FeedError: Kafka cannot be reached, or there is no such topic.
         """
-        self._opening += 1
         opening = self._threads.submit(self._opened, position, from_start)
+        self._held[key] += 1
         try:
             stream = await asyncio.wrap_future(opening)
-        except asyncio.CancelledError:
-            opening.add_done_callback(_close_opened)  # nobody waits for it any more
+        except BaseException as error:
+            self._held[key] -= 1
+            if isinstance(error, asyncio.CancelledError):
+                opening.add_done_callback(_close_opened)  # nobody waits for it any more
             raise
-        finally:
-            self._opening -= 1
-        self._open.add(stream)
+        self._open[stream] = key
         return stream
 
     def release(self, stream: "Stream") -> None:
         """A stream has ended, or will not be run. May be called twice."""
         if stream not in self._open:
             return
-        self._open.remove(stream)
+        self._held[self._open.pop(stream)] -= 1
         try:
             closing = self._threads.submit(stream.close)
         except RuntimeError:  # the server ends, and did not wait for this one

@@ -8,7 +8,7 @@ import msgspec
 from schemas.decode import ID_MAX_BYTES
 from serving import problems
 from serving.change_position import PATTERN
-from serving.endpoints.events import EVENT_STREAM
+from serving.event_source import EVENT_STREAM
 from serving.routes import JSON, Route, Router
 
 _REFERENCE = "#/components/schemas/{name}"

@@ -120,6 +120,12 @@ def too_many_requests(wait_s: float) -> ProblemError:
     return _made("too-many-requests", 429, "Too many requests", f"ask again in {wait_s:.1f} s", after)
 
 
+def too_many_streams() -> ProblemError:
+    """429: more streams at a time than the key may have."""
+    detail = "this API key has as many streams open as it may; close one, or use one for all segments"
+    return _made("too-many-streams", 429, "Too many streams", detail, ("retry-after", "5"))
+
+
 def server_fault() -> ProblemError:
     """500: a fault of the program."""
     return _made("server-fault", 500, "Server fault", "a fault of this server, written to its log")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from serving.api_keys import Scope
+from serving.api_keys import ApiKey, Scope
 from serving.parameters import NoQuery, Query, check_id
 from serving.problems import unknown_route, wrong_method
 
@@ -32,6 +32,8 @@ class Call:
     """One request on its way to its endpoint."""
 
     services: "Services"
+    key: ApiKey
+    """Of the one who asks."""
     subject: str
     """The id or name in the path, unescaped; empty where there is none."""
     query: Any

@@ -170,7 +170,8 @@ def _services(plan: ServePlan, metrics: Metrics, stopping: Stopping, described: 
     kafka = plan.kafka
     feed = None
     if kafka is not None:
-        feed = ChangeFeed(kafka, settings.max_streams, settings.heartbeat_s, sent, stopping)
+        each = None if plan.keys is None else settings.max_streams_per_key or -(-settings.max_streams // 4)
+        feed = ChangeFeed(kafka, settings.max_streams, settings.heartbeat_s, sent, stopping, each)
     return Services(
         settings=settings,
         source=source,

@@ -54,6 +54,8 @@ class ServingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Names, beside localhost and addresses such as 127.0.0.1, that a server without keys answers to."""
     max_streams: int = 16
     """Connections to /v1/changes at the same time, of each worker; each has a Kafka consumer of its own."""
+    max_streams_per_key: int = 0
+    """Of these, of one key; 0: a quarter. Without keys there is no such bound."""
     heartbeat_s: float = 15.0
     """A stream without changes sends a sign of life so often."""
     topic_prefix: str = ""
@@ -68,9 +70,9 @@ class ServingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 _LISTS = ("cors_origins", "allowed_hosts")
 """In the environment with blanks between."""
-_LEAST = {"stale_for_s": 0, "heartbeat_s": 0.1, "rate_per_s": 0, "burst": 0}
+_LEAST = {"stale_for_s": 0, "heartbeat_s": 0.1, "rate_per_s": 0, "burst": 0, "max_streams_per_key": 0}
 """The least values of numbers where it is not 1."""
-_MOST = {"max_events": 500, "deadline_ms": 60_000, "max_streams": 256}
+_MOST = {"max_events": 500, "deadline_ms": 60_000, "max_streams": 256, "max_streams_per_key": 256}
 
 
 def load_serving_settings(path: Path | None, environ: Mapping[str, str] = os.environ) -> ServingSettings:

@@ -8,13 +8,21 @@ import msgspec
 from serving.api_keys import Scope
 from serving.change_feed import FeedError
 from serving.change_position import parse_position
+from serving.event_source import EVENT_STREAM
 from serving.intake import NotDelivered
 from serving.parameters import Word
-from serving.problems import Fault, invalid_parameter, malformed_body, unavailable, unusable_body, wrong_media_type
+from serving.problems import (
+    Fault,
+    invalid_parameter,
+    malformed_body,
+    too_many_streams,
+    unavailable,
+    unusable_body,
+    wrong_media_type,
+)
 from serving.replies import Batch, Intake
 from serving.routes import JSON, Call, Reply, Route
 
-EVENT_STREAM = "text/event-stream"
 RESUME = "last-event-id"
 _decode_batch = msgspec.json.Decoder(Batch).decode
 
@@ -64,8 +72,10 @@ async def changes(call: Call) -> Reply:
         raise unavailable("this server was started without Kafka", 60)
     if feed.full:
         raise unavailable("as many streams as this server takes are open", 5)
+    if feed.has_enough(call.key.name):
+        raise too_many_streams()
     try:
-        stream = await feed.open(position, query.starting == "earliest")
+        stream = await feed.open(call.key.name, position, query.starting == "earliest")
     except FeedError as error:
         raise unavailable(f"Kafka: {error}", 5) from None
     segments = frozenset(query.segment)
@@ -106,7 +116,8 @@ ROUTES = (
         changes,
         "Segment changes as server-sent events, each as in the topic (docs/outputs.md#segment-changes). A client that "
         "sends the id of the last event as Last-Event-ID goes on behind it; what is missing there is told by an event "
-        "`gap`.",
+        "`gap`. In place of 429 and 503 a request that accepts nothing but text/event-stream gets 200 and one event, "
+        "`unavailable`, with the problem: an EventSource comes again after it.",
         None,
         query=ChangesQuery,
         problems=(503,),

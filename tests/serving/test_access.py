@@ -1,5 +1,6 @@
 """Who may ask what: keys, scopes, rates, origins; and that every fault is a problem."""
 
+import json
 import socket
 import threading
 import time
@@ -203,6 +204,48 @@ class TestHosts:
         assert is_problem(guarded.ask("/v1/popular", host="api.shop.example"), 401, "no-key")
 
 
+class TestEventSources:
+    @pytest.mark.parametrize("accept", ["text/event-stream", "Text/Event-Stream; q=1"])
+    def test_one_is_told_to_come_again(self, served: Served, accept: str) -> None:
+        """In a stream that ends: after any other status it would never ask again."""
+        before = self.counted(served)
+        got = served.ask("/v1/changes", accept=accept)
+        assert (got.status, got.headers["content-type"]) == (200, "text/event-stream")
+        retry, event, data, *ends = got.body.decode().split("\n")
+        assert (retry, event, ends) == ("retry: 60000", "event: unavailable", ["", ""])
+        problem = json.loads(data.removeprefix("data: "))
+        assert (problem["type"], problem["status"]) == ("urn:segmill:problem:unavailable", 503)
+        assert self.counted(served) == before + 1
+
+    @staticmethod
+    def counted(served: Served) -> int:
+        """Streams that could not be had, as metrics tell."""
+        counter = b'segmill_serve_requests_total{route="/v1/changes",status="503"} '
+        lines = served.ask("/metrics").body.splitlines()
+        return sum(int(line.removeprefix(counter)) for line in lines if line.startswith(counter))
+
+    @pytest.mark.parametrize("accept", ["*/*", "text/event-stream, */*", "application/json", ""])
+    def test_others_get_the_problem(self, served: Served, accept: str) -> None:
+        """A program knows what to do with it."""
+        assert is_problem(served.ask("/v1/changes", accept=accept), 503, "unavailable")
+
+    def test_what_will_not_pass_ends_it(self, served: Served, guarded: Served) -> None:
+        """A request that is wrong is wrong every time; and what is no stream is as it was."""
+        accept = {"accept": "text/event-stream"}
+        assert is_problem(served.ask("/v1/changes?nope=1", **accept), 400, "invalid-parameter")
+        assert is_problem(guarded.ask("/v1/changes", **accept), 401, "no-key")
+        assert is_problem(served.ask("/v1/events", "POST", {"events": [{}]}, **accept), 503, "unavailable")
+
+    def test_a_rate(self, valkey: EmbeddedValkey, keys: tuple[Path, dict[str, str]]) -> None:
+        """Passes, too."""
+        with serve("--keys", str(keys[0]), "--without-kafka", "--redis", valkey.url) as server:
+            asked = {"x_api_key": keys[1]["slow"], "accept": "text/event-stream"}
+            got = [server.ask("/v1/changes", **asked) for _ in range(3)]
+        assert [one.status for one in got] == [200, 200, 200]
+        assert [b"too-many-requests" in one.body for one in got] == [False, False, True]
+        assert int(got[-1].body.partition(b"retry: ")[2].partition(b"\n")[0]) > 900_000
+
+
 class TestKafkaGone:
     def test_events_are_not_taken(self, valkey: EmbeddedValkey) -> None:
         """What cannot be acknowledged is not accepted; what is wrong is still told."""
@@ -215,6 +258,30 @@ class TestKafkaGone:
                 assert got.headers["retry-after"]
             assert is_problem(served.ask("/v1/events", "POST", {"events": [{}]}), 422, "unusable-body")
             assert served.ask("/v1/popular").status == 200
+
+    def test_one_key_does_not_take_all_streams(self, valkey: EmbeddedValkey, keys: tuple[Path, dict[str, str]]) -> None:
+        """A quarter of them; others have theirs. (Here they are being opened, as Kafka is asked for ten seconds.)"""
+        options = ("--keys", str(keys[0]), "--redis", valkey.url, "--bootstrap", "127.0.0.1:1")
+        with serve(*options, SEGMILL_SERVE_MAX_STREAMS="8") as served:
+            served.until("/readyz", 200)
+            asking = []
+            for number, name in enumerate(("read", "read", "admin"), 1):
+                headers = {"x_api_key": keys[1][name]}
+                asking.append(threading.Thread(target=served.ask, args=("/v1/changes",), kwargs=headers))
+                asking[-1].start()
+                until = time.monotonic() + 10
+                while f"segmill_serve_streams {number}\n" not in self.metrics(served, keys[1]["admin"]):
+                    assert time.monotonic() < until
+            got = served.ask("/v1/changes", x_api_key=keys[1]["read"])
+            assert is_problem(got, 429, "too-many-streams")
+            assert got.headers["retry-after"] == "5"
+        for one in asking:
+            one.join()
+
+    @staticmethod
+    def metrics(served: Served, key: str) -> str:
+        """As one text."""
+        return served.ask("/metrics", x_api_key=key).body.decode()
 
     def test_the_server_ends_while_a_stream_is_being_opened(self, valkey: EmbeddedValkey) -> None:
         """Soon, and the client is told; Kafka is asked for ten seconds otherwise."""

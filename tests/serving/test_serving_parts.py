@@ -6,14 +6,16 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from serving.api_keys import ApiKey, ApiKeys, KeyFileError, Scope, load_keys, new_key
 from serving.breaker import Breaker, BreakerState
-from serving.change_feed import Stream
+from serving.change_feed import ChangeFeed, FeedError, Stream
 from serving.change_position import Kept, Missing, Position, go_on, parse_position, position_text
+from serving.kafka import KafkaSettings
 from serving.local_cache import BYTES_EACH, LocalCache
 from serving.metrics import Metrics
 from serving.rate_limits import RateLimits
@@ -337,6 +339,61 @@ class TestStreams:
         reader.join()
         assert (consumer.closed, consumer.closed_under_a_reader) == (True, False)
         assert stream.read(()) == ([], 0)
+
+
+class TestStreamsOfAKey:
+    @staticmethod
+    def feed(opened: Callable[[], Stream]) -> ChangeFeed:
+        """At most three streams, and two of one key."""
+        kafka = KafkaSettings(bootstrap="127.0.0.1:1")
+        feed = ChangeFeed(kafka, 3, 15.0, lambda _: None, most_each=2)
+        feed._opened = lambda position, from_start: opened()  # type: ignore[method-assign]
+        return feed
+
+    def test_one_key_does_not_take_all(self) -> None:
+        """What is being opened counts, and what has ended does not."""
+        feed = self.feed(lambda: Stream(Reluctant(), "t", (Position({0: 0}), ())))  # type: ignore[arg-type]
+
+        async def check() -> None:
+            opening = asyncio.ensure_future(feed.open("a", None, False))
+            await asyncio.sleep(0)
+            other = await feed.open("a", None, False)
+            assert (feed.has_enough("a"), feed.has_enough("b"), feed.full) == (True, False, False)
+            await feed.open("b", None, False)
+            assert (feed.has_enough("b"), feed.full, feed.streams) == (False, True, 3)
+            for _ in range(2):
+                feed.release(other)
+            assert (feed.has_enough("a"), feed.full, feed.streams) == (False, False, 2)
+            feed.release(await opening)
+            assert feed.streams == 1
+
+        asyncio.run(check())
+        feed.close()
+
+    def test_what_was_not_opened_is_not_held(self) -> None:
+        """Because it failed, or because its client had gone before."""
+        going_on = threading.Event()
+
+        def fails() -> Stream:
+            going_on.wait(10)
+            raise FeedError("gone")
+
+        feed = self.feed(fails)
+
+        async def check() -> None:
+            failing, leaving = (asyncio.ensure_future(feed.open("a", None, False)) for _ in range(2))
+            await asyncio.sleep(0)
+            assert (feed.has_enough("a"), feed.streams) == (True, 2)
+            leaving.cancel()
+            await asyncio.wait([leaving])
+            assert feed.streams == 1
+            going_on.set()
+            with pytest.raises(FeedError):
+                await failing
+            assert feed.streams == 0
+
+        asyncio.run(check())
+        feed.close()
 
 
 class TestCursors:

@@ -29,6 +29,7 @@ from serving.problems import (
     wrong_scope,
 )
 from serving.rate_limits import RateLimits
+from serving.request_size import check_size
 from serving.routes import Call, Reply, Route, Router
 from serving.services import Services
 
@@ -118,6 +119,7 @@ class App:
             await _stream(protocol, headers, reply.stream)
 
     async def _reply(self, route: Route, subject: str, scope: Any, protocol: Any) -> Reply:
+        check_size(scope.path, scope.query_string, scope.headers.items())
         header, key = scope.headers.get, EVERYBODY
         if scope.method == route.method and route.scope is not None:
             key = self._checked_key(route, header)

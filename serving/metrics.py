@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 BOUNDS_MS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100, 250, 500, 1_000, 2_500, 5_000)
-STATUSES = (200, 204, 400, 401, 403, 404, 405, 413, 415, 421, 422, 429, 500, 503)
+STATUSES = (200, 204, 400, 401, 403, 404, 405, 413, 414, 415, 421, 422, 429, 431, 500, 503)
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 COUNTERS = {
     "cache_hits": "Reads of single keys from the fresh local cache",

@@ -12,9 +12,9 @@ from serving.event_source import EVENT_STREAM
 from serving.routes import JSON, Route, Router
 
 _REFERENCE = "#/components/schemas/{name}"
-_ALWAYS = (400, 405, 429, 500)
+_ALWAYS = (400, 405, 414, 429, 431, 500)
 """Statuses that every route may answer with."""
-_TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+_TITLES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
 
 
 def document(router: Router, version: str, guarded: bool) -> dict[str, Any]:

@@ -98,6 +98,17 @@ def too_large(most_bytes: int) -> ProblemError:
     return _made("body-too-large", 413, "Body too large", f"a body has at most {most_bytes:,} bytes")
 
 
+def too_long_url(most: int) -> ProblemError:
+    """414: path and query together."""
+    return _made("url-too-long", 414, "URL too long", f"path and query have at most {most:,} characters together")
+
+
+def too_many_headers(most_lines: int, most: int) -> ProblemError:
+    """431: the headers."""
+    detail = f"a request has at most {most_lines} headers, of {most:,} characters together"
+    return _made("headers-too-large", 431, "Headers too large", detail)
+
+
 def wrong_media_type() -> ProblemError:
     """415: the body is not JSON."""
     return _made("wrong-media-type", 415, "Wrong media type", "send the body as Content-Type: application/json")

@@ -128,6 +128,43 @@ class TestProblems:
         assert is_problem(got, 400, "invalid-parameter")
         assert got.json["errors"][0]["where"] == where
 
+    def test_a_url_that_is_too_long(self, served: Served) -> None:
+        """To the character; whichever part is."""
+        room = 32_768 - len("/v1/popular")
+        assert is_problem(served.ask("/v1/popular?" + "a" * room), 400, "invalid-parameter")
+        for path in ("/v1/popular?" + "a" * (room + 1), "/v1/customers/" + "a" * 32_768, "/v1/popular?" + "a" * 65_000):
+            assert is_problem(served.ask(path), 414, "url-too-long")
+        assert b'route="/v1/popular",status="414"' in served.ask("/metrics").body
+
+    def test_headers_that_are_too_many(self, served: Served) -> None:
+        """Or too long together; an http client adds two of its own."""
+        few = {f"x{number}": "1" for number in range(78)}
+        assert served.ask("/v1/popular", **few).status == 200
+        assert served.ask("/v1/popular", **{f"x{number}": "a" * 2_000 for number in range(30)}).status == 200
+        for headers in (few | {"y": "1"}, few | {f"y{n}": "" for n in range(20)}, {"x": "a" * 65_536}):
+            assert is_problem(served.ask("/v1/popular", **headers), 431, "headers-too-large")
+
+    @pytest.mark.parametrize(
+        ("sent", "status"),
+        [
+            (b"GET /healthz?" + b"a" * 65_535 + b" HTTP/1.1\r\nhost: localhost\r\n\r\n", b"414"),
+            (b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n" + b"x: 1\r\n" * 100 + b"\r\n", b"431"),
+            (b"GET /a b HTTP/1.1\r\nhost: localhost\r\n\r\n", b"400"),
+            (b"GET /\xff HTTP/1.1\r\nhost: localhost\r\n\r\n", b"400"),
+            (b"GET / HTTP/1.1\r\nhost: localhost\r\nx\r\n\r\n", b"400"),
+        ],
+        ids=["url", "headers", "blank", "byte", "colon"],
+    )
+    def test_what_never_gets_as_far(self, served: Served, sent: bytes, status: bytes) -> None:
+        """As docs/serving.md says: no body, and the connection is closed."""
+        with socket.create_connection((served.host, served.port), 10) as connection:
+            connection.sendall(sent)
+            got = b"".join(iter(lambda: connection.recv(65_536), b""))
+        first, _, rest = got.partition(b"\r\n")
+        assert first.split()[1] == status
+        assert b"content-length: 0" in rest
+        assert rest.endswith(b"\r\n\r\n")
+
     def test_bodies(self, guarded: Served, keys: tuple[Path, dict[str, str]]) -> None:
         """That are too large, though nobody takes events here, are not read."""
         body = b"[" + b"1," * 1_000 + b"1]"

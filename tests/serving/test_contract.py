@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 import schemathesis
@@ -13,18 +13,24 @@ from hypothesis import HealthCheck, settings
 from jsonschema import Draft202012Validator
 from schemathesis.checks import load_all_checks
 from schemathesis.core.transport import DEFAULT_RESPONSE_TIMEOUT
+from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
 from jobs.runtime.valkey import EmbeddedValkey
 from schemas.decode import ID_MAX_BYTES
+from serving.api_keys import Scope
 from serving.endpoints.recommendations import RecommendationsQuery
 from serving.openapi import document
 from serving.ranking.strategies import STRATEGIES
+from serving.request_size import MOST_URL
 from serving.routes import Router
 from serving.server import ROUTES, VERSION
 from tests.serving.served import Served, serve
 from tests.serving.small_shop import STRANGE
 
-EXAMPLES = 60
+EXAMPLES, EXAMPLES_WITH_KEYS = 60, 8
+MOST_OF_GRANIAN = 65_534
+KEY_HEADERS = ("authorization", "x-api-key")
+SCOPES = {route.path: route.scope for route in ROUTES}
 OF_KAFKA = ("/v1/events", "/v1/changes")
 """Not to be had here; tests/cluster/test_serving_streams.py has one."""
 NASTY = ("", " ", "0", "-1", "1e9", "9" * 30, "null", "true", "[]", "{}", "\x00", "\n", "é😀", "%", "%2F", "..",
@@ -154,34 +160,108 @@ def check_shape(response: dict[str, Any], media_type: str, body: bytes) -> None:
         Draft202012Validator(whole | {"components": DOCUMENT["components"]}).validate(json.loads(body))
 
 
+def check_too_long(answer: Any) -> None:
+    """It was; and said so, unless it was so long that the layer below refused it (docs/serving.md)."""
+    length = len(urlsplit(answer.request.url)._replace(scheme="", netloc="").geturl())
+    assert length > MOST_URL
+    if length <= MOST_OF_GRANIAN:
+        assert json.loads(answer.content)["type"] == "urn:segmill:problem:url-too-long"
+
+
 @pytest.mark.slow
 class TestSchemathesis:
     def test_it_finds_nothing(self, open_api: Served, tmp_path: Path) -> None:
         """Requests generated from the document, good and bad ones; all of its checks."""
-        load_all_checks()
-        schema = schemathesis.openapi.from_url(open_api.url + "/v1/openapi.json")
         seen = 0
-        for result in schema.get_all_operations():
-            operation = result.ok()
+        for operation in operations(open_api):
             if operation.path in OF_KAFKA:
                 continue
             for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
-                seen += run(operation, mode)
+                seen += run(operation, mode, EXAMPLES)
         assert seen > 500
 
 
-def run(operation: Any, mode: Any) -> int:
+@pytest.fixture(scope="module")
+def guarded_api(valkey: EmbeddedValkey, keys: tuple[Path, dict[str, str]]) -> Iterator[Served]:
+    """As the open one, with keys."""
+    options = ("--keys", str(keys[0]), "--without-kafka", "--redis", valkey.url)
+    with serve(*options, SEGMILL_SERVE_DEADLINE_MS="5000", SEGMILL_SERVE_REDIS_TIMEOUT_MS="4000") as served:
+        served.until("/readyz", 200)
+        yield served
+
+
+@pytest.mark.slow
+class TestSchemathesisWithKeys:
+    def test_the_document_is_that_of_keys(self, guarded_api: Served) -> None:
+        """It says which operations want one, and that these may answer 401 and 403."""
+        found = guarded_api.ask("/v1/openapi.json").json
+        assert found == json.loads(json.dumps(document(Router(ROUTES), VERSION, guarded=True)))
+        for route in ROUTES:
+            operation = found["paths"][route.path][route.method.lower()]
+            wanted = route.scope is not None
+            assert ("security" in operation, "401" in operation["responses"], "403" in operation["responses"]) == (
+                wanted,
+                wanted,
+                wanted,
+            )
+
+    @pytest.mark.parametrize("scope", list(Scope))
+    def test_a_key_of_each_scope(self, guarded_api: Served, keys: tuple[Path, dict[str, str]], scope: Scope) -> None:
+        """What it may is answered as without keys, with all checks; what it may not, with 403 and nothing else."""
+        allowed = refused = 0
+        for operation in operations(guarded_api):
+            wanted = SCOPES[operation.path]
+            for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
+                for headers in ({"X-Api-Key": keys[1][scope]}, {"Authorization": f"Bearer {keys[1][scope]}"}):
+                    if wanted is not None and scope not in (wanted, Scope.ADMIN):
+                        refused += run(operation, mode, EXAMPLES_WITH_KEYS, headers, 403)
+                    elif operation.path not in OF_KAFKA:
+                        allowed += run(operation, mode, EXAMPLES_WITH_KEYS, headers)
+        assert (allowed > 50, refused > 50) == (scope != Scope.INGEST, scope != Scope.ADMIN)
+
+    @pytest.mark.parametrize(
+        "headers", [{}, {"X-Api-Key": "sgm_wrong"}, {"Authorization": "Bearer sgm_wrong"}], ids=str
+    )
+    def test_without_a_key_of_ours(self, guarded_api: Served, headers: dict[str, str]) -> None:
+        """Nothing but 401, whatever is asked, unless everybody may ask it."""
+        refused = 0
+        for operation in operations(guarded_api):
+            if SCOPES[operation.path] is not None:
+                for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
+                    refused += run(operation, mode, EXAMPLES_WITH_KEYS, headers, 401)
+        assert refused > 100
+
+
+def operations(served: Served) -> Iterator[Any]:
+    """All of the document that is served."""
+    load_all_checks()
+    for result in schemathesis.openapi.from_url(served.url + "/v1/openapi.json").get_all_operations():
+        yield result.ok()
+
+
+def run(operation: Any, mode: Any, most: int, headers: dict[str, str] | None = None, refused: int | None = None) -> int:
+    """Ask so many times at most, with these headers; `refused`: the only status that may come. Returns how often."""
     count = 0
 
     @settings(
-        max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+        max_examples=most, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
     )
     def call(case: Any) -> None:
         nonlocal count
         count += 1
         if mode == schemathesis.GenerationMode.POSITIVE and case.query:
             case.query.pop("cursor", None)  # what is right about one is that it was given, which no schema can say
-        case.call_and_validate(timeout=DEFAULT_RESPONSE_TIMEOUT)
+        for name in [name for name in case.headers if name.lower() in KEY_HEADERS]:
+            del case.headers[name]  # made up: what is sent is `headers`
+        answer = case.call(timeout=DEFAULT_RESPONSE_TIMEOUT, headers=headers)
+        if answer.status_code == 414:
+            check_too_long(answer)
+        elif refused is None:
+            case.validate_response(answer, headers=headers)
+        else:
+            assert answer.status_code == refused
+            checks = [response_schema_conformance, status_code_conformance]
+            case.validate_response(answer, headers=headers, checks=checks)
 
     from hypothesis import given
 

@@ -79,6 +79,21 @@ class Context:
         """What is in the cart: as the caller says, then as the profile says."""
         return tuple(dict.fromkeys((*self.request.cart, *(self._recent.get("cart") or ()))))
 
+    def cart_age_ms(self, item_id: str) -> int:
+        """How long ago an item of the cart was dealt with, as far as anybody knows: the cart itself has no times.
+
+        That is since the newest view or purchase of it, or else since the session began. What the caller alone says to
+        be in the cart came there after the profile was written: 0.
+        """
+        if item_id not in (self._recent.get("cart") or ()):
+            return 0
+        ages = [view.age_ms for view in self._all_views if view.item_id == item_id]
+        ages += [age_ms for bought, age_ms in self.bought if bought == item_id]
+        if ages:
+            return min(ages)
+        session_ms = self._recent.get("session_ms")
+        return 0 if session_ms is None else max(0, self.request.now_ms - session_ms)
+
     @cached_property
     def bought(self) -> tuple[tuple[str, int], ...]:
         """(item, how long ago in ms), each once, newest first."""

@@ -3,7 +3,7 @@
 * relevance: the item's votes (votes.py) of the customer's views, cart and purchases, divided by the largest of all
   candidates.
 * recency: 2^(-age / half-life) of the newest of those views, cart items and purchases whose list names the item;
-  0 for an item that none names. The half-life is `recent_half_life_ms`.
+  0 for an item that none names. The half-life is `recent_half_life_ms`. A cart has no times: Context.cart_age_ms.
 * engagement: what the item's trending score (scope `all`) is of the highest one, by a square root, so that the second
   half of the list is told apart as well; 0 for an item that is not in it.
 """

@@ -1,9 +1,12 @@
 """What is recommended to whom, and why."""
 
+from typing import Any
+
 import pytest
 
 from serving.ranking.request import Filters
 from serving.ranking.strategies import STRATEGIES, UnknownStrategy
+from state.similar.settings import VIEWED_WITH
 from tests.serving.ranking.shops import DAY_MS, MINUTE_MS, NOW_MS, ask, names, profile, shop
 
 
@@ -104,6 +107,29 @@ class TestSeed:
         source.profiles["c"] = profile(viewed=[("s1", 3 * DAY_MS), ("s0", 6 * DAY_MS)])
         scores = {item.item_id: item.score for item in ask(source, strategy="seed", limit=3).items}
         assert scores["s2"] == pytest.approx(0.5 * 1 + 0.3 * 0.5)
+
+    @pytest.mark.parametrize(
+        ("known", "asked", "age_ms"),
+        [
+            ({"cart": ["s5"]}, {}, 60 * MINUTE_MS),
+            ({"cart": ["s5"], "viewed": [("s5", 3 * DAY_MS)]}, {}, 3 * DAY_MS),
+            ({"cart": ["s5"], "viewed": [("s5", 3 * DAY_MS), ("s5", 9 * DAY_MS)]}, {}, 3 * DAY_MS),
+            ({"cart": ["s5"], "viewed": [("s5", 6 * DAY_MS)], "bought": [("s5", 3 * DAY_MS)]}, {}, 3 * DAY_MS),
+            ({"cart": ["s5"], "viewed": [("s5", 3 * DAY_MS)]}, {"product_id": "s5"}, 0),
+            ({"cart": ["h9"], "viewed": [("s5", 3 * DAY_MS)]}, {"cart": ("s5",)}, 0),
+            ({}, {"cart": ("s5",)}, 0),
+        ],
+        ids=["session", "view", "newest-view", "purchase", "looked-at", "put-in-since", "unknown"],
+    )
+    def test_an_item_in_the_cart_is_as_old_as_what_is_known_of_it(
+        self, known: dict[str, Any], asked: dict[str, Any], age_ms: int
+    ) -> None:
+        """By its companion, whose relevance is 1, as nothing else has a list here, and which is not trending."""
+        source = shop()
+        source.profiles["c"] = profile(**known)
+        source.put_similar(VIEWED_WITH, "s5", [])
+        found = {item.item_id: item.score for item in ask(source, strategy="seed", limit=100, **asked).items}
+        assert found["h5"] == pytest.approx(0.5 + 0.3 * 0.5 ** (age_ms / (3 * DAY_MS)))
 
 
 class TestPopular:

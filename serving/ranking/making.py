@@ -28,6 +28,8 @@ class _Candidates(NamedTuple):
 
     scores: dict[str, float]
     boosts: dict[str, str | None]
+    settled: list[str] | None
+    """Those for the free places, in their order, if that was known before all were looked at."""
 
 
 class Making:
@@ -78,7 +80,7 @@ class Making:
         what is popular is then ordered, scored and named as it is there.
         """
         candidates = await self._candidates(plan, scores)
-        shown = self._varied(candidates.scores)
+        shown = self._shown(candidates)
         level = level_heard(set(shown), best, plan, self.heard, self._context)
         if is_of_others(level, best):
             everything = await self._candidates(plan, scores, all_of_them=True)
@@ -89,7 +91,7 @@ class Making:
     async def add(self, level: str, plan: Plan | None, scores: dict[str, float]) -> None:
         """The items of a level that may be shown, in their order, behind those of the levels before."""
         candidates = await self._candidates(plan, scores)
-        self._choose(level, plan, candidates, self._varied(candidates.scores))
+        self._choose(level, plan, candidates, self._shown(candidates))
 
     def _choose(self, level: str, plan: Plan | None, candidates: _Candidates, item_ids: list[str]) -> None:
         for item_id in item_ids:
@@ -105,6 +107,7 @@ class Making:
         first = wanted if self._rules.most_factor <= 1 else 2 * wanted  # what is boosted may come from further down
         final: dict[str, float] = {}
         boosts: dict[str, str | None] = {}
+        settled: list[str] | None = None
         for some in self._stretches(BestFirst(scores, first), scores, wanted, final):
             await self._look_up(some)
             for item_id in some:
@@ -112,9 +115,10 @@ class Making:
                 if allows(item_id, item, unread=item_id in unread):
                     factor, boosts[item_id] = factor_of(item_id, item)
                     final[item_id] = scores[item_id] * factor
-            if not all_of_them and self._is_settled(final):
+            settled = None if all_of_them else self._settled(final)
+            if settled is not None:
                 break
-        return _Candidates(final, boosts)
+        return _Candidates(final, boosts, settled)
 
     def _open(self, scores: Mapping[str, float], click_factors: Mapping[str, float]) -> dict[str, float]:
         """The scores of items that are not left out or placed already, each times what its clicks make of it."""
@@ -143,20 +147,25 @@ class Making:
             if len(some) > few:
                 yield some[few:]
 
-    def _is_settled(self, final: dict[str, float]) -> bool:
-        """Whether these are enough, and what has a lower score cannot change anything any more."""
+    def _settled(self, final: dict[str, float]) -> list[str] | None:
+        """The items for the free places, if what has a lower score cannot change anything any more."""
         if not self._keep_order or len(final) < self._places:
-            return False
-        before, share = [*self._pins, *self._chosen], self._context.settings.category_share
-        kept, _ = capped(before, list(final), self._known, self._limit, share)
-        return len(kept) >= self._places
+            return None
+        kept, _ = capped(self._placed(), list(final), self._known, self._limit, self._context.settings.category_share)
+        return kept[: self._places] if len(kept) >= self._places else None
 
-    def _varied(self, scores: dict[str, float]) -> list[str]:
-        settings = self._context.settings
+    def _shown(self, candidates: _Candidates) -> list[str]:
+        """The items for the free places, with variety."""
+        if candidates.settled is not None:
+            return candidates.settled
+        settings, scores = self._context.settings, candidates.scores
         ranked = sorted(scores, key=lambda item_id: (-scores[item_id], item_id))
         ranked = mmr(ranked, scores, self._known, self._places, settings.diversity)
-        before = [*self._pins, *self._chosen]
-        return spread(before, ranked, self._known, self._limit, settings.category_share)[: self._places]
+        return spread(self._placed(), ranked, self._known, self._limit, settings.category_share)[: self._places]
+
+    def _placed(self) -> list[str]:
+        """Items that have their places already."""
+        return [*self._pins, *self._chosen]
 
     async def _look_up(self, item_ids: list[str]) -> None:
         unknown = [item_id for item_id in item_ids if item_id not in self._asked]

@@ -16,7 +16,7 @@ class ListVoice(NamedTuple):
     kind: str
     """Why the item is asked: `viewed`, `cart` or `bought`."""
     age_ms: int = 0
-    """How long ago that was."""
+    """How long ago that was; 0 of the cart, which has no times."""
 
 
 class ScopeVoice(NamedTuple):

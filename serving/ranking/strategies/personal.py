@@ -49,7 +49,7 @@ def _lists(context: Context) -> Iterator[ListVoice]:
     cart = context.cart[:CART_USED]
     in_all = CART_WEIGHT if context.request.page in CART_PAGES else CART_WEIGHT_ELSEWHERE
     for item_id in cart:
-        yield ListVoice(BOUGHT_WITH, item_id, in_all / len(cart) ** 0.5, "cart", context.cart_age_ms(item_id))
+        yield ListVoice(BOUGHT_WITH, item_id, in_all / len(cart) ** 0.5, "cart")
     for item_id, age_ms in context.bought[:BOUGHT_USED]:
         weight = BOUGHT_WEIGHT * 0.5 ** (age_ms / settings.bought_half_life_ms)
         yield ListVoice(BOUGHT_WITH, item_id, weight, "bought", age_ms)

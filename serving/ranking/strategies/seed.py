@@ -9,9 +9,10 @@
 """
 
 from math import sqrt
+from operator import itemgetter
 
 from serving.ranking.context import Context
-from serving.ranking.plan import Heard, Plan, ScopeVoice
+from serving.ranking.plan import Heard, ListVoice, Plan, ScopeVoice
 from serving.ranking.request import PERSONAL, SESSION
 from serving.ranking.source import ALL
 from serving.ranking.strategies.personal import Personal
@@ -53,8 +54,13 @@ class Seed:
 def _recency(context: Context, plan: Plan, heard: Heard) -> dict[str, float]:
     """Of every item that a list names, by the youngest voice that does."""
     found: dict[str, float] = {item_id: 1.0 for item_id, _ in plan.own}
-    for voice in sorted(plan.lists, key=lambda voice: voice.age_ms):
-        recency = 0.5 ** (voice.age_ms / context.settings.recent_half_life_ms)
+    aged = [(_age_ms(context, voice), voice) for voice in plan.lists]
+    for age_ms, voice in sorted(aged, key=itemgetter(0)):
+        recency = 0.5 ** (age_ms / context.settings.recent_half_life_ms)
         for item_id in list_shares(voice, heard):
             found.setdefault(item_id, recency)
     return found
+
+
+def _age_ms(context: Context, voice: ListVoice) -> int:
+    return context.cart_age_ms(voice.item_id) if voice.kind == "cart" else voice.age_ms

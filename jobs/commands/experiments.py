@@ -129,8 +129,7 @@ def show_command(
     try:
         found = standing(name, stored, _known(definitions), control=control, segment=segment, alpha=alpha)
     except NotShown as error:
-        there = ", ".join(error.known) or "none"
-        missing(f"{error.part} {error.name} in experiment {name}", f"There are: {there}.")
+        missing(f"{error.part} {error.name} in experiment {name}", f"There are: {error.there}.")
     if as_json:
         _print(found)
     else:

@@ -1,6 +1,7 @@
 """How an experiment stands, judged by what its definition says: with which variant as the control, and as planned."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -10,15 +11,21 @@ from state.experiments.report import ExperimentReport, report
 from state.experiments.sequential import SequentialSettings
 from state.experiments.tally import EVERYBODY
 
+MOST_NAMED: Final = 20
+"""Segments and variants in a message; labels may make up thousands."""
+
 
 class NotShown(LookupError):  # noqa: N818  (names what nobody was shown)
     """There are no customers of the segment, or none of them was shown the variant, that was asked for."""
 
     def __init__(self, part: str, name: str, known: Iterable[str]) -> None:
         """`part`: segment or variant; `known`: names of those that there are."""
-        self.part, self.name, self.known = part, name, tuple(sorted(known))
-        super().__init__(f"nobody of this {part} was shown anything of the experiment; there are "
-                         f"{', '.join(self.known) or 'none'}")  # fmt: skip
+        listed = sorted(known)
+        more = f" and {len(listed) - MOST_NAMED:,} more" if len(listed) > MOST_NAMED else ""
+        self.part, self.name = part, name
+        self.there = (", ".join(listed[:MOST_NAMED]) or "none") + more
+        """Those that there are, in words."""
+        super().__init__(f"nobody of this {part} was shown anything of the experiment; there are {self.there}")
 
 
 def standing(

@@ -16,6 +16,8 @@ from serving.ranking.source import Unread
 
 OF_CATEGORY, OF_SEGMENT = "category:", "segment:"
 """How the other scopes begin."""
+MOST_POPULAR: Final = 200
+"""So many of a scope are read and kept."""
 MEMBERS: Final = 200
 """So many of a segment are asked."""
 OF_EACH: Final = 50

@@ -18,7 +18,7 @@ from serving.derived import Depends, Derived
 from serving.experiments.stored import Stored, unpack_stored
 from serving.local_cache import UNPACKED_FACTOR, Entry, LocalCache
 from serving.packed_neighbours import PackedNeighbours
-from serving.popularity import Ranked
+from serving.popularity import MOST_POPULAR, Ranked
 from serving.profiles import Profile, unpack_profile, whole_profile
 from serving.ranking.clicks import Clicks
 from serving.ranking.source import ALL, UNREAD, Incomplete, Neighbour, Ready, Unread
@@ -26,8 +26,6 @@ from serving.redis_address import RedisAddress
 from serving.redis_link import WRONG_TYPE, RedisLink, Unavailable
 from serving.redis_wire import Argument, Reply, settle
 
-MOST_POPULAR = 200
-"""So many of a popularity scope are read and kept."""
 MOST_MADE = 1_000
 """So many scopes of which lists are made are kept."""
 MEMBERS_AT_ONCE = 20

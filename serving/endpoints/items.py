@@ -7,10 +7,9 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from schemas.decode import ID_MAX_BYTES
-from serving.popularity import OF_CATEGORY
+from serving.popularity import MOST_POPULAR, OF_CATEGORY
 from serving.ranking.source import ALL, Neighbour
 from serving.redis_link import Unavailable
-from serving.redis_source import MOST_POPULAR
 from serving.replies import Popular, PopularItem, SimilarItem, SimilarItems
 from serving.routes import Call, Route
 from state.similar.settings import VIEWED_WITH, Relation

@@ -1,10 +1,10 @@
 """Replays a log: at each view of an item all methods foretell it, are scored, and only then learn it."""
 
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -12,12 +12,13 @@ from schemas.facts import Fact, Kind
 from schemas.settings import Settings
 from serving.evaluation.baselines import Baseline, baselines
 from serving.evaluation.measures import Tally
-from serving.evaluation.popularity import CART, ORDER, VIEW, Trending
+from serving.evaluation.replay_source import ReplaySource
 from serving.evaluation.shop import LocalShop
+from serving.popularity import MOST_POPULAR
 from serving.ranking.engine import Recommender
-from serving.ranking.memory_source import MemorySource
 from serving.ranking.request import Request
 from serving.ranking.settings import RankingSettings
+from serving.ranking.source import ALL
 from serving.ranking.strategies import STRATEGIES
 from state.rules.ruleset import RuleSet
 
@@ -59,22 +60,6 @@ class _Session:
     items: list[str] = field(default_factory=list)
 
 
-class ReplaySource(MemorySource):
-    """What the pipeline published, with what is trending."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.trending = Trending()
-
-    def returns(self, customer_id: str) -> bool:
-        """Whether somebody has viewed anything before."""
-        recent: Mapping[str, Any] = (self.profiles.get(customer_id) or {}).get("recent") or {}
-        return bool(recent.get("viewed"))
-
-    async def popular(self, scope: str, count: int) -> Sequence[tuple[str, float]]:
-        return self.trending.top(scope, count)
-
-
 class Replay:
     """One replay; `tallies[question][method]` has what the methods answered."""
 
@@ -88,13 +73,14 @@ class Replay:
         self._baselines: dict[str, Baseline] = baselines() if asked.with_baselines else {}
         self._sessions: dict[str, _Session] = {}
         self._visitors: dict[str, int] = {}
+        self._learned: Counter[str] = Counter()
         self._count = 0
         self.tallies: dict[str, defaultdict[str, Tally]] = {q: defaultdict(Tally) for q in (NEW, ANY)}
 
     @property
-    def popularity(self) -> dict[str, float]:
-        """Of every item that was learned."""
-        return self._source.trending.plain_counts()
+    def popularity(self) -> Mapping[str, float]:
+        """Of every item that was learned how often it was viewed, put into a cart or ordered: plain counts."""
+        return self._learned
 
     async def run(self, events: Iterable[Event], on_event: Callable[[], None] = lambda: None) -> None:
         """Replay events in order of time."""
@@ -132,6 +118,7 @@ class Replay:
         return made
 
     async def _ask(self, event: Event, session: _Session, came: str) -> None:
+        self._source.now_ms = event.fact.time_ms
         visitor = self._visitors.setdefault(event.subject, len(self._visitors))
         seen = set(session.items)
         viewed = tuple(dict.fromkeys(reversed(session.items)))
@@ -158,20 +145,17 @@ class Replay:
         ranked = sorted((-score, item_id) for item_id, score in scores.items() if item_id not in left_out)
         found = [item_id for _, item_id in ranked[: self._asked.k]]
         if len(found) < self._asked.k:
-            more = (item_id for item_id, _ in self._source.trending.top("all", 2 * self._asked.k + len(left_out)))
+            more = (item_id for item_id, _ in self._source.first(ALL, MOST_POPULAR))
             found += [item_id for item_id in more if item_id not in left_out and item_id not in found]
         return found[: self._asked.k]
 
     def _learn(self, event: Event) -> None:
-        fact, source = event.fact, self._source
+        fact = event.fact
         self._shop.feed(event.subject, fact.time_ms, event.raw)
-        segments = (source.profiles.get(event.subject) or {}).get("segments") or ()
         if fact.kind in (Kind.PRODUCT_VIEWED, Kind.PRODUCT_ADDED) and fact.product_id is not None:
-            weight = VIEW if fact.kind == Kind.PRODUCT_VIEWED else CART
-            source.trending.add(fact.product_id, fact.category, segments, weight, fact.time_ms)
+            self._learned[fact.product_id] += 1
         elif fact.kind == Kind.ORDER_COMPLETED:
-            for product_id, _, _, category in fact.lines:
-                source.trending.add(product_id, category, segments, ORDER, fact.time_ms)
+            self._learned.update(product_id for product_id, *_ in fact.lines)
 
 
 def _changes(ranking: RankingSettings) -> dict[str, RankingSettings]:

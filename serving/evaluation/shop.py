@@ -19,7 +19,7 @@ from schemas.keys import POPULAR_CLICKED, POPULAR_SHOWN
 from schemas.profiles import unpack_versioned
 from schemas.settings import Settings
 from schemas.writes import WriteKind
-from serving.ranking.memory_source import MemorySource
+from serving.evaluation.replay_source import ReplaySource
 from state.channels import Channel, Output
 from state.customer.logic import PLACE_END, CustomerLogic
 from state.items.item import ItemLogic
@@ -33,7 +33,7 @@ from state.similar.settings import similar_settings
 class LocalShop:
     """A live job in memory. Bound: as the job's state; everything is kept as long as this is."""
 
-    def __init__(self, settings: Settings, rules: RuleSet, source: MemorySource) -> None:
+    def __init__(self, settings: Settings, rules: RuleSet, source: ReplaySource) -> None:
         """What is published goes to `source`."""
         similar = similar_settings(settings)
         self._run = LocalRun(CustomerLogic(settings, rules, similar), settings.out_of_orderness_ms)
@@ -66,15 +66,23 @@ class LocalShop:
                         self._write(write)
 
     def _write(self, payload: bytes) -> None:
+        """As operators/redis_writes.lua; here nothing comes late."""
         kind, name, *rest = msgpack.unpackb(payload, raw=True)  # writes know no `bin` type
+        source, name = self._source, name.decode()
         if kind == WriteKind.SIMILAR:
-            relation, _, item_id = name.decode().partition(":")
+            relation, _, item_id = name.partition(":")
             value: dict[str, Any] = unpack_versioned(rest[0]) or {}
-            self._source.put_similar(relation, item_id, value.get("neighbours", ()))
-        elif kind == WriteKind.POPULAR and name.decode() in (POPULAR_SHOWN, POPULAR_CLICKED):
+            source.put_similar(relation, item_id, value.get("neighbours", ()))
+        elif kind == WriteKind.POPULAR:
             item_id, _, log2 = rest
-            self._source.put_count(name.decode(), item_id.decode(), log2)
+            put = source.put_count if name in (POPULAR_SHOWN, POPULAR_CLICKED) else source.put_popular
+            put(name, item_id.decode(), log2)
         elif kind == WriteKind.PROFILE:
-            self._source.profiles[name.decode()] = unpack_versioned(rest[0]) or {}
+            source.profiles[name] = unpack_versioned(rest[0]) or {}
+            if len(rest) > 1:
+                since, others = rest[1:]
+                names = (segment.decode() for segment in since[::2])
+                source.put_members(name, dict(zip(names, since[1::2], strict=True)), map(bytes.decode, others))
         elif kind == WriteKind.TOMBSTONE:
-            self._source.profiles.pop(name.decode(), None)
+            source.profiles.pop(name, None)
+            source.put_members(name, {}, map(bytes.decode, rest[1]))

@@ -11,10 +11,9 @@ from schemas.decode import Decoder
 from schemas.settings import Settings
 from schemas.timestamps import EARLIEST_MS
 from serving.evaluation.clicks import ClicksError, are_clicks, click_events
-from serving.evaluation.popularity import VIEW, Trending
 from serving.evaluation.replay import ANY, NEW, Asked, Event, Replay
+from serving.evaluation.replay_source import ReplaySource
 from serving.evaluation.shop import LocalShop
-from serving.ranking.memory_source import MemorySource
 from state.rules.ruleset import load_rules
 from tests.jobs.cli_runs import call
 
@@ -46,7 +45,7 @@ def replayed(events: list[Event], **asked: Any) -> Replay:
 class TestClicksOnRecommendations:
     def test_they_go_the_way_of_the_live_job(self) -> None:
         """Known once the sessions are over, and not before."""
-        source = MemorySource()
+        source = ReplaySource()
         shop = LocalShop(SETTINGS, load_rules(), source)
         found = []
         for number in range(42):
@@ -101,18 +100,7 @@ class TestAsking:
         assert {name: tally.ranks for name, tally in first.items()} == {n: t.ranks for n, t in second.items()}
 
 
-class TestTrending:
-    def test_counts_halve_however_long_a_log_is(self) -> None:
-        """No float holds 2 to the number of half-lives of forty years."""
-        trending, week_ms = Trending(), 7 * 86_400_000
-        for week in range(40 * 52):
-            trending.add("first" if week < 52 else "last", None, (), VIEW, START_MS + week * week_ms)
-        trending.add("new", None, (), VIEW, START_MS + 40 * 52 * week_ms)
-        trending.add("older", None, (), VIEW, START_MS + (40 * 52 - 3) * week_ms)
-        found = dict(trending.top("all", 9))
-        shares = {item_id: score / found["new"] for item_id, score in found.items()}
-        assert shares == {"last": 1.0, "new": 1.0, "older": 0.125, "first": 0.0}
-
+class TestLongLogs:
     def test_a_log_of_decades(self) -> None:
         """Is replayed to its end."""
         replay = replayed(

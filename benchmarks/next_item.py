@@ -12,12 +12,13 @@ next product not yet seen in the session ("new"), which is what a list of simila
 
 import argparse
 import csv
-import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from itertools import product
+from dataclasses import asdict, replace
+from itertools import islice, product
 from pathlib import Path
+from random import Random
+from typing import NamedTuple
 
 from benchmarks.session_baselines import (
     ItemKnn,
@@ -26,8 +27,8 @@ from benchmarks.session_baselines import (
     SequentialRules,
     Session,
     SessionKnn,
-    VectorSessionKnn,
 )
+from serving.evaluation.session_options import S_KNN, VS_KNN, KnnOptions
 from state.similar.changes import messages
 from state.similar.ledger import Viewed, newest
 from state.similar.message import read_message
@@ -79,23 +80,31 @@ class ViewedWith:
         return scores
 
 
-def evaluate(method: Recommender, sessions: Iterable[Session], *, new_only: bool) -> tuple[float, float, int]:
-    """HR@20, MRR@20 and the number of predictions."""
-    hits = asked = 0
-    reciprocal = 0.0
+class Reached(NamedTuple):
+    """Of one question."""
+
+    hit_rate: float
+    """HR@20."""
+    reciprocal: float
+    """MRR@20."""
+    asked: int
+
+
+def evaluate(method: Recommender, sessions: Iterable[Session]) -> dict[bool, Reached]:
+    """Of new products (True) and of any click (False)."""
+    hits, asked, reciprocal = Counter[bool](), Counter[bool](), Counter[bool]()
     for session in sessions:
         for at in range(1, len(session)):
-            seen = set(session[:at])
-            if new_only and session[at] in seen:
-                continue
-            asked += 1
-            scores = method.scores(session[:at])
-            ranked = sorted((-score, item) for item, score in scores.items() if not (new_only and item in seen))[:TOP]
-            rank = next((place for place, (_, item) in enumerate(ranked, 1) if item == session[at]), 0)
-            if rank:
-                hits += 1
-                reciprocal += 1 / rank
-    return hits / asked, reciprocal / asked, asked
+            seen, came = set(session[:at]), session[at]
+            ranked = sorted((-score, item) for item, score in method.scores(session[:at]).items())
+            for new in (False,) if came in seen else (False, True):
+                asked[new] += 1
+                first = islice((item for _, item in ranked if not (new and item in seen)), TOP)
+                rank = next((place for place, item in enumerate(first, 1) if item == came), 0)
+                if rank:
+                    hits[new] += 1
+                    reciprocal[new] += 1 / rank
+    return {new: Reached(hits[new] / asked[new], reciprocal[new] / asked[new], asked[new]) for new in (True, False)}
 
 
 NEARS = {
@@ -110,21 +119,70 @@ NEARS = {
 }
 
 
+GRID = {
+    "k": (50, 100, 500, 1_000, 1_500),
+    "sample": (500, 1_000, 2_500, 5_000, 10_000),
+    "similarity": ("vec", "cosine"),
+    "weighting": ("same", "div", "linear", "log", "quadratic"),
+    "weighting_score": ("same", "div", "linear", "log", "quadratic"),
+    "idf": (0.0, 1.0, 2.0, 5.0, 10.0),
+}
+"""Of VS-KNN: that of session-rec (conf/save/rsc15/window/opt/window_rsc15_knnidf.yml), and both its similarities."""
+DRAWN = 100
+"""So many of these are tried, as there, and then all neighbours of the best."""
+
+
 def tune(train: Path, validation: Path) -> None:
-    """Every choice of near, shrink and half-life, on the validation split."""
+    """Every choice of near, shrink and half-life, and options of the others, on the validation split."""
     clicks, asked = read_clicks(train), items_of(read_clicks(validation))
-    print(f"{'near':<12}{'shrink':>7}{'half-life d':>12}   HR@20  MRR@20   (new products, last item's list)")
-    for (name, near), shrink, days in product(NEARS.items(), (0, 1, 2, 5, 10, 20), (30,)):
-        settings = replace(SimilarSettings(), near=near, viewed_shrink=shrink, viewed_half_life_ms=days * DAY_MS)
-        hit_rate, reciprocal, _ = evaluate(ViewedWith(clicks, settings, 1), asked, new_only=True)
-        print(f"{name:<12}{shrink:>7}{days:>12}  {hit_rate:.4f}  {reciprocal:.4f}", flush=True)
-    for damping in (0, 20, 50, 100, 200):
-        hit_rate, reciprocal, _ = evaluate(ItemKnn(items_of(clicks), damping), asked, new_only=True)
-        print(f"{'item-KNN, damping':<19}{damping:>12}  {hit_rate:.4f}  {reciprocal:.4f}", flush=True)
+    print(f"{'':<60}   {'new products':<17} any click")
+    for (name, near), shrink in product(NEARS.items(), (0, 1, 2, 5, 10, 20)):
+        settings = replace(SimilarSettings(), near=near, viewed_shrink=shrink)
+        _tell(f"viewed-with, near {name}, shrink {shrink}", evaluate(ViewedWith(clicks, settings, 1), asked))
     for days in (1, 2, 4, 8, 30):
         settings = replace(SimilarSettings(), viewed_half_life_ms=days * DAY_MS)
-        hit_rate, reciprocal, _ = evaluate(ViewedWith(clicks, settings, 1), asked, new_only=True)
-        print(f"{'default':<12}{settings.viewed_shrink:>7}{days:>12}  {hit_rate:.4f}  {reciprocal:.4f}", flush=True)
+        _tell(f"viewed-with, half-life {days} days", evaluate(ViewedWith(clicks, settings, 1), asked))
+    for damping in (0, 20, 50, 100, 200):
+        _tell(f"item-KNN, damping {damping}", evaluate(ItemKnn(items_of(clicks), damping), asked))
+    search(items_of(clicks), asked)
+
+
+def search(sessions: Sequence[Session], asked: Sequence[Session]) -> None:
+    """Options of VS-KNN: `DRAWN` of the grid at random, then from the best by MRR@20 of any click step by step.
+
+    A step changes one option, to whatever the grid has; the search ends where none is better.
+    """
+    tried: dict[KnnOptions, float] = {}
+
+    def reached(options: KnnOptions) -> float:
+        if options not in tried:
+            found = evaluate(SessionKnn(sessions, options), asked)
+            tried[options] = found[False].reciprocal
+            _tell(_named(options), found)
+        return tried[options]
+
+    draw = Random(1)
+    for options in (VS_KNN, S_KNN):
+        reached(options)
+    for _ in range(DRAWN):
+        reached(KnnOptions(**{name: draw.choice(values) for name, values in GRID.items()}))
+    best = max(tried, key=reached)
+    while True:
+        beside = [replace(best, **{name: value}) for name, values in GRID.items() for value in values]
+        better = max(beside, key=reached)
+        if reached(better) <= reached(best):
+            break
+        best = better
+    print(f"best of {len(tried)}: {_named(best)}")
+
+
+def _named(options: KnnOptions) -> str:
+    return " ".join(f"{name}={value}" for name, value in asdict(options).items())
+
+
+def _tell(name: str, reached: dict[bool, Reached]) -> None:
+    figures = "   ".join(f"{one.hit_rate:.4f} {one.reciprocal:.4f}" for one in reached.values())
+    print(f"{name:<60}   {figures}", flush=True)
 
 
 def compare(train: Path, test: Path) -> None:
@@ -139,20 +197,15 @@ def compare(train: Path, test: Path) -> None:
         ("item-KNN (2016)", ItemKnn(sessions)),
         ("item-KNN, damping tuned", ItemKnn(sessions, damping=100)),
         ("SR (2018)", SequentialRules(sessions)),
-        ("S-KNN (2018)", SessionKnn(sessions)),
-        ("V-SKNN (2018)", VectorSessionKnn(sessions)),
+        ("S-KNN (2018)", SessionKnn(sessions, S_KNN)),
+        ("VS-KNN (2018)", SessionKnn(sessions, VS_KNN)),
     ]
-    print(f"{'':<28}{'new products':>16}{'':>8}{'any click':>16}")
-    print(f"{'':<28}{'HR@20':>8}{'MRR@20':>8}{'':>8}{'HR@20':>8}{'MRR@20':>8}{'µs a list':>12}")
+    print(f"{'':<60}   {'new products':<17} any click")
     for name, method in methods:
-        new = evaluate(method, asked, new_only=True)
-        started = time.perf_counter()
-        each = evaluate(method, asked, new_only=False)
-        microseconds = (time.perf_counter() - started) / each[2] * 1e6
-        print(
-            f"{name:<28}{new[0]:8.4f}{new[1]:8.4f}{'':>8}{each[0]:8.4f}{each[1]:8.4f}{microseconds:12.0f}", flush=True
-        )
-    print(f"predictions: {new[2]:,} of new products, {each[2]:,} of any click")
+        found = evaluate(method, asked)
+        _tell(name, found)
+    new, each = found[True].asked, found[False].asked
+    print(f"predictions: {new:,} of new products, {each:,} of any click")
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 * `ItemKnn`: cosine of items over the sessions they occur in, damped for rare items; the baseline of Hidasi,
   Karatzoglou, Baltrunas, Tikk: "Session-based Recommendations with Recurrent Neural Networks" (ICLR 2016).
-* `SequentialRules` (SR), `SessionKnn` (S-KNN) and `VectorSessionKnn` (V-SKNN): Ludewig, Jannach: "Evaluation of
+* `SequentialRules` (SR) and `SessionKnn` (S-KNN and, with other options, VS-KNN): Ludewig, Jannach: "Evaluation of
   Session-based Recommendation Algorithms" (User Modeling and User-Adapted Interaction 28, 2018).
 
 Each learns from sessions (items in order, oldest session first) and maps a session so far to scores of items.
@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from heapq import nlargest
 from math import sqrt
 from typing import Protocol
+
+from serving.evaluation.baselines import SessionKnn as ClickByClick
+from serving.evaluation.session_options import KnnOptions
 
 Session = Sequence[str]
 Scores = dict[str, float]
@@ -69,47 +72,13 @@ class SequentialRules:
 
 
 class SessionKnn:
-    """Items of the `k` most similar (cosine of sets) of the `sample` most recent sessions that share an item."""
+    """S-KNN and VS-KNN as `segmill evaluate` has them, all sessions learned beforehand."""
 
-    def __init__(self, sessions: Sequence[Session], k: int = 100, sample: int = 500) -> None:
-        self._k, self._sample = k, sample
-        self._items = [frozenset(session) for session in sessions]
-        self._of_item: dict[str, list[int]] = defaultdict(list)
-        for place, items in enumerate(self._items):
-            for item in items:
-                self._of_item[item].append(place)
+    def __init__(self, sessions: Sequence[Session], options: KnnOptions) -> None:
+        self._method = ClickByClick(options)
+        for number, session in enumerate(sessions):
+            for at, item in enumerate(session):
+                self._method.learn(number, item, session[:at])
 
     def scores(self, so_far: Session) -> Scores:
-        weights = self._weights(so_far)
-        sharing = {place for item in weights for place in self._of_item.get(item, ())}
-        recent = nlargest(self._sample, sharing)
-        similar = nlargest(self._k, ((self._similarity(weights, self._items[place]), place) for place in recent))
-        scores: Scores = defaultdict(float)
-        for similarity, place in similar:
-            gain = similarity * self._gain(so_far, self._items[place])
-            for item in self._items[place]:
-                scores[item] += gain
-        return scores
-
-    def _weights(self, so_far: Session) -> Scores:
-        return dict.fromkeys(so_far, 1.0)
-
-    def _similarity(self, weights: Scores, other: frozenset[str]) -> float:
-        return sum(weights[item] for item in weights if item in other) / sqrt(len(weights) * len(other))
-
-    def _gain(self, so_far: Session, other: frozenset[str]) -> float:
-        return 1.0
-
-
-class VectorSessionKnn(SessionKnn):
-    """S-KNN in which later items of the session so far weigh more, and so do sessions that share a late one."""
-
-    def _weights(self, so_far: Session) -> Scores:
-        return {item: (place + 1) / len(so_far) for place, item in enumerate(so_far)}
-
-    def _similarity(self, weights: Scores, other: frozenset[str]) -> float:
-        return sum(weights[item] for item in weights if item in other) / len(weights)
-
-    def _gain(self, so_far: Session, other: frozenset[str]) -> float:
-        steps_back = next(back for back, item in enumerate(reversed(so_far)) if item in other)
-        return max(0.1, 1 - 0.1 * steps_back)
+        return self._method.scores(-1, so_far)

@@ -4,9 +4,8 @@
 * `ItemKnn`: cosine of items over the sessions they occur in, damped for rare items: the baseline of Hidasi,
   Karatzoglou, Baltrunas, Tikk, "Session-based Recommendations with Recurrent Neural Networks" (ICLR 2016), asked for
   the last item.
-* `SessionKnn` (S-KNN) and `VectorSessionKnn` (VS-KNN, V-SKNN): Ludewig, Jannach, "Evaluation of Session-based
-  Recommendation Algorithms" (User Modeling and User-Adapted Interaction 28, 2018), with their usual sizes: the 100 most
-  similar of the 500 most recent sessions that share an item.
+* `SessionKnn`: S-KNN and VS-KNN (V-SKNN) of Ludewig, Jannach, "Evaluation of Session-based Recommendation Algorithms"
+  (User Modeling and User-Adapted Interaction 28, 2018), with the options that `session_options.py` tells of.
 
 They learn every click at once, and keep whole sessions: more than the lists that the pipeline publishes. A session is
 never a neighbour of its own.
@@ -15,8 +14,10 @@ never a neighbour of its own.
 from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from heapq import nlargest
-from math import sqrt
+from math import log, sqrt
 from typing import Protocol
+
+from serving.evaluation.session_options import S_KNN, VS_KNN, KnnOptions
 
 Scores = dict[str, float]
 
@@ -77,64 +78,52 @@ class ItemKnn:
 
 
 class SessionKnn:
-    """Items of similar sessions (cosine of sets), each with the similarity of its sessions."""
+    """Items of similar sessions, each with the similarity of its sessions."""
 
-    def __init__(self, k: int = 100, sample: int = 500) -> None:
-        self._k, self._sample = k, sample
+    def __init__(self, options: KnnOptions) -> None:
+        self._options = options
         self._items: defaultdict[int, set[str]] = defaultdict(set)
         self._touched: dict[int, int] = {}
         self._clicks = 0
+        self._sessions_with: Counter[str] = Counter()
         # of each item, twice as many sessions as are ever looked at
-        self._of_item: defaultdict[str, deque[int]] = defaultdict(lambda: deque(maxlen=2 * sample))
+        self._of_item: defaultdict[str, deque[int]] = defaultdict(lambda: deque(maxlen=2 * options.sample))
 
     def scores(self, session: int, so_far: Sequence[str]) -> Scores:
-        weights = self._weights(so_far)
+        options = self._options
+        weights = options.weights(so_far)
         sharing = {place for item in weights for place in self._of_item.get(item, ()) if place != session}
-        recent = nlargest(self._sample, sharing, key=self._touched.__getitem__)
-        similar = nlargest(self._k, ((self._similarity(weights, self._items[place]), place) for place in recent))
+        recent = nlargest(options.sample, sharing, key=self._touched.__getitem__)
+        similarity = options.similarity_to(weights)
+        similar = nlargest(options.k, ((similarity(self._items[place]), place) for place in recent))
+        decays = options.decays(so_far)
         scores: defaultdict[str, float] = defaultdict(float)
-        for similarity, place in similar:
-            gain = similarity * self._gain(so_far, self._items[place])
-            for item in self._items[place]:
+        for likeness, place in similar:
+            if not likeness:  # it shares nothing that weighs
+                break
+            items = self._items[place]
+            gain = likeness * next(decay for item, decay in decays if item in items)
+            for item in items:
                 scores[item] += gain
-        return scores
+        return {item: score * self._rarity(item) for item, score in scores.items()} if options.idf else scores
 
     def learn(self, session: int, item_id: str, so_far: Sequence[str]) -> None:
         self._clicks += 1
         self._touched[session] = self._clicks
         if item_id not in self._items[session]:
             self._items[session].add(item_id)
+            self._sessions_with[item_id] += 1
             self._of_item[item_id].append(session)
 
-    def _weights(self, so_far: Sequence[str]) -> Scores:
-        return dict.fromkeys(so_far, 1.0)
-
-    def _similarity(self, weights: Scores, other: set[str]) -> float:
-        return sum(weights[item] for item in weights if item in other) / sqrt(len(weights) * len(other))
-
-    def _gain(self, so_far: Sequence[str], other: set[str]) -> float:
-        return 1.0
-
-
-class VectorSessionKnn(SessionKnn):
-    """S-KNN in which later items of the session weigh more, and so do sessions that share a late one."""
-
-    def _weights(self, so_far: Sequence[str]) -> Scores:
-        return {item: (place + 1) / len(so_far) for place, item in enumerate(so_far)}
-
-    def _similarity(self, weights: Scores, other: set[str]) -> float:
-        return sum(weights[item] for item in weights if item in other) / len(weights)
-
-    def _gain(self, so_far: Sequence[str], other: set[str]) -> float:
-        steps_back = next(back for back, item in enumerate(reversed(so_far)) if item in other)
-        return max(0.1, 1 - 0.1 * steps_back)
+    def _rarity(self, item_id: str) -> float:
+        return 1 + self._options.idf * log(len(self._items) / self._sessions_with[item_id])
 
 
 def baselines() -> dict[str, Baseline]:
     """A fresh one of each, by the name it has in tables."""
     return {
-        "VS-KNN (2018)": VectorSessionKnn(),
-        "S-KNN (2018)": SessionKnn(),
+        "VS-KNN (2018)": SessionKnn(VS_KNN),
+        "S-KNN (2018)": SessionKnn(S_KNN),
         "item-KNN (2016)": ItemKnn(),
         "most popular": Popular(),
     }

@@ -190,7 +190,7 @@ def _show(question: str, reports: dict[str, Report], k: int) -> None:
     for name, one in sorted(reports.items(), key=lambda entry: -entry[1].hit_rate.mean):
         table.add_row(
             plain(name), _interval(one.hit_rate), _interval(one.reciprocal_rank), _interval(one.ndcg),
-            f"{one.coverage:.3f}", f"{one.popularity:.3f}", f"{one.gini:.3f}", f"{one.microseconds:,.0f}",
+            _interval(one.coverage), _interval(one.popularity), _interval(one.gini), f"{one.microseconds:,.0f}",
         )  # fmt: skip
     asked = max(one.questions for one in reports.values()) if reports else 0
     show(f"\n[bold]{question}[/]: {_WORDS[question]} ({asked:,} questions)\n")

@@ -12,10 +12,13 @@ Of all answers together:
 * popularity: the mean place of the shown items among all known ones by popularity, 0 the most and 1 the least popular.
 * gini: how unequally the showings are spread over the known items: 0 evenly, 1 all on one.
 
-Questions of one visitor are not independent: intervals come from drawing visitors, not questions (cluster bootstrap).
+Questions of one visitor are not independent: intervals come from drawing visitors, not questions (cluster bootstrap:
+Field, Welsh, "Bootstrapping clustered data", JRSS B 69, 2007). For the measures of all answers together they are drawn
+in at most `showings.GROUPS` groups, and the interval is what was measured plus how far a draw is from the mean of the
+draws, but never beside what was measured: a draw holds 63 % of the visitors, some of them several times, so that it
+covers fewer items than as many other visitors would, by an amount that says nothing of chance.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import log2
@@ -23,17 +26,21 @@ from math import log2
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.evaluation.showings import Showings
+
 SAMPLES = 1_000
 LEVEL = 0.95
+_AT_ONCE = 2_000_000
+"""So many counts of items are held at a time, of several draws."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """The answers of one method. Bound: one rank a question, one count an item."""
+    """The answers of one method. Bound: one rank a question, and that of `Showings`."""
 
     visitors: list[int] = field(default_factory=list)
     ranks: list[int] = field(default_factory=list)
-    shown: Counter[str] = field(default_factory=Counter)
+    shown: Showings = field(default_factory=Showings)
     seconds: float = 0.0
     """Spent on answering."""
 
@@ -41,12 +48,12 @@ class Tally:
         """One answer, and the item that came."""
         self.visitors.append(visitor)
         self.ranks.append(items.index(came) + 1 if came in items else 0)
-        self.shown.update(items)
+        self.shown.add(visitor, items)
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean with its bootstrap interval."""
+    """What was measured, of most measures a mean, with its bootstrap interval."""
 
     mean: float
     low: float
@@ -61,9 +68,9 @@ class Report:
     hit_rate: Interval
     reciprocal_rank: Interval
     ndcg: Interval
-    coverage: float
-    popularity: float
-    gini: float
+    coverage: Interval
+    popularity: Interval
+    gini: Interval
     microseconds: float
     """For one answer."""
 
@@ -78,9 +85,9 @@ class Difference:
 
 
 def report(tally: Tally, popularity: Mapping[str, float], seed: int = 1) -> Report:
-    """Measure; `popularity`: of all known items, as of the end."""
+    """Measure; `popularity`: how popular each known item is, as of the end."""
     hit_rate, reciprocal, ndcg = _intervals(_values(tally), np.asarray(tally.visitors, dtype=np.int64), seed)
-    coverage, place, gini = _spread(tally.shown, popularity)
+    coverage, place, gini = _spread(tally.shown, popularity, seed)
     questions = len(tally.ranks)
     return Report(questions, hit_rate, reciprocal, ndcg, coverage, place, gini, 1e6 * tally.seconds / max(1, questions))
 
@@ -124,15 +131,42 @@ def _intervals(values: NDArray[np.float64], visitors: NDArray[np.int64], seed: i
     return [Interval(float(mean[i]), float(low[i]), float(high[i])) for i in range(values.shape[1])]
 
 
-def _spread(shown: Mapping[str, int], popularity: Mapping[str, float]) -> tuple[float, float, float]:
-    """(coverage, mean place by popularity, Gini coefficient) over the known items."""
+def _spread(showings: Showings, popularity: Mapping[str, float], seed: int) -> list[Interval]:
+    """Coverage, mean place by popularity and Gini coefficient over the known items."""
     ranked = sorted(popularity, key=lambda item_id: (-popularity[item_id], item_id))
-    total = sum(shown.get(item_id, 0) for item_id in ranked)
-    if not ranked or not total:
-        return 0.0, 0.0, 0.0
-    last = max(1, len(ranked) - 1)
-    place = sum(shown.get(item_id, 0) * at / last for at, item_id in enumerate(ranked)) / total
-    counts = np.sort(np.asarray([shown.get(item_id, 0) for item_id in ranked], dtype=float))
-    n = len(counts)
-    gini = float((2 * np.arange(1, n + 1) - n - 1) @ counts / (n * total))
-    return sum(1 for item_id in ranked if shown.get(item_id)) / n, place, gini
+    places, matrix = showings.matrix({item_id: place for place, item_id in enumerate(ranked)})
+    known, groups = len(ranked), matrix.shape[1]
+    if not len(places):
+        return [Interval(0.0, 0.0, 0.0)] * 3
+    found = _spread_of(matrix @ np.ones((groups, 1)), places, known)[0]
+    random = np.random.default_rng(seed)
+    at_once = max(1, min(SAMPLES, _AT_ONCE // len(places)))
+    draws = np.empty((SAMPLES, 3))
+    for start in range(0, SAMPLES, at_once):
+        samples = min(at_once, SAMPLES - start)
+        drawn = [np.bincount(random.integers(0, groups, groups), minlength=groups) for _ in range(samples)]
+        draws[start : start + samples] = _spread_of(matrix @ np.transpose(drawn).astype(float), places, known)
+    tail = (1 - LEVEL) / 2
+    low, high = found + np.quantile(draws, [tail, 1 - tail], axis=0) - draws.mean(axis=0)
+    low, high = np.clip(low, 0, found), np.clip(high, found, 1)
+    return [Interval(float(found[i]), float(low[i]), float(high[i])) for i in range(3)]
+
+
+def _spread_of(counts: NDArray[np.float64], places: NDArray[np.int64], known: int) -> NDArray[np.float64]:
+    """Of several draws the three measures.
+
+    Args:
+        counts: shown items x draws, how often an item was shown.
+        places: of the shown items by popularity, from 0.
+        known: how many items there are; those that were not shown are not among the counts.
+
+    Returns:
+        Draws x (coverage, mean place, Gini coefficient); zeros of a draw in which nothing was shown.
+    """
+    totals = counts.sum(axis=0)
+    shown = np.maximum(totals, 1)
+    coverage = (counts > 0).sum(axis=0) / known
+    place = places @ counts / max(1, known - 1) / shown
+    order = 2 * np.arange(known - len(places) + 1, known + 1) - known - 1  # those that were not shown come before them
+    gini = order @ np.sort(counts, axis=0) / (known * shown)
+    return np.stack([coverage, place, gini * (totals > 0)], axis=1)

@@ -185,14 +185,16 @@ class TestCommand:
         methods = said.json["questions"][ANY]
         assert {"session", "personal", "seed", "popular", "VS-KNN (2018)", "S-KNN (2018)"} <= methods.keys()
         assert methods["session"]["questions"] == 6
-        assert methods["session"]["hit_rate"].keys() == {"mean", "low", "high"}
+        for measure in ("hit_rate", "reciprocal_rank", "ndcg", "coverage", "popularity", "gini"):
+            assert methods["session"][measure].keys() == {"mean", "low", "high"}
 
     def test_prints_a_table(self, tmp_path: Path, capsys: Any) -> None:
-        """Of each question."""
+        """Of each question, all measures but the time with their intervals."""
         log = tmp_path / "log.jsonl"
         log.write_bytes(b"\n".join(event.raw for event in views("abc", "bcd")))
         said = call(capsys, "evaluate", log, "--warm-up", "0", "--strategy", "session", "--no-baselines")
         assert said.out.count("session ") >= 2
+        assert said.out.count("±") == 2 * 6
         assert "VS-KNN" not in said.out
 
     def test_a_repeated_event_is_asked_once(self, tmp_path: Path, capsys: Any) -> None:

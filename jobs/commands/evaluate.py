@@ -12,11 +12,13 @@ from typing import Any
 
 import click
 
-from jobs.commands.console import grid, plain, progress, say, show, show_table
+from jobs.commands.console import grid, plain, progress, say, show, show_table, warn
 from jobs.commands.options import FORMATS, TimeParam, iso
 from jobs.rehearsal import decoded
 from schemas.logs import open_log
 from schemas.settings import Settings, load_settings
+from serving.catalog.item import Item
+from serving.catalog.reading import Reading, read_catalog
 from serving.evaluation.clicks import are_clicks, click_events
 from serving.evaluation.measures import LEVEL, Interval, Report, Tally, difference, report
 from serving.evaluation.replay import ANY, NEW, Asked, Event, Replay
@@ -71,11 +73,17 @@ _WORDS = {NEW: "the next item not seen in the session before", ANY: "the next it
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="TOML file of settings (docs/settings.md).",
 )
+@click.option(
+    "--catalog",
+    "catalog_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="What the shop says of its items (as for `segmill catalog load`): for stock, variety, categories, new items.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate_command(
     log: tuple[Path, ...], strategies: tuple[str, ...], baselines: bool, k: int, ask_from: int | None, warm_up: float,
     learn_until: int | None, first_views: bool, log_format: str, rules_file: Path | None, settings_file: Path | None,
-    as_json: bool,
+    catalog_file: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Replay LOG as the live job would, and foretell each next view before it is learned.
 
@@ -91,6 +99,7 @@ def evaluate_command(
     if math.isnan(warm_up):  # which is in every range, as it is not outside
         raise click.BadParameter("nan is no share", param_hint="'--warm-up'")
     settings, rules = load_settings(settings_file), load_rules(rules_file)
+    catalog = _catalog(catalog_file) if catalog_file is not None else []
     with progress(counted=True) as bars:
         reading = bars.add_task("reading", total=None, note="events")
         events, rejected = _events(log, log_format, settings, lambda: bars.advance(reading))
@@ -102,7 +111,7 @@ def evaluate_command(
             k=k, strategies=strategies or tuple(STRATEGIES), with_baselines=baselines, from_ms=ask_from,
             until_ms=learn_until, first_views=first_views,
         )  # fmt: skip
-        replay = Replay(settings, rules, asked)
+        replay = Replay(settings, rules, asked, catalog)
         bars.update(reading, visible=False)
         replaying = bars.add_task("foretelling", total=len(events), note="events")
         asyncio.run(replay.run(events, lambda: bars.advance(replaying)))
@@ -160,6 +169,14 @@ def _events(
         on_event()
     found.sort(key=lambda event: event.fact.time_ms)
     return found, rejected
+
+
+def _catalog(file: Path) -> list[Item]:
+    reading = Reading()
+    items = read_catalog(file, reading)
+    if reading.faults:
+        warn(f"{file}: {len(reading.faults):,} lines are no items: left out; `segmill catalog check` lists them")
+    return items
 
 
 def _counted(rejected: Counter[str]) -> str:

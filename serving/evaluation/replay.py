@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from schemas.facts import Fact, Kind
 from schemas.settings import Settings
+from serving.catalog.item import Item
 from serving.evaluation.baselines import Baseline, baselines
 from serving.evaluation.measures import Tally
 from serving.evaluation.replay_source import ReplaySource
@@ -63,14 +64,30 @@ class _Session:
 class Replay:
     """One replay; `tallies[question][method]` has what the methods answered."""
 
-    def __init__(self, settings: Settings, rules: RuleSet, asked: Asked) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        rules: RuleSet,
+        asked: Asked,
+        catalog: Iterable[Item] = (),
+        more: Mapping[str, Baseline] | None = None,
+    ) -> None:
+        """
+        Args:
+            settings: of the job.
+            rules: of its segments.
+            asked: what is asked of whom.
+            catalog: what the shop says of its items, at any time of the log; without it no scope knows a category.
+            more: methods beside the published ones, by the names they have in `tallies`.
+        """
         self._asked, self._settings = asked, settings
         self._source = ReplaySource()
+        self._source.put_items(catalog)
         # each event shows in the next answer, as where serving is meant to be fresh (docs/serving.md)
         self._shop = LocalShop(replace(settings, profile_interval_ms=0), rules, self._source)
         changed = _changes(asked.ranking)
         self._recommenders = {question: Recommender(changed[question], self._source) for question in (NEW, ANY)}
-        self._baselines: dict[str, Baseline] = baselines() if asked.with_baselines else {}
+        self._baselines: dict[str, Baseline] = {**(baselines() if asked.with_baselines else {}), **(more or {})}
         self._sessions: dict[str, _Session] = {}
         self._visitors: dict[str, int] = {}
         self._learned: Counter[str] = Counter()

@@ -215,6 +215,18 @@ class TestCommand:
             1,
         )
 
+    def test_what_the_catalog_says_counts(self, tmp_path: Path, capsys: Any) -> None:
+        """As where it is served: what is out of stock is not shown. Lines that are no items are told of."""
+        log, catalog = tmp_path / "log.jsonl", tmp_path / "items.jsonl"
+        log.write_bytes(b"\n".join(event.raw for event in views(*["ab"] * 40)))
+        rates = []
+        for stock in ("true", "false"):
+            catalog.write_text(f'{{"item_id": "b", "in_stock": {stock}}}\nnonsense\n')
+            said = call(capsys, "evaluate", log, "--no-baselines", "--json", "--catalog", catalog)
+            assert (said.code, "1 lines are no items" in said.err) == (0, True)
+            rates.append(said.json["questions"][NEW]["session"]["hit_rate"]["mean"])
+        assert rates[0] > rates[1] == 0
+
     def test_a_share_that_is_no_number(self, tmp_path: Path, capsys: Any) -> None:
         """Is refused like one out of range."""
         log = tmp_path / "log.jsonl"

@@ -17,7 +17,7 @@ ORDER = (
     "kafka_peers", "kafka_latency", "kafka_cost", "kafka_growth", "kafka_checkpoints",
     "quantile_sketches", "drift_alarms", "population", "population_chain",
     "population_cost", "propensity", "experiment_statistics", "sample_ratio", "serving_frameworks", "serving_load",
-    "freshness",
+    "freshness", "next_item",
 )  # fmt: skip
 
 MOST_ROWS = 64

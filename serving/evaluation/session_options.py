@@ -1,7 +1,7 @@
 """Options of the neighbourhood methods that look for similar sessions.
 
 Named as in the session-rec framework of the authors (rn5l/session-rec on GitHub, algorithms/knn/vsknn.py). The grid
-that it searches for the RecSys Challenge 2015 data is searched by `python -m benchmarks.next_item --tune`, too.
+that it searches for the RecSys Challenge 2015 data is searched by `python -m benchmarks.next_item_options`, too.
 """
 
 from collections.abc import Callable, Sequence
@@ -64,5 +64,10 @@ _DECAYS: Final[dict[Decay, Callable[[int], float]]] = {
 }
 """By steps back, 1 for the last item. (In the framework `linear` is less by 0.1, and becomes negative.)"""
 
-VS_KNN: Final = KnnOptions(k=100, sample=500)
+VS_KNN: Final = KnnOptions(
+    k=500, sample=2_500, similarity="cosine", weighting="log", weighting_score="quadratic", idf=10.0
+)
+"""Chosen of that grid on a validation day of the RecSys Challenge 2015 data (docs/recommendations.md)."""
+VS_KNN_USUAL: Final = KnnOptions(k=100, sample=500)
+"""The usual sizes of the two, and the linear weights of the paper."""
 S_KNN: Final = KnnOptions(k=100, sample=500, similarity="cosine", weighting="same", weighting_score="same")

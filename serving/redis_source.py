@@ -112,7 +112,7 @@ class RedisSource:
         if scope.startswith(popularity.OF_SEGMENT):
             found = await self._of_members(name, depends)
         elif scope.startswith(popularity.OF_CATEGORY):
-            everything = await self._ranked_by_all(depends)
+            everything = (await self._ranked_by_all(depends))[:MOST_POPULAR]
             item_ids = [item_id for item_id, _ in everything]
             depends(self.keys.item(item_id) for item_id in item_ids)
             found = popularity.of_category(everything, await self.items(item_ids), name)
@@ -126,7 +126,7 @@ class RedisSource:
         found = await self._ranked(ALL)
         if not found:
             found = popularity.together(await self._ranked(POPULAR_VIEWED), await self._ranked(POPULAR_BOUGHT))
-        return found[:MOST_POPULAR]
+        return found
 
     async def _of_members(self, segment: str, depends: Depends) -> Ranked:
         key = self.keys.segment(segment)

@@ -7,8 +7,8 @@ what its newest members did last.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from schemas.settings import DAY_MS
 from serving.catalog.item import Item
@@ -24,6 +24,8 @@ OF_EACH: Final = 50
 """So many of the newest views and purchases of each of them count."""
 PURCHASE: Final = 4.0
 """What a purchase counts beside a view."""
+AT_ONCE: Final = 20
+"""So many members are one part."""
 HALF_LIFE_MS: Final = 7 * DAY_MS
 
 Ranked = tuple[tuple[str, float], ...]
@@ -48,11 +50,16 @@ def of_category(
     return tuple(entry for entry, item in pairs if isinstance(item, Item) and item.category == category)
 
 
-class OfMembers:
-    """What customers viewed and bought last, each view or purchase by its age beside the newest of all.
+T = TypeVar("T")
 
-    Some customers at a time: to count a few hundred takes as long as to answer some requests.
-    """
+
+def parts(members: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Some at a time: to unpack and count all takes as long as to answer some requests."""
+    return (members[begin : begin + AT_ONCE] for begin in range(0, len(members), AT_ONCE))
+
+
+class OfMembers:
+    """What customers viewed and bought last, each view or purchase by its age beside the newest of all."""
 
     def __init__(self) -> None:
         self._newest_ms = 0
@@ -60,7 +67,7 @@ class OfMembers:
         """By age beside the newest so far."""
 
     def add(self, profiles: Iterable[Mapping[str, Any] | None]) -> None:
-        """Some more customers."""
+        """One of `parts`: how they are parted decides the last digits of sums."""
         seen = [
             (item_id, at_ms, weight)
             for profile in profiles
@@ -84,7 +91,8 @@ class OfMembers:
 def of_members(profiles: Iterable[Mapping[str, Any] | None]) -> Ranked:
     """What these customers viewed and bought last (`OfMembers`)."""
     counted = OfMembers()
-    counted.add(profiles)
+    for some in parts(tuple(profiles)):
+        counted.add(some)
     return counted.ranked()
 
 

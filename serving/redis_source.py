@@ -28,8 +28,6 @@ from serving.redis_wire import Argument, Reply, settle
 
 MOST_MADE = 1_000
 """So many scopes of which lists are made are kept."""
-MEMBERS_AT_ONCE = 20
-"""So many profiles are unpacked, and counted, before others have their turn."""
 POPULAR_BYTES_EACH = 30
 """Estimated packed size of one of them."""
 
@@ -135,8 +133,8 @@ class RedisSource:
         keys = [self.keys.profile(customer_id) for customer_id, _ in members]
         depends(keys)
         counted = popularity.OfMembers()
-        for begin_at in range(0, len(keys), MEMBERS_AT_ONCE):
-            counted.add(await self._read(keys[begin_at : begin_at + MEMBERS_AT_ONCE], unpack_profile))
+        for some in popularity.parts(keys):
+            counted.add(await self._read(some, unpack_profile))
             await asyncio.sleep(0)
         return counted.ranked()[:MOST_POPULAR]
 

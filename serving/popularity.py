@@ -53,9 +53,9 @@ def of_category(
 T = TypeVar("T")
 
 
-def parts(members: Sequence[T]) -> Iterator[Sequence[T]]:
+def parts(members: Sequence[T]) -> Iterator[list[T]]:
     """Some at a time: to unpack and count all takes as long as to answer some requests."""
-    return (members[begin : begin + AT_ONCE] for begin in range(0, len(members), AT_ONCE))
+    return (list(members[begin : begin + AT_ONCE]) for begin in range(0, len(members), AT_ONCE))
 
 
 class OfMembers:

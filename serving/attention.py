@@ -10,16 +10,21 @@ from contextvars import ContextVar
 class Attention:
     """One request's. Tasks that are started for the request share it."""
 
-    __slots__ = ("degraded", "until_s")
+    __slots__ = ("_gave_up", "degraded", "until_s")
 
     def __init__(self, within_s: float) -> None:
         self.until_s = time.monotonic() + within_s
         self.degraded = False
         """Whether a value came from the stale cache, or did not come at all."""
+        self._gave_up = False
+
+    def give_up(self) -> None:
+        """It has waited in vain, or need not try: from now on what is known here is enough."""
+        self.degraded = self._gave_up = True
 
     def left_s(self) -> float:
-        """How long this request may still wait; nothing once it has waited in vain."""
-        return 0.0 if self.degraded else self.until_s - time.monotonic()
+        """How long this request may still wait; nothing once it has given up."""
+        return 0.0 if self._gave_up else self.until_s - time.monotonic()
 
 
 _CURRENT: ContextVar[Attention | None] = ContextVar("attention", default=None)

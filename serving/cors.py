@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 Header = Callable[[str], str | None]
 _ALLOWED_HEADERS = "authorization, content-type, last-event-id, x-api-key"
+_EXPOSED = ("access-control-expose-headers", "retry-after")
 _MAX_AGE_S = "600"
 
 
@@ -34,10 +35,10 @@ class Cors:
     def headers(self, header: Header) -> list[tuple[str, str]]:
         """Headers of an answer."""
         if self._any:
-            return [("access-control-allow-origin", "*")]
+            return [("access-control-allow-origin", "*"), _EXPOSED]
         if not self._origins:
             return []
         origin = header("origin")
         if origin not in self._origins or origin is None:
             return [("vary", "origin")]
-        return [("access-control-allow-origin", origin), ("vary", "origin")]
+        return [("access-control-allow-origin", origin), ("vary", "origin"), _EXPOSED]

@@ -7,7 +7,7 @@ leaves nothing half done.
 
 import fcntl
 import mmap
-import tempfile
+import os
 import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -51,7 +51,8 @@ class RateLimits:
                 self._buckets[key.name] = _Bucket(len(self._buckets), rate, max(at_once, 1.0))
         self._full_at_s = memoryview(mmap.mmap(-1, 8 * max(1, len(self._buckets)))).cast("d")
         """By place, when each bucket is full again; in the past: it is."""
-        self._locks = tempfile.TemporaryFile()  # noqa: SIM115  (as long as this lives)
+        self._locks = os.fdopen(os.memfd_create("segmill-rates"), "r+b")
+        """Of memory: there may be no disk to write to."""
 
     def wait_s(self, key: ApiKey) -> float:
         """0 if the request may be made now, and it is counted; else how long to wait."""

@@ -14,7 +14,7 @@ from serving import popularity
 from serving.attention import Attention, begin, current
 from serving.catalog.item import Item
 from serving.catalog.store import unpack_item
-from serving.derived import Depends, Derived
+from serving.derived import Depends, Derived, NotMadeError
 from serving.experiments.stored import Stored, unpack_stored
 from serving.local_cache import UNPACKED_FACTOR, Entry, LocalCache
 from serving.packed_neighbours import PackedNeighbours
@@ -26,8 +26,10 @@ from serving.redis_address import RedisAddress
 from serving.redis_link import WRONG_TYPE, RedisLink, Unavailable
 from serving.redis_wire import Argument, Reply, settle
 
-MOST_MADE = 1_000
+MOST_MADE = 300
 """So many scopes of which lists are made are kept."""
+MAKE_WITHIN_S = 1.0
+"""So long it may take: those who ask wait for a small part of it only."""
 POPULAR_BYTES_EACH = 30
 """Estimated packed size of one of them."""
 
@@ -90,10 +92,22 @@ class RedisSource:
     async def _popular(self, scope: str, count: int) -> Ranked:
         found = await self._ranked(scope)
         if not found and _can_be_made(scope):
-            found, is_right = await self._made.value(scope)
-            if not is_right:
-                current(self._deadline_s).degraded = True
+            found = await self._made_in_time(scope)
         return found[:count]
+
+    async def _made_in_time(self, scope: str) -> Ranked:
+        """As it can be made; leaves the request half of its time for what else it reads."""
+        attention = current(self._deadline_s)
+        try:
+            found, is_right = await self._made.value(scope, min(self._timeout_s, attention.left_s() / 2))
+        except NotMadeError:
+            attention.degraded = True
+            raise Unavailable("this could not be made in time") from None
+        except Unavailable:
+            attention.degraded = True
+            raise
+        attention.degraded |= not is_right
+        return found
 
     async def _ranked(self, scope: str) -> Ranked:
         key = self.keys.popular(scope)
@@ -105,7 +119,7 @@ class RedisSource:
 
         For all requests that ask for it meanwhile, in a time of its own.
         """
-        attention = begin(self._deadline_s)
+        attention = begin(MAKE_WITHIN_S)
         name = scope.partition(":")[2]
         if scope.startswith(popularity.OF_SEGMENT):
             found = await self._of_members(name, depends)
@@ -153,7 +167,7 @@ class RedisSource:
             ]
             return Clicks(_unpack_ranked(shown)[0], _unpack_ranked(clicked)[0]), True
         except Unavailable:
-            return self._no_clicks, False  # what was read before serves on
+            raise  # what was read before serves on
         except Exception:  # noqa: BLE001 - a value that is none of ours: then nothing is known
             return self._no_clicks, True
 
@@ -162,9 +176,8 @@ class RedisSource:
             kept.changed(keys)
 
     def _lost_track(self) -> None:
-        self.cache.lost_track()
-        self._made.changed(None)
-        self._clicks.changed(None)
+        for kept in (self.cache, self._made, self._clicks):
+            kept.lost_track()
 
     async def experiment(self, name: str) -> Stored | None:
         """How an experiment stands, as the job wrote it; None: nothing was shown of it, or nothing that can be read."""
@@ -186,7 +199,7 @@ class RedisSource:
         try:
             return await self.link.call(self._patience_s(attention), *command)
         except Unavailable:
-            attention.degraded = True
+            attention.give_up()
             self.failures += 1
             raise
 
@@ -277,7 +290,7 @@ class RedisSource:
         Raises:
             Unavailable: that is all of them, or the one that is needed.
         """
-        attention.degraded = True
+        attention.give_up()
         entries = [self.cache.stale(key) for key in keys]
         known = sum(entry is not None for entry in entries)
         self.stale += known

@@ -294,10 +294,10 @@ class Handler(BaseHTTPRequestHandler):
         return self.server.shop.post(request)
 
     def _answer(self, act: Callable[[Request], Reply]) -> None:
-        target = urlsplit(self.path)
         token = self._token()
         visit = self.server.shop.visits.of(token)
         try:
+            target = urlsplit(self.path)
             body = self._body()
             query = target.query
             if (self.headers.get("Content-Type") or "").startswith("application/x-www-form-urlencoded"):

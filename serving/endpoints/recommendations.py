@@ -78,7 +78,7 @@ async def recommend(call: Call) -> Recommendations:
                 await services.gate.acquire()
         except TimeoutError:
             passed = False
-            attention.degraded = True  # there is no time left to ask Redis: what is known here is enough
+            attention.give_up()  # there is no time left to ask Redis: what is known here is enough
     else:
         await services.gate.acquire()
     try:
@@ -101,7 +101,7 @@ async def _recommend(call: Call, attention: Attention) -> Recommendations:
     except UnknownStrategy as error:
         raise invalid_parameter(Fault("strategy", str(error))) from None
     except Unavailable:
-        attention.degraded = True
+        attention.give_up()
         answer = Answer(items=(), strategy=query.strategy or choice.ranking.strategy, level=STATIC)
     return Recommendations(
         request_id=secrets.token_hex(8),

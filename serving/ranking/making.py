@@ -66,7 +66,10 @@ class Making:
 
     async def pin(self) -> None:
         """Take what rules want pinned out of the competition, as far as it may be shown and has a place."""
-        wanted = {item_id: rule for rule in self._rules.pins for item_id in rule.pinned}
+        wanted: dict[str, Rule] = {}
+        for rule in self._rules.pins:
+            for item_id in rule.pinned:
+                wanted.setdefault(item_id, rule)  # of two rules the one with the place further up
         await self._look_up(list(wanted))
         for item_id, rule in wanted.items():
             allowed = self._screen.allows(item_id, self._known.get(item_id), unread=item_id in self._loading.unread)

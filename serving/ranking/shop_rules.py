@@ -1,7 +1,7 @@
 """The shop's own rules: pin, boost, bury, hide or show only certain items, in certain contexts."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import prod
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -14,9 +14,9 @@ from serving.ranking.context import Context
 Action = Literal["pin", "boost", "bury", "hide", "only"]
 _LEAVE_OUT: Final = ("hide", "only")
 _CHANGE_SCORES: Final = ("boost", "bury")
-_MOST_KNOWN: Final = 32
+_MOST_KNOWN: Final = 16
 """So many combinations of rules are kept,"""
-_MOST_SAID: Final = 20_000
+_MOST_SAID: Final = 10_000
 """and what each says of so many items."""
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -74,14 +74,19 @@ class When(NamedTuple):
             moment: the local time of asking.
             in_doubt: what a device and a location count as that stand in a profile that could not be read.
         """
-        for wanted, is_now in ((self.pages, context.request.page), (self.days, DAYS[moment.weekday()])):
+        began = moment - timedelta(days=1) if self._began_yesterday(moment) else moment
+        for wanted, is_now in ((self.pages, context.request.page), (self.days, DAYS[began.weekday()])):
             if wanted and is_now not in wanted:
                 return False
         for wanted, is_now in ((self.devices, context.device), (self.locations, context.location)):
             in_profile = is_now is None and not context.profile_read
             if wanted and not (in_doubt if in_profile else is_now in wanted):
                 return False
-        return self.minutes is None or _between(self.minutes, moment.hour * 60 + moment.minute)
+        return self.minutes is None or _between(self.minutes, _minute(moment))
+
+    def _began_yesterday(self, moment: datetime) -> bool:
+        """Whether this is the morning of a span over midnight: Saturday night ends on Sunday."""
+        return self.minutes is not None and self.minutes[1] < self.minutes[0] and _minute(moment) < self.minutes[1]
 
 
 class Rule(NamedTuple):
@@ -211,6 +216,10 @@ def _holds(rule: Rule, context: Context, moment: datetime, holding: int) -> bool
     if rule.condition is not None and not (bool(holding >> rule.condition & 1) if context.profile_read else in_doubt):
         return False
     return rule.when.holds(context, moment, in_doubt)
+
+
+def _minute(moment: datetime) -> int:
+    return moment.hour * 60 + moment.minute
 
 
 def _between(span: tuple[int, int], minute: int) -> bool:

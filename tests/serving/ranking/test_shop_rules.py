@@ -19,6 +19,12 @@ class TestActions:
         first = ask(shop(), '[rules.r]\naction = "pin"\nitems = ["z"]', **VIEWED).items[0]
         assert (first.item_id, first.level, first.reasons[0].text) == ("z", "pinned", "placed by the shop (r)")
 
+    def test_an_item_that_two_rules_pin_has_the_first_place(self) -> None:
+        """Whichever stands first in the file."""
+        rules = [f'[rules.at-{place}]\naction = "pin"\nitems = ["z"]\nposition = {place}\n' for place in (1, 50)]
+        for text in ("".join(rules), "".join(rules[::-1])):
+            assert names(ask(shop(), text, **VIEWED))[0] == "z"
+
     def test_a_pin_with_too_few_others_comes_last(self) -> None:
         """There is no hole before it."""
         source = shop()
@@ -80,6 +86,9 @@ class TestContexts:
             ('days = ["mon"]', {}, True),
             ('days = ["sat", "sun"]', {}, False),
             ('days = ["mon"]\nhours = "10:30-11:00"', {}, False),
+            ('days = ["sun"]\nhours = "22:00-10:01"', {}, True),  # since Sunday night
+            ('days = ["mon"]\nhours = "22:00-10:01"', {}, False),
+            ('days = ["mon"]\nhours = "22:00-10:01"', {"now_ms": NOW_MS + 12 * 60 * MINUTE_MS}, True),
             ("condition = 'segment(\"vip\")'", {}, True),
             ("condition = 'not segment(\"vip\") or orders_30d > 2'", {}, False),
             ("condition = 'orders_30d > 1'", {}, True),

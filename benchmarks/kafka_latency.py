@@ -88,9 +88,9 @@ def main() -> None:
                     spec = live_spec(stack, f"rate{rate}-{number}.", options.parallelism, settings)
                     _say(f"{rate:,}/s, run {number + 1} of {options.repeat}")
                     runs.append(_measured(spec, stack, Path(name), rate, options.seconds))
-                name = f"{rate:,} events/s, parallelism {options.parallelism}"
-                _add(results, name, runs)
-                add_spent(results, *runs[-1].cpu, round(rate * options.seconds), f"{name}: ")
+                what = f"{rate:,} events/s, parallelism {options.parallelism}"
+                _add(results, what, runs)
+                add_spent(results, *runs[-1].cpu, round(rate * options.seconds), f"{what}: ")
         finally:
             stack.down(wipe=True)
     results.finish()

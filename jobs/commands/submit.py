@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from jobs.commands.console import say, show
-from jobs.commands.flink_options import flink_option, settings_option
+from jobs.commands.flink_options import LengthParam, flink_option, settings_option
 from jobs.commands.job_options import job_options, live_spec
 from jobs.live.rest import Cluster
-from jobs.live.submit import submit
+from jobs.live.submit import SUBMITTED_WITHIN_S, submit
 from jobs.runtime.workspace import workspace
 
 
@@ -28,6 +28,14 @@ def submit_group() -> None:
 )
 @click.option("--python", default=sys.executable, help="Python 3.11 with the requirements, on the cluster's machines.")
 @settings_option
+@click.option(
+    "--within",
+    "within_ms",
+    type=LengthParam(),
+    default=f"{SUBMITTED_WITHIN_S:g}s",
+    show_default=True,
+    help="Give up if the cluster has not taken the job by then.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @job_options
 def segments_command(
@@ -35,6 +43,7 @@ def segments_command(
     from_savepoint: str | None,
     python: str,
     flink_settings: tuple[tuple[str, str], ...],
+    within_ms: int,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -53,7 +62,14 @@ def segments_command(
     cluster = Cluster(flink)
     with workspace() as folder:
         job_id = submit(
-            spec, cluster, folder, say, from_savepoint=from_savepoint, python=python, settings=dict(flink_settings)
+            spec,
+            cluster,
+            folder,
+            say,
+            from_savepoint=from_savepoint,
+            python=python,
+            settings=dict(flink_settings),
+            within_s=within_ms / 1000,
         )
     url = f"{cluster.url}/#/job/{job_id}"
     if as_json:

@@ -19,6 +19,8 @@ from operators.redis_connection import RedisFailure, RedisRefused
 from operators.shipping import ship
 
 LATEST = "latest"
+SUBMITTED_WITHIN_S = 120.0
+"""Flink itself would go on for an hour and a half: twenty times, five minutes for each."""
 _RECOVERY = "execution.state-recovery.path"
 
 
@@ -31,6 +33,7 @@ def submit(
     from_savepoint: str | None = None,
     python: str = sys.executable,
     settings: Mapping[str, str] | None = None,
+    within_s: float = SUBMITTED_WITHIN_S,
 ) -> str:
     """Submit the job; returns its id.
 
@@ -42,12 +45,14 @@ def submit(
         from_savepoint: where to go on from; LATEST: from the newest that the cluster remembers.
         python: the program on the cluster's machines.
         settings: more of Flink's settings, for this job alone.
+        within_s: give up if it takes longer to build the graph and hand it over.
 
     Raises:
-        RuntimeProblem: Kafka, Flink or Java cannot be used, a topic is missing, or a setting cannot be changed.
+        RuntimeProblem: Kafka, Flink or Java cannot be used, a topic is missing, a setting cannot be changed, or the
+            cluster did not take the job in time.
         RedisRefused: Redis does not let the job in.
     """
-    package = folder / "segmill.zip"
+    package = _package_in(folder)
     own = {**configuration(spec), **_remote(cluster, package, python)}
     if fixed := sorted({*own, _RECOVERY} & (settings or {}).keys()):
         raise RuntimeProblem(f"{', '.join(fixed)}: the job sets this itself; see `segmill submit segments --help`")
@@ -64,7 +69,12 @@ def submit(
     with Gateway(folder / "java", jars=sorted(jars("connectors").glob("*.jar"))) as gateway:
         gateway.connect()
         say(f"Java {gateway.java.version}: {gateway.java.origin}; submitting to {cluster.url}")
-        return _submit(spec, values)
+        late = (
+            f"{cluster.url} has not taken the job within {within_s:g} s, and this command has given up. See the "
+            "JobManager's log, and `segmill jobs`, whether it runs after all; --within gives it longer"
+        )
+        with gateway.limited(within_s, late):
+            return _submit(spec, values)
 
 
 def check_topics(spec: LiveSpec) -> None:
@@ -97,6 +107,14 @@ def check_redis(spec: LiveSpec, say: Callable[[str], None]) -> None:
         raise
     except RedisFailure as failure:
         say(f"{failure} (from here; the cluster may reach it)")
+
+
+def _package_in(folder: Path) -> Path:
+    """Where the code is to lie until the cluster has it."""
+    package = folder.resolve() / "segmill.zip"
+    if "," in str(package):  # Flink would take the path for several, find none, and wait
+        raise RuntimeProblem(f"{folder}: Flink needs a path without a comma; set TMPDIR to another folder")
+    return package
 
 
 def _check_cluster(spec: LiveSpec, cluster: Cluster) -> None:

@@ -2,11 +2,14 @@
 
 import logging
 import os
+import re
 import struct
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +23,7 @@ from jobs.runtime.java import Java, find_java
 _START_PATIENCE_S = 60.0
 _PAUSE_S = 0.02
 _ENDS_WITHIN_S = 1.0
+_LONGEST_COMPLAINT = 500
 _OPTIONS = (
     "-XX:+IgnoreUnrecognizedVMOptions",
     "--add-opens=jdk.proxy2/jdk.proxy2=ALL-UNNAMED",
@@ -40,6 +44,7 @@ appender.file.fileName = {path}
 appender.file.layout.type = PatternLayout
 appender.file.layout.pattern = %d{{ISO8601}} %-5p %-40c{{1}} %m%n
 """
+_COMPLAINT = re.compile(r"\d{4}-\d\d-\d\dT\S+ (?:WARN|ERROR|FATAL)\s+")
 
 
 class Gateway:
@@ -95,6 +100,30 @@ class Gateway:
 
         get_gateway()
 
+    @contextmanager
+    def limited(self, limit_s: float, problem: str) -> Iterator[None]:
+        """Let the block take so long at most; then Java is killed, whatever it waits for.
+
+        Raises:
+            RuntimeProblem: it took longer: `problem`, and what Flink complained of last.
+        """
+        over = threading.Event()
+
+        def end() -> None:
+            over.set()
+            self._process.kill()
+
+        timer = threading.Timer(limit_s, end)
+        timer.start()
+        try:
+            yield
+        except (OSError, Py4JError):  # so it is for who waits for an answer of a Java that is killed
+            if not over.is_set():
+                raise
+            raise RuntimeProblem(f"{problem}{self._last_complaint()}") from None
+        finally:
+            timer.cancel()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -133,6 +162,18 @@ class Gateway:
             module._gateway.shutdown_callback_server(raise_exception=False)
             module._gateway.close()
             module._gateway = None
+
+    def _last_complaint(self) -> str:
+        """The newest warning of Flink's log, without its trace, in brackets; empty if there is none."""
+        try:
+            lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return ""
+        newest = max((number for number, line in enumerate(lines) if _COMPLAINT.match(line)), default=None)
+        if newest is None:
+            return ""
+        told = " ".join(line.strip() for line in lines[newest : newest + 2])  # of a trace, the first line says why
+        return f" (Flink: {_COMPLAINT.sub('', told)[:_LONGEST_COMPLAINT]})"
 
     def _last_words(self) -> str:
         try:

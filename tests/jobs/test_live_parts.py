@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -42,6 +43,19 @@ class TestFlinkSettings:
         said = call(capsys, "submit", "segments", "-D", f"{name}=x", "-D", "a.b=c")
         assert said.code == 1
         assert f"{name}: the job sets this itself" in said.err
+
+
+class TestFolder:
+    def test_a_comma_in_its_path(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Flink would wait for ever. Found before anything is asked of a server: there is none here."""
+        (tmp_path / "1,000").mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "1,000"))
+        said = call(capsys, "submit", "segments", "--bootstrap", "127.0.0.1:1", "--flink", "127.0.0.1:1")
+        assert said.code == 1
+        assert "a path without a comma; set TMPDIR" in said.err
+        assert list((tmp_path / "1,000").iterdir()) == []
 
 
 class TestTransactions:

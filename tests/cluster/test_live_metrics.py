@@ -136,6 +136,31 @@ class TestLiveJob:
         named = {name for rule in rules for name in re.findall(r"\bflink_\w+", rule["expr"])}
         assert sorted(named - set(re.findall(r"^(flink_\w+)\{", scrapes.text(), re.MULTILINE))) == []
 
+    def test_alerts_ask_for_labels_that_are_there(self, scrapes: Scrapes) -> None:
+        """Each value, of the metric of which they ask for it; of what is worked out, of what it is made of."""
+        text = scrapes.text()
+        rules = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+        made_of = {rule["record"]: re.findall(r"\bflink_\w+", rule["expr"])[0] for rule in rules if "record" in rule}
+        asked = {
+            (made_of.get(name, name), label, value)
+            for rule in rules
+            for name, matchers in re.findall(r"([\w:]+)\{([^}]*)\}", rule["expr"])
+            for label, value in re.findall(r'(\w+)="([^"]*)"', matchers)
+        }
+        assert len({label for _, label, _ in asked}) > 2  # reason, outcome, operator_name
+        assert [one for one in sorted(asked) if not values(text, one[0], **{one[1]: one[2]})] == []
+
+    def test_counters_are_there_before_anything_is_counted(self, scrapes: Scrapes) -> None:
+        """Else `increase` would not see the first one. Nothing came late here, and Redis was never away."""
+        text = scrapes.text()
+        never = (
+            ("outcome_events", {"outcome": "late"}),
+            ("reason_rejected", {"reason": "too_late"}),
+            ("redis_waits", {"operator_name": "redis-writer-item"}),
+        )
+        for name, labels in never:
+            assert set(values(text, f"{GROUP}{name}", **labels)) == {0}, name
+
     def test_nobody_is_named(self, scrapes: Scrapes) -> None:
         """No metric holds the id of a customer."""
         assert "somebody" not in scrapes.text()

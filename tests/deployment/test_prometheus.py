@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from files import CONF, ROOT, read
 from flink_options import flink_home
 
@@ -28,6 +29,7 @@ from state.rules.ruleset import load_rules
 
 METRIC = re.compile(r"\bflink_\w+")
 RECORDED = re.compile(r"\bsegmill:\w+(?::\w+)?")
+CASES = Path(__file__).parent / "alerts.test.yaml"
 METRICS_TEXT = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
 GROUP = "flink_taskmanager_job_task_operator_segmill_"
 EVENTS = 20_000
@@ -67,7 +69,7 @@ class TestAlerts:
 
     @pytest.mark.parametrize(
         ("command", "file"),
-        [("check", CONF / "prometheus" / "alerts.yaml"), ("test", Path(__file__).parent / "alerts.test.yaml")],
+        [("check", CONF / "prometheus" / "alerts.yaml"), ("test", CASES)],
     )
     def test_promtool_finds_nothing(self, command: str, file: Path) -> None:
         """Where there is one: the rules are in order, and alerts fire when they should."""
@@ -75,6 +77,14 @@ class TestAlerts:
         if promtool is None:
             pytest.skip("no promtool on the PATH (Debian: in the package prometheus)")
         subprocess.run([promtool, command, "rules", file], check=True, timeout=60)
+
+    def test_every_alert_has_its_cases(self) -> None:
+        """One in which it fires, and one in which it does not; promtool decides whether that is so."""
+        cases = [case for test in yaml.safe_load(CASES.read_text())["tests"] for case in test["alert_rule_test"]]
+        fires = {case["alertname"] for case in cases if case.get("exp_alerts")}
+        silent = {case["alertname"] for case in cases if not case.get("exp_alerts")}
+        alerts = {rule["alert"] for rule in rules() if "alert" in rule}
+        assert (fires, silent) == (alerts, alerts)
 
     def test_the_configuration_names_the_rules(self) -> None:
         """And its pods are those of the deployment."""

@@ -40,6 +40,9 @@ _HOPELESS = {
     KafkaError.GROUP_AUTHORIZATION_FAILED: "not allowed",
 }
 """Errors that no waiting mends."""
+_NO_CERTIFICATE = re.compile(r"SSL alert number (4[2-8]|116)\b")
+"""So the library words, as an end of the connection, that the broker does not take our certificate, or wants one.
+(Alerts of TLS, RFC 8446 section 6: bad, unsupported, revoked, expired, unknown, of an unknown authority, required.)"""
 
 
 class KafkaProblem(RuntimeProblem):
@@ -131,7 +134,7 @@ class Errors:
     @property
     def hopeless(self) -> bool:
         """Whether waiting is of no use."""
-        return self.worst is not None and (self.worst.code() in _HOPELESS or self.worst.fatal())
+        return self.worst is not None and (_what_fails(self.worst) is not None or self.worst.fatal())
 
     def __call__(self, error: KafkaError) -> None:
         """Keep it."""
@@ -186,14 +189,19 @@ def _resolved(value: str, environ: Mapping[str, str], place: str) -> str:
 
 def explain(error: KafkaError) -> str:
     """What happened, for people."""
-    code = error.code()
-    if code in _HOPELESS:
-        return f"{_HOPELESS[code]}: {error.str()}"
+    code, fails = error.code(), _what_fails(error)
+    if fails is not None:
+        return f"{fails}: {error.str()}"
     if code in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE):
         return f"no broker answers ({error.str()}); is --bootstrap right, and are TLS and SASL set as the broker wants?"
     if code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION):
         return f"no such topic ({error.str()}); `segmill topics create` makes those of a live job"
     return error.str()
+
+
+def _what_fails(error: KafkaError) -> str | None:
+    """Of an error without hope; None of others."""
+    return "TLS failed" if _NO_CERTIFICATE.search(error.str()) else _HOPELESS.get(error.code())
 
 
 def _ignored(error: KafkaError) -> None:

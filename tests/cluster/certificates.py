@@ -1,5 +1,6 @@
 """An authority of the tests' own, and certificates by it for servers on loopback; made with openssl."""
 
+import os
 import ssl
 import subprocess
 from dataclasses import dataclass
@@ -41,6 +42,13 @@ class Authority:
         both.write_bytes(key.read_bytes() + signed.read_bytes())
         return both
 
+    def client(self, name: str, password: str) -> Path:
+        """Key and certificate of a client, as PKCS#12 behind a password (which is in no command line)."""
+        both, store = self.server(f"DNS:{name}"), self.folder / f"{name}.p12"
+        _openssl("pkcs12", "-export", "-in", both, "-out", store, "-passout", "env:STORE_PASSWORD",
+                 STORE_PASSWORD=password)  # fmt: skip
+        return store
+
     def server_context(self, name: str = "IP:127.0.0.1") -> ssl.SSLContext:
         """For a server in Python."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -48,6 +56,7 @@ class Authority:
         return context
 
 
-def _openssl(*words: object) -> None:
-    done = subprocess.run(["openssl", *map(str, words)], capture_output=True, text=True, timeout=60, check=False)
+def _openssl(*words: object, **env: str) -> None:
+    command = ["openssl", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **env})
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""A broker and a Redis that want TLS and a password, with certificates by an authority of their own."""
+"""A broker and a Redis that want TLS, and a password or a certificate, by an authority of their own."""
 
 import subprocess
 from collections.abc import Iterator
@@ -27,20 +27,35 @@ from tests.cluster.tls_door import tls_door
 from tests.cluster.waiting import until
 
 USER = "shop"
+STORE_PASSWORD = "SHOP_STORE_PASSWORD"
+_PLAIN_PASSWORD = "BROKER_PLAIN_PASSWORD"
 _LISTENERS = """
-listeners=BROKER://127.0.0.1:{0},SECURED://127.0.0.1:{1},CONTROLLER://127.0.0.1:{2}
-advertised.listeners=BROKER://127.0.0.1:{0},SECURED://127.0.0.1:{1}
-listener.security.protocol.map=BROKER:PLAINTEXT,SECURED:SASL_SSL,CONTROLLER:PLAINTEXT
-sasl.enabled.mechanisms=SCRAM-SHA-512
+listeners=BROKER://127.0.0.1:{0},SECURED://127.0.0.1:{1},PLAIN://127.0.0.1:{2},MUTUAL://127.0.0.1:{3},CONTROLLER://127.0.0.1:{4}
+advertised.listeners=BROKER://127.0.0.1:{0},SECURED://127.0.0.1:{1},PLAIN://127.0.0.1:{2},MUTUAL://127.0.0.1:{3}
+listener.security.protocol.map=BROKER:PLAINTEXT,SECURED:SASL_SSL,PLAIN:SASL_SSL,MUTUAL:SSL,CONTROLLER:PLAINTEXT
+listener.name.secured.sasl.enabled.mechanisms=SCRAM-SHA-512
 listener.name.secured.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
-listener.name.secured.ssl.keystore.type=PEM
-listener.name.secured.ssl.keystore.location={3}
+listener.name.plain.sasl.enabled.mechanisms=PLAIN
+listener.name.plain.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required {5};
+listener.name.mutual.ssl.client.auth=required
+listener.name.mutual.ssl.truststore.type=PEM
+listener.name.mutual.ssl.truststore.location={6}
+ssl.keystore.type=PEM
+ssl.keystore.location={7}
+config.providers=env
+config.providers.env.class=org.apache.kafka.common.config.provider.EnvVarConfigProvider
 """
-_CLIENT = """
+_LOGIN = """
 security.protocol=SASL_SSL
 ssl.ca.location={0}
-sasl.mechanism=SCRAM-SHA-512
-sasl.username={1}
+sasl.mechanism={1}
+sasl.username={2}
+"""
+_CERTIFICATE = """
+security.protocol=SSL
+ssl.ca.location={0}
+ssl.keystore.location={1}
+ssl.keystore.password=${{env:{2}}}
 """
 
 
@@ -53,15 +68,29 @@ class Secured:
     folder: Path
     authority: Authority
     kafka_password: str = field(default_factory=lambda: f"kafka-{uuid4().hex}")
+    """For SCRAM and PLAIN."""
     redis_password: str = field(default_factory=lambda: f"redis-{uuid4().hex}")
+    store_password: str = field(default_factory=lambda: f"store-{uuid4().hex}")
+    """Of the client's key and certificate."""
 
     @property
-    def passwords(self) -> tuple[str, str]:
-        return self.kafka_password, self.redis_password
+    def passwords(self) -> tuple[str, str, str]:
+        return self.kafka_password, self.redis_password, self.store_password
 
     @property
     def bootstrap(self) -> str:
+        """The listener for SCRAM."""
         return f"127.0.0.1:{self.plan.broker_port(1) + 1}"
+
+    @property
+    def plain_bootstrap(self) -> str:
+        """The listener for PLAIN."""
+        return f"127.0.0.1:{self.plan.broker_port(1) + 2}"
+
+    @property
+    def mutual_bootstrap(self) -> str:
+        """The listener that wants a certificate of its clients, and no password."""
+        return f"127.0.0.1:{self.plan.broker_port(1) + 3}"
 
     @property
     def back_door(self) -> str:
@@ -70,8 +99,18 @@ class Secured:
 
     @property
     def kafka_config(self) -> Path:
-        """All but the password."""
+        """All but the password, for SCRAM."""
         return self.folder / "client.properties"
+
+    @property
+    def plain_config(self) -> Path:
+        """All but the password, for PLAIN."""
+        return self.folder / "plain.properties"
+
+    @property
+    def mutual_config(self) -> Path:
+        """All but the password of the key, which is in a variable of the environment."""
+        return self.folder / "mutual.properties"
 
     @property
     def redis_url(self) -> str:
@@ -92,7 +131,11 @@ class Secured:
 def secured_servers(plan: StackPlan, folder: Path) -> Iterator[Secured]:
     """Both of them, during the block. No password is in a command line."""
     found = Secured(plan, folder, Authority.made(folder / "certificates"))
-    found.kafka_config.write_text(_CLIENT.format(found.authority.certificate, USER), encoding="utf-8")
+    authority = found.authority.certificate
+    for config, mechanism in ((found.kafka_config, "SCRAM-SHA-512"), (found.plain_config, "PLAIN")):
+        config.write_text(_LOGIN.format(authority, mechanism, USER), encoding="utf-8")
+    store = found.authority.client(USER, found.store_password)
+    found.mutual_config.write_text(_CERTIFICATE.format(authority, store, STORE_PASSWORD), encoding="utf-8")
     with _redis(found), _broker(found):
         yield found
 
@@ -111,15 +154,18 @@ def _broker(found: Secured) -> Iterator[None]:
     layout.make()
     service = broker_service(plan, layout, find_java(), 1)
     service.prepare()
-    ports = (plan.broker_port(1), plan.broker_port(1) + 1, plan.controller_port(1))
+    ports = tuple(plan.broker_port(1) + more for more in range(4))
+    known = f'user_{USER}="${{env:{_PLAIN_PASSWORD}}}"'
+    files = (found.authority.certificate, found.authority.server())
     with (layout.kafka / "broker-1.properties").open("a") as properties:  # of several lines the last one counts
-        properties.write(_LISTENERS.format(*ports, found.authority.server()))
+        properties.write(_LISTENERS.format(*ports, plan.controller_port(1), known, *files))
     output = layout.output("broker-1")
-    broker: subprocess.Popen[bytes] = start_child(service.command("secured"), output, service.env)
+    env = {**service.env, _PLAIN_PASSWORD: found.kafka_password}
+    broker: subprocess.Popen[bytes] = start_child(service.command("secured"), output, env)
 
     def answers() -> bool:
         assert broker.poll() is None, output.read_text()
-        return 1 in seen_brokers(ports[0]) and reachable(ports[1])
+        return 1 in seen_brokers(ports[0]) and all(map(reachable, ports))
 
     try:
         until(answers, "the broker answers")

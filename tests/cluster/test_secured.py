@@ -1,11 +1,11 @@
-"""A Kafka and a Redis that want TLS and a password: these come from file and environment, and are never told."""
+"""A Kafka and a Redis that want TLS, and passwords or certificates: from file and environment, and never told."""
 
 import json
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from jobs.stack.stack import Stack
 from tests.cluster.certificates import Authority
 from tests.cluster.live_jobs import LiveJob, cancelled
 from tests.cluster.ports import free_plan
-from tests.cluster.secured_servers import Secured, secured_servers
+from tests.cluster.secured_servers import STORE_PASSWORD, Secured, secured_servers
 from tests.cluster.tls_door import tls_door
 from tests.cluster.waiting import until
 from tests.jobs.cli_runs import Said, call, event, log
@@ -40,8 +40,9 @@ def secured(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(autouse=True)
 def environment(secured: Secured, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both passwords, as commands are given them."""
+    """The passwords, as commands are given them."""
     monkeypatch.setenv(KAFKA_PASSWORD, secured.kafka_password)
+    monkeypatch.setenv(STORE_PASSWORD, secured.store_password)
     monkeypatch.setenv(REDIS_PASSWORD, secured.redis_password)
 
 
@@ -56,6 +57,19 @@ def job(stack: Stack, secured: Secured) -> LiveJob:
 
 def kafka(secured: Secured) -> tuple[str, ...]:
     return ("--bootstrap", secured.bootstrap, "--kafka-config", str(secured.kafka_config))
+
+
+def plain(secured: Secured) -> tuple[str, ...]:
+    return ("--bootstrap", secured.plain_bootstrap, "--kafka-config", str(secured.plain_config))
+
+
+def mutual(secured: Secured) -> tuple[str, ...]:
+    return ("--bootstrap", secured.mutual_bootstrap, "--kafka-config", str(secured.mutual_config))
+
+
+WAYS = (pytest.param(plain, id="SASL_SSL, PLAIN"), pytest.param(mutual, id="TLS with a certificate of the client"))
+"""The others; most tests take SCRAM."""
+Way = Callable[[Secured], tuple[str, ...]]
 
 
 def whispers(said: Said, secured: Secured) -> bool:
@@ -183,6 +197,72 @@ class TestJob:
         assert files_with(job.stack.layout.savepoints, secured.passwords) == []
         assert files_with(job.stack.layout.checkpoints, secured.passwords) == []
         assert files_with(secured.folder, secured.passwords) == []  # of Kafka: neither its log nor its settings
+
+
+class TestOtherWays:
+    """PLAIN, and a certificate in place of a password; by both kinds of clients, the library's and the connector's."""
+
+    @pytest.mark.parametrize("way", WAYS)
+    def test_from_events_to_changes(
+        self, stack: Stack, secured: Secured, tmp_path: Path, capsys: pytest.CaptureFixture[str], way: Way
+    ) -> None:
+        """Commands make topics and write events, a job reads and writes; no password is told."""
+        job = LiveJob(stack, options=(*way(secured), "--redis", secured.redis_url))
+        job.bootstrap = secured.back_door
+        made = call(capsys, "topics", "create", "--partitions", 1, "--topic-prefix", job.prefix, *way(secured))
+        assert (made.code, whispers(made, secured)) == (0, False), made.err
+        with cancelled(job):
+            job.submit()
+            views = (event(number, "c-17", number) for number in range(3))
+            replay = ("replay", log(tmp_path / "log.jsonl", *views), "--topic", job.topics.events.name)
+            said = call(capsys, *replay, *way(secured))
+            assert (said.code, whispers(said, secured)) == (0, False), said.err
+            until(lambda: "browsers" in {one["segment"] for one in job.changes_said()}, "the change is committed")
+            assert job.restarts() == 0
+            told = flink_tells(job)
+            assert [path for path, text in told.items() if any(one in text for one in secured.passwords)] == []
+        assert files_with(job.stack.layout.logs, secured.passwords) == []
+        assert files_with(secured.folder, secured.passwords) == []
+
+    def test_another_password(
+        self, secured: Secured, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(KAFKA_PASSWORD, "wrong-horse")
+        said = call(capsys, "topics", "check", *plain(secured))
+        assert (said.code, "authentication failed" in said.err, "horse" in said.err) == (1, True, False)
+        assert not whispers(said, secured)
+
+    def test_no_certificate(self, secured: Secured, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Nor is a password taken for one."""
+        config = tmp_path / "without.properties"
+        config.write_text(f"security.protocol=SSL\nssl.ca.location={secured.authority.certificate}\n", encoding="utf-8")
+        began = time.monotonic()
+        said = call(capsys, "topics", "check", "--bootstrap", secured.mutual_bootstrap, "--kafka-config", config)
+        assert (said.code, "TLS failed" in said.err) == (1, True), said.err
+        assert time.monotonic() - began < 9  # no use in waiting
+        assert not whispers(said, secured)
+
+    def test_a_certificate_by_another_authority(
+        self, secured: Secured, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        strange = Authority.made(tmp_path / "other").client("shop", secured.store_password)
+        known = str(secured.authority.folder / "shop.p12")
+        config = tmp_path / "strange.properties"
+        config.write_text(secured.mutual_config.read_text(encoding="utf-8").replace(known, str(strange)))
+        began = time.monotonic()
+        said = call(capsys, "topics", "check", "--bootstrap", secured.mutual_bootstrap, "--kafka-config", config)
+        assert (said.code, "TLS failed" in said.err) == (1, True), said.err
+        assert time.monotonic() - began < 9  # no use in waiting
+
+    def test_a_wrong_password_of_the_key(
+        self, secured: Secured, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Said before a broker is asked, without either of the two."""
+        monkeypatch.setenv(STORE_PASSWORD, "wrong-horse")
+        said = call(capsys, "topics", "check", *mutual(secured))
+        assert (said.code, "ssl.keystore" in said.err or "PKCS#12" in said.err) == (1, True), said.err
+        assert "horse" not in said.err
+        assert not whispers(said, secured)
 
 
 class TestRedisWithTls:

@@ -64,6 +64,16 @@ class TestSettingsFile:
 
 
 class TestErrors:
+    @pytest.mark.parametrize(("alert", "hopeless"), [(42, True), (116, True), (80, False), (420, False)])
+    def test_a_certificate_that_is_not_taken(self, alert: int, hopeless: bool) -> None:
+        """The library tells of it as of a connection that has ended; other alerts may pass, as a broker restarts."""
+        errors = Errors()
+        said = f"ssl://b:1/bootstrap: Receive failed: error:0A000412:SSL routines::an alert: SSL alert number {alert}"
+        errors(KafkaError(KafkaError._TRANSPORT, f"{said} (after 0ms in state APIVERSION_QUERY)"))
+        assert errors.hopeless is hopeless
+        assert errors.worst is not None
+        assert explain(errors.worst).startswith("TLS failed" if hopeless else "no broker answers")
+
     def test_the_hopeless_one_is_kept(self) -> None:
         """However many follow it."""
         errors = Errors()

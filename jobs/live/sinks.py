@@ -7,6 +7,7 @@ from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
 from jobs.graph import Sink
+from jobs.live.configuration import BROKER_AWAY_MS
 from jobs.live.java_client import java_properties, properties
 from jobs.live.settings import LiveSpec
 from jobs.live.sql import name, options, text
@@ -60,6 +61,8 @@ class TopicSinks:
         client = {
             **java_properties(self._spec.kafka),
             "transaction.timeout.ms": str(TRANSACTION_TIMEOUT_MS),
+            "max.block.ms": str(BROKER_AWAY_MS),
+            "delivery.timeout.ms": str(BROKER_AWAY_MS),
             "max.request.size": str(MAX_REJECTED_BYTES),
             "compression.type": "lz4",
             "linger.ms": "100",  # nobody reads a record before its checkpoint, which does not wait for that

@@ -16,7 +16,7 @@ import pytest
 from cli_runs import call
 
 from jobs.kafka_client import KafkaProblem, KafkaTarget
-from jobs.live.configuration import configuration
+from jobs.live.configuration import BROKER_AWAY_MS, configuration
 from jobs.live.java_client import java_properties
 from jobs.live.package import write_package
 from jobs.live.rest import Cluster, ClusterProblem
@@ -65,6 +65,15 @@ class TestTransactions:
         timeout = configuration(spec)["execution.checkpointing.timeout"]
         assert timeout == "5 min"
         assert TRANSACTION_TIMEOUT_MS > 5 * 60_000
+
+    def test_a_sink_waits_for_a_broker_within_all_other_limits(self) -> None:
+        """Its commit and the end of its transaction, one after the other, are less than the transaction lasts; a task
+        that waits is not ended with its TaskManager before.
+        """
+        spec = LiveSpec(KafkaTarget("b:1"), RedisTarget("redis://h"), Settings(), "", "")
+        cancelled_ms = int(configuration(spec)["task.cancellation.timeout"].removesuffix(" ms"))
+        assert 60_000 < BROKER_AWAY_MS < cancelled_ms
+        assert BROKER_AWAY_MS + cancelled_ms < TRANSACTION_TIMEOUT_MS
 
 
 class TestTopics:

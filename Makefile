@@ -39,7 +39,7 @@ test-cluster: $(VENV)/.ready connectors ## the tests with a real Kafka, Flink cl
 	@$(BIN)/pytest -v -m cluster --durations=12 tests/cluster
 
 test-faults: $(VENV)/.ready connectors ## servers killed during a replay of 500,000 events, about 10 minutes
-	@SEGMILL_FAULT_EVENTS=500000 $(BIN)/pytest -s -m cluster tests/cluster/test_faults.py
+	@SEGMILL_FAULT_EVENTS=500000 $(BIN)/pytest -s -m cluster tests/cluster/test_faults.py tests/cluster/test_broker_away.py
 
 # Jars from Maven, into folders that are whole or not there.
 connectors: build/connectors/.ready build/kafka/.ready ## fetch the Kafka connector and broker (45 MB, needs Maven)

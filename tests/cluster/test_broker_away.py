@@ -1,5 +1,6 @@
 """A broker that is away for longer than Kafka's clients wait by themselves, in the middle of a replay."""
 
+import os
 import time
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from tests.cluster.disturbed import replaying
 from tests.cluster.live_jobs import LiveJob, live_job
 from tests.cluster.waiting import until
 
-pytestmark = pytest.mark.cluster
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif("SEGMILL_FAULT_EVENTS" not in os.environ, reason="takes three minutes: make test-faults"),
+]
 
 SHOP = SimulationSettings(events=8_000, customers=300, products=80, days=5)
 REPLAY_S = 12

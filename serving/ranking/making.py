@@ -1,6 +1,6 @@
 """An answer in the making."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from heapq import nlargest
 from typing import NamedTuple
 
@@ -46,7 +46,7 @@ class Making:
         self._screen = Screen(context, rules)
         self._loading = loading
         self._click_factors = click_factors
-        self._keep_order = context.settings.diversity <= 0 and not rules.change_scores
+        self._by_score = context.settings.diversity <= 0
         """Whether candidates stay in the order of their scores, but for those that are too many of a category."""
         self._known: dict[str, Item] = {}
         self._asked: set[str] = set()
@@ -107,20 +107,28 @@ class Making:
         scores = self._open(scores, {} if plan is None else self._click_factors)
         wanted, known, allows, factor_of = self._places + _SPARE, self._known, self._screen.allows, self._rules.factor
         unread = self._loading.unread
-        first = wanted if self._rules.most_factor <= 1 else 2 * wanted  # what is boosted may come from further down
+        most = max(1.0, self._rules.most_factor)  # what follows may be in no rule, and what went before was buried
+        ranked = BestFirst(scores, wanted if most == 1.0 else 2 * wanted)  # what is boosted comes from further down
         final: dict[str, float] = {}
         boosts: dict[str, str | None] = {}
         settled: list[str] | None = None
-        for some in self._stretches(BestFirst(scores, first), scores, wanted, final):
+        at, count = 0, _FEW * self._places if self._by_score else wanted
+        while some := ranked.part(at, at + count):
             await self._look_up(some)
             for item_id in some:
                 item = known.get(item_id)
                 if allows(item_id, item, unread=item_id in unread):
                     factor, boosts[item_id] = factor_of(item_id, item)
                     final[item_id] = scores[item_id] * factor
-            settled = None if all_of_them else self._settled(final)
-            if settled is not None:
+            at += len(some)
+            next_one = ranked.part(at, at + 1)
+            if not next_one:
                 break
+            reach = scores[next_one[0]] * most
+            settled = None if all_of_them else self._settled(final, reach)
+            if settled is not None or (len(final) >= wanted and reach <= nlargest(wanted, final.values())[-1]):
+                break
+            count = wanted - at if at < wanted else max(wanted - len(final), _SPARE)
         return _Candidates(final, boosts, settled)
 
     def _open(self, scores: Mapping[str, float], click_factors: Mapping[str, float]) -> dict[str, float]:
@@ -132,29 +140,15 @@ class Making:
             found[item_id] *= click_factors[item_id]
         return found
 
-    def _stretches(
-        self, ranked: BestFirst, scores: dict[str, float], wanted: int, final: dict[str, float]
-    ) -> Iterator[list[str]]:
-        """Stretches of the ranked names, until nothing further down can be among those wanted.
-
-        `final` grows meanwhile by those that may be shown, with their scores after boosts.
-        """
-        most = max(1.0, self._rules.most_factor)  # what follows may be in no rule, and what went before was buried
-        at = 0
-        while some := ranked.part(at, at + max(wanted - len(final), _SPARE)):
-            if len(final) >= wanted and scores[some[0]] * most <= nlargest(wanted, final.values())[-1]:
-                return
-            at += len(some)
-            few = _FEW * self._places if self._keep_order else len(some)
-            yield some[:few]
-            if len(some) > few:
-                yield some[few:]
-
-    def _settled(self, final: dict[str, float]) -> list[str] | None:
-        """The items for the free places, if what has a lower score cannot change anything any more."""
-        if not self._keep_order or len(final) < self._places:
+    def _settled(self, final: dict[str, float], reach: float) -> list[str] | None:
+        """The items for the free places, if no item with a score up to `reach` can change anything any more."""
+        if not self._by_score or len(final) < self._places:
             return None
-        kept, _ = capped(self._placed(), list(final), self._known, self._limit, self._context.settings.category_share)
+        if self._rules.change_scores:
+            certain = [item_id for item_id in _by_score(final) if final[item_id] > reach]
+        else:
+            certain = list(final)
+        kept, _ = capped(self._placed(), certain, self._known, self._limit, self._context.settings.category_share)
         return kept[: self._places] if len(kept) >= self._places else None
 
     def _shown(self, candidates: _Candidates) -> list[str]:
@@ -162,8 +156,7 @@ class Making:
         if candidates.settled is not None:
             return candidates.settled
         settings, scores = self._context.settings, candidates.scores
-        ranked = sorted(scores, key=lambda item_id: (-scores[item_id], item_id))
-        ranked = mmr(ranked, scores, self._known, self._places, settings.diversity)
+        ranked = mmr(_by_score(scores), scores, self._known, self._places, settings.diversity)
         return spread(self._placed(), ranked, self._known, self._limit, settings.category_share)[: self._places]
 
     def _placed(self) -> list[str]:
@@ -215,3 +208,7 @@ class Making:
             else:
                 found.update(reasons_of(item_ids, plan, self.heard, self._context.request.now_ms))
         return found
+
+
+def _by_score(scores: Mapping[str, float]) -> list[str]:
+    return sorted(scores, key=lambda item_id: (-scores[item_id], item_id))

@@ -15,9 +15,7 @@ Action = Literal["pin", "boost", "bury", "hide", "only"]
 _LEAVE_OUT: Final = ("hide", "only")
 _CHANGE_SCORES: Final = ("boost", "bury")
 _MOST_KNOWN: Final = 16
-"""So many combinations of rules are kept,"""
-_MOST_SAID: Final = 10_000
-"""and what each says of so many items."""
+"""So many combinations of rules are kept."""
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -106,16 +104,6 @@ class Rule(NamedTuple):
     """Bit of its condition in the file's `ConditionSet`; None: it has none."""
 
 
-class _Said(NamedTuple):
-    """What the rules say of an item."""
-
-    item: Item | None
-    """Of which they said it."""
-    allowed: bool
-    factor: float
-    boost: str | None
-
-
 class RulesInForce:
     """The rules that hold for one question; or for many, of which none asks for the time."""
 
@@ -130,33 +118,12 @@ class RulesInForce:
         """Whether any of them leaves items out; may put an item before or behind another one."""
         self.most_factor = prod(max(1.0, rule.factor) for rule in rules)
         """No score grows by more than this; buried items do not shrink it."""
-        self._said: dict[str, _Said] = {}
 
     def allows(self, item_id: str, item: Item | None, *, unread: bool = False) -> bool:
         """False for an item that is hidden, or that a rule for `only` others leaves out.
 
         `unread`: what the catalog says of it could not be read. It is left out then where it might have to be.
         """
-        return self._allows(item_id, item, unread=True) if unread else self._of(item_id, item).allowed
-
-    def factor(self, item_id: str, item: Item | None) -> tuple[float, str | None]:
-        """What the item's score is multiplied by, and the boost that is to be named as a reason, if there is one."""
-        if not self._changing:
-            return 1.0, None
-        said = self._of(item_id, item)
-        return said.factor, said.boost
-
-    def _of(self, item_id: str, item: Item | None) -> _Said:
-        """Asked again of popular items all the time, and then of the same object of the source."""
-        said = self._said.get(item_id)
-        if said is None or said.item is not item:
-            if len(self._said) >= _MOST_SAID:
-                self._said.clear()
-            said = _Said(item, self._allows(item_id, item, unread=False), *self._factor(item_id, item))
-            self._said[item_id] = said
-        return said
-
-    def _allows(self, item_id: str, item: Item | None, *, unread: bool) -> bool:
         for rule in self._leaving_out:
             if unread and rule.action == "hide":
                 if rule.matching.may_match(item_id):
@@ -165,7 +132,8 @@ class RulesInForce:
                 return False
         return True
 
-    def _factor(self, item_id: str, item: Item | None) -> tuple[float, str | None]:
+    def factor(self, item_id: str, item: Item | None) -> tuple[float, str | None]:
+        """What the item's score is multiplied by, and the boost that is to be named as a reason, if there is one."""
         factor, named = 1.0, None
         for rule in self._changing:
             if rule.matching.matches(item_id, item, self._now_ms):

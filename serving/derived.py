@@ -21,8 +21,8 @@ SHARE = 20
 What failed is tried again after `AGAIN_S`, then after twice as long each time."""
 LONGEST_PAUSE_S = 60.0
 _MOST_FAILURES = 10
-OVERDUE_S = 1.0
-"""What was to be made anew for longer is waited for."""
+OVERDUE_S, LATELY_S = 1.0, 60.0
+"""What was to be made anew for longer is waited for; in vain, if it was right so lately, it serves once more."""
 
 Depends = Callable[[Iterable[str]], None]
 """To be told of keys before they are read."""
@@ -63,6 +63,10 @@ class _One(Generic[T]):
         if self.old_since_s is None:
             self.old_since_s = now_s
 
+    def was_right_lately(self, now_s: float) -> bool:
+        """Whether it was, and nothing has gone wrong since."""
+        return not self.failures and (self.old_since_s is None or now_s - self.old_since_s <= LATELY_S)
+
 
 class Derived(Generic[T]):
     """Values by name. Not for use by several threads."""
@@ -96,8 +100,9 @@ class Derived(Generic[T]):
     async def value(self, name: str, within_s: float) -> tuple[T, bool]:
         """The value, and whether it is right; waits so long at most if need be. The making goes on if it takes longer.
 
-        Where it cannot be made, the one before serves, if nothing was told to have changed since it was made; or else
-        what can be made of what could be read.
+        Who has waited in vain, while nothing is wrong, gets the one before, if it was right lately. Where it cannot be
+        made, the one before serves, if nothing was told to have changed since it was made; or else what can be made of
+        what could be read.
 
         Raises:
             NotMadeError: there is none of these.
@@ -113,6 +118,8 @@ class Derived(Generic[T]):
                 error = making.exception()
                 if error is None:
                     return making.result()
+            elif one.value is not None and one.was_right_lately(self._clock()):
+                return one.value[0], True
         if one.value is not None and not one.told:
             return one.value[0], False
         raise error or NotMadeError(name)

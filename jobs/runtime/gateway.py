@@ -98,7 +98,9 @@ class Gateway:
         os.environ["PYFLINK_GATEWAY_PORT"] = str(struct.unpack("!I", self._port_file.read_bytes()[:4])[0])
         from pyflink.java_gateway import get_gateway
 
-        get_gateway()
+        # This Java ends with what it was started for: no object of it need be freed one by one. py4j does that in
+        # finalizers, where a Ctrl-C would be swallowed, and the connection be out of step afterwards.
+        get_gateway().gateway_property.enable_memory_management = False
 
     @contextmanager
     def limited(self, limit_s: float, problem: str) -> Iterator[None]:

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec
 
 import pytest
 
-from serving.derived import AGAIN_S, LONGEST_PAUSE_S, OVERDUE_S, SHARE, Depends, Derived, NotMadeError
+from serving.derived import AGAIN_S, LATELY_S, LONGEST_PAUSE_S, OVERDUE_S, SHARE, Depends, Derived, NotMadeError
 
 A_MOMENT_S, LONG_S = 0.01, 5.0
 P = ParamSpec("P")
@@ -218,7 +218,13 @@ async def test_nobody_waits_longer_than_said() -> None:
     world.now_s += AGAIN_S + OVERDUE_S + A_MOMENT_S
     world.gate.clear()
     found = await asyncio.gather(*(world.derived.value("a", A_MOMENT_S) for _ in range(3)))
+    assert found == [(3, True)] * 3  # it was right a moment ago
+    world.now_s += LATELY_S
+    found = await asyncio.gather(*(world.derived.value("a", A_MOMENT_S) for _ in range(3)))
     assert found == [(3, False)] * 3  # nobody is told that it is right
+    world.set("a1", 5)
+    with pytest.raises(NotMadeError):  # and this is known to be wrong
+        await world.derived.value("a", A_MOMENT_S)
     world.gate.set()
     await world.rest()
 

@@ -1,11 +1,11 @@
 """Reading what a run left in Redis: used by `export` and `show`, and an example for readers."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jobs.runtime.valkey import SNAPSHOT, EmbeddedValkey
 from jobs.runtime.workspace import workspace
@@ -13,6 +13,8 @@ from operators.redis_connection import RedisTarget
 from schemas.keys import Keys, beginning_with
 from schemas.profiles import merged, unpack_versioned
 from serving.experiments.stored import Stored, unpack_stored
+
+T = TypeVar("T")
 
 _BATCH = 500
 _LARGE_BATCH = 16
@@ -54,10 +56,7 @@ class Store:
     def experiments(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, Stored]]:
         """These experiments, or all, by name; without those whose sums no customers can have."""
         for some in _batches(sorted(self.experiment_names() if names is None else names), _LARGE_BATCH):
-            packed = self.client.mget([self.keys.experiment(name) for name in some])
-            for name, stored in zip(some, map(unpack_stored, packed), strict=True):
-                if stored is not None:
-                    yield name, stored
+            yield from self._found(self.keys.experiment(""), some, unpack_stored)
 
     def forget_experiment(self, name: str) -> bool:
         """Remove how it stands; whether it was there."""
@@ -83,7 +82,8 @@ class Store:
     def profiles(self, customers: Iterable[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
         """The profiles of these customers, or all, by customer id."""
         for names in _batches(sorted(set(self.customers() if customers is None else customers))):
-            parts = (self._unpacked(start, names) for start in (self.keys.profile(""), self.keys.population("")))
+            starts = self.keys.profile(""), self.keys.population("")
+            parts = (self._unpacked(start, names, unpack_versioned) for start in starts)
             for name, own, beside in zip(names, *parts, strict=True):
                 profile = merged(own, beside)
                 if profile is not None:
@@ -103,15 +103,17 @@ class Store:
 
     def _values(self, start: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for names in _batches(sorted(set(self._names(start)))):
-            yield from self._found(start, names)
+            yield from self._found(start, names, unpack_versioned)
 
-    def _found(self, start: str, names: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-        for name, value in zip(names, self._unpacked(start, names), strict=True):
+    def _found(
+        self, start: str, names: list[str], unpack: Callable[[bytes | None], T | None]
+    ) -> Iterator[tuple[str, T]]:
+        for name, value in zip(names, self._unpacked(start, names, unpack), strict=True):
             if value is not None:
                 yield name, value
 
-    def _unpacked(self, start: str, names: list[str]) -> list[dict[str, Any] | None]:
-        return [unpack_versioned(packed) for packed in self.client.mget([start + name for name in names])]
+    def _unpacked(self, start: str, names: list[str], unpack: Callable[[bytes | None], T]) -> list[T]:
+        return [unpack(packed) for packed in self.client.mget([start + name for name in names])]
 
 
 @contextmanager

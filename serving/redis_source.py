@@ -100,12 +100,9 @@ class RedisSource:
         attention = current(self._deadline_s)
         try:
             found, is_right = await self._made.value(scope, min(self._timeout_s, attention.left_s() / 2))
-        except NotMadeError:
+        except (NotMadeError, Unavailable):
             attention.degraded = True
             raise Unavailable("this could not be made in time") from None
-        except Unavailable:
-            attention.degraded = True
-            raise
         attention.degraded |= not is_right
         return found
 

@@ -167,10 +167,7 @@ class Gateway:
 
     def _last_complaint(self) -> str:
         """The newest warning of Flink's log, without its trace, in brackets; empty if there is none."""
-        try:
-            lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            return ""
+        lines = _lines(self.log)
         newest = max((number for number, line in enumerate(lines) if _COMPLAINT.match(line)), default=None)
         if newest is None:
             return ""
@@ -178,11 +175,15 @@ class Gateway:
         return f" (Flink: {_COMPLAINT.sub('', told)[:_LONGEST_COMPLAINT]})"
 
     def _last_words(self) -> str:
-        try:
-            lines = self.output.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            lines = []
-        return " / ".join(line.strip() for line in lines[-5:] if line.strip()) or "it said nothing"
+        return " / ".join(line.strip() for line in _lines(self.output)[-5:] if line.strip()) or "it said nothing"
+
+
+def _lines(path: Path) -> list[str]:
+    """Of a file of Java's; none if it has not written it."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
 
 
 def _not_of_py4j(record: logging.LogRecord) -> bool:

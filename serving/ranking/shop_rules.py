@@ -1,6 +1,6 @@
 """The shop's own rules: pin, boost, bury, hide or show only certain items, in certain contexts."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import prod
 from typing import Final, Literal, NamedTuple
@@ -14,8 +14,6 @@ from serving.ranking.context import Context
 Action = Literal["pin", "boost", "bury", "hide", "only"]
 _LEAVE_OUT: Final = ("hide", "only")
 _CHANGE_SCORES: Final = ("boost", "bury")
-_MOST_KNOWN: Final = 16
-"""So many combinations of rules are kept."""
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -105,7 +103,7 @@ class Rule(NamedTuple):
 
 
 class RulesInForce:
-    """The rules that hold for one question; or for many, of which none asks for the time."""
+    """The rules that hold for one question."""
 
     def __init__(self, rules: tuple[Rule, ...] = (), now_ms: int = 0) -> None:
         """`now_ms`: by which items are new."""
@@ -153,8 +151,6 @@ class ShopRules:
     timezone: ZoneInfo | None = None
     """Of the hours and days; None: UTC."""
     conditions: ConditionSet | None = None
-    _known: dict[tuple[str, ...], RulesInForce] = field(default_factory=dict, compare=False, repr=False)
-    """By the names of those that hold together."""
 
     def in_force(self, context: Context) -> RulesInForce:
         """Those that hold for a question.
@@ -167,16 +163,7 @@ class ShopRules:
         now_ms = context.request.now_ms
         moment = datetime.fromtimestamp(now_ms // 1000, self.timezone or UTC)
         holding = 0 if self.conditions is None else self.conditions.holding(context.profile, now_ms)
-        rules = tuple(rule for rule in self.rules if _holds(rule, context, moment, holding))
-        if any(rule.matching.new_days for rule in rules):
-            return RulesInForce(rules, now_ms)
-        names = tuple(rule.name for rule in rules)
-        known = self._known.get(names)
-        if known is None:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            known = self._known[names] = RulesInForce(rules)
-        return known
+        return RulesInForce(tuple(rule for rule in self.rules if _holds(rule, context, moment, holding)), now_ms)
 
 
 def _holds(rule: Rule, context: Context, moment: datetime, holding: int) -> bool:

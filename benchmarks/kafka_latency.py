@@ -17,6 +17,7 @@ import json
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import quantiles
@@ -45,7 +46,7 @@ LOOKED_FOR = 100
 """At most so many probes are asked for at once, those that were sent first: a job far behind is not slowed by it."""
 GRACE_S = 20.0
 """So long after the last event the last change may be."""
-JOB_STARTS_S, CATCH_UP_PER_S = 60.0, 6_000
+JOB_STARTS_S, CATCH_UP_PER_S = 60.0, 3_000
 """What is allowed for, from before the history is sent until the start."""
 READERS_START_S = 3.0
 PATIENCE_S = 1_200.0
@@ -73,6 +74,7 @@ def main() -> None:
     parser.add_argument(
         "--refreshed-every", type=int, default=60, help="profile_refresh_ms, in minutes of the shop; 0: never"
     )
+    parser.add_argument("--items-apart", action="store_true", help="the item side has slots of its own")
     options = parser.parse_args()
     settings = lapse_settings(
         profile_interval_ms=options.profiles_every * MINUTE_MS, profile_refresh_ms=options.refreshed_every * MINUTE_MS
@@ -86,6 +88,7 @@ def main() -> None:
                 runs: list[Run] = []
                 for number in range(options.repeat):
                     spec = live_spec(stack, f"rate{rate}-{number}.", options.parallelism, settings)
+                    spec = replace(spec, items_apart=options.items_apart)
                     _say(f"{rate:,}/s, run {number + 1} of {options.repeat}")
                     runs.append(_measured(spec, stack, Path(name), rate, options.seconds))
                 what = f"{rate:,} events/s, parallelism {options.parallelism}"
@@ -180,7 +183,7 @@ def fill_history(spec: LiveSpec, start_ms: int, history: list[Sent]) -> None:
 
 def started(spec: LiveSpec, stack: Stack, folder: Path) -> tuple[str, Path]:
     """Submit, once there is room: the job's id, and the folder in which it shows how far it is."""
-    while Cluster(stack.plan.rest).free_slots() < spec.parallelism:
+    while Cluster(stack.plan.rest).free_slots() < spec.slots:
         time.sleep(0.1)
     progress = shown_in(spec, folder)
     return submitted(spec, stack, folder)[1], progress

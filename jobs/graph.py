@@ -74,6 +74,9 @@ from state.experiments.logic import ExperimentLogic
 MAX_PARALLELISM = 128
 """Fixed for ever: state is divided into so many groups of keys."""
 
+ITEMS_GROUP = "items"
+"""Of slots: what is in it shares none with the rest."""
+
 Source = Callable[[StreamTableEnvironment], DataStream]
 """Gives a stream of (subject, payload) with event times and watermarks; payload: place, 0x1F, raw bytes."""
 Sink = Callable[[DataStream, str], None]
@@ -132,6 +135,8 @@ class GraphOptions:
     """Whether the input ends."""
     one_subtask: bool
     """Parallelism 1: operators then share a thread, which is cheaper by far (see `keyed`)."""
+    items_apart: bool = False
+    """The item side gets slots of its own; with one in each TaskManager, Python's lock is not shared with it then."""
     redis_batching: RedisBatching = field(default_factory=RedisBatching)
     progress_dir: Path | None = None
 
@@ -237,7 +242,10 @@ class Graph:
     def _items(self, customers: DataStream, factory: ItemFactory, experiments: ExperimentFactory) -> DataStream:
         options = self._options
         operator = ItemOperator(factory, bounded=options.bounded, keys=self._keys, experiments=experiments)
-        items = keyed(customers, in_place=options.one_subtask).process(operator, output_type=KEYED_BYTES)
+        stay = options.one_subtask and not options.items_apart
+        items = keyed(customers, in_place=stay).process(operator, output_type=KEYED_BYTES)
+        if options.items_apart:
+            items.slot_sharing_group(ITEMS_GROUP)  # and so all that follows it alone
         return items.name("item").uid("item")
 
     def _publish(self, items: DataStream, factory: PublishFactory) -> DataStream:

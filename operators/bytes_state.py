@@ -33,7 +33,7 @@ def bytes_list(context: RuntimeContext, name: str) -> Any:
     state._element_converter = _identity()
     state._value_converter = ListDataConverter(_identity())
     javas = state._state
-    return SimpleNamespace(get=state.get, add=javas.add, clear=javas.clear)
+    return SimpleNamespace(get=state.get, add=javas.add, update=state.update, clear=javas.clear)
 
 
 def bytes_map(context: RuntimeContext, name: str) -> Any:

@@ -124,6 +124,9 @@ class RedisConnection:
         self._client = target.connect() if client is None else client
         self._script = files("operators").joinpath("redis_writes.lua").read_bytes()
         self._sha = ""
+        self._asked: Sequence[bytes] = ()
+        self._line: Any = None
+        """On which Redis is to answer for these; None: it was not reached."""
         self._fixed = (target.prefix, TOMBSTONE_TTL_MS, MOST_POPULAR)
 
     def send(self, writes: Sequence[bytes]) -> tuple[int, int]:
@@ -146,6 +149,50 @@ class RedisConnection:
             self._on_wait()
             self._sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    def ask(self, writes: Sequence[bytes]) -> None:
+        """Hand the writes over without waiting for Redis, which works on them meanwhile; `answer` has to follow."""
+        self._asked, self._line = writes, None
+        if not self._sha:
+            return
+        pool = self._client.connection_pool
+        try:
+            line = pool.get_connection()
+        except redis.RedisError:
+            return
+        try:
+            line.send_command("EVALSHA", self._sha, 0, *self._fixed, *writes)
+        except redis.RedisError:
+            pool.release(line)
+        else:
+            self._line = line
+
+    def has_answered(self) -> bool:
+        """Whether `answer` does not have to wait for Redis, as it has answered, or has gone."""
+        try:
+            return self._line is not None and bool(self._line.can_read(0))
+        except redis.RedisError:
+            return True
+
+    def answer(self) -> tuple[int, int]:
+        """Wait until Redis has answered for what it was asked: what `send` returns.
+
+        Whatever has failed so far is tried again, as `send` does.
+
+        Raises:
+            RedisFailure: Redis did not answer in time, or refused a write.
+        """
+        line, self._line = self._line, None
+        if line is not None:
+            try:
+                applied, older = line.read_response()
+            except redis.RedisError:
+                pass
+            else:
+                return applied, older
+            finally:
+                self._client.connection_pool.release(line)
+        return self.send(self._asked)
 
     def close(self) -> None:
         """Drop the connection."""

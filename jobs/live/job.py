@@ -31,7 +31,7 @@ def add_live_job(environment: Any, spec: LiveSpec) -> None:
         models=sinks.keyed(topics.models),
         redis=spec.redis,
     )
-    options = GraphOptions(bounded=False, one_subtask=spec.parallelism == 1)
+    options = GraphOptions(bounded=False, one_subtask=spec.parallelism == 1, items_apart=spec.items_apart)
     graph = Graph(tables, outlets, options)
     clocked = add_events(tables, spec, control_records(tables, spec))
     bound = logics(spec.settings, spec.rules, spec.rules_source, as_of_ms=None)

@@ -30,12 +30,19 @@ class LiveSpec:
     name: str = NAME
     """Of the job; part of its transactions and of its consumer group, so no two running jobs may share it."""
     parallelism: int = 1
+    items_apart: bool = False
+    """Whether the item side has slots of its own, as many as `parallelism` again."""
     starting: str = "earliest"
     """Where a job without a savepoint begins: `earliest` or `latest`."""
     quiet_after_ms: int = QUIET_AFTER_MS
     """A partition that was silent for so long holds nobody back; if all were, time goes on by the clock."""
     checkpoint_every_ms: int = CHECKPOINT_EVERY_MS
     """Also how long it takes until a record can be read by others."""
+
+    @property
+    def slots(self) -> int:
+        """How many the job takes."""
+        return 2 * self.parallelism if self.items_apart else self.parallelism
 
     @property
     def needed_topics(self) -> tuple[Topic, ...]:

@@ -129,7 +129,7 @@ def _check_cluster(spec: LiveSpec, cluster: Cluster) -> None:
         raise ClusterProblem(
             f"a job {spec.name!r} runs there already; `segmill stop {spec.name}` stops it, --name names another one"
         )
-    if free < spec.parallelism:
+    if free < spec.slots:
         raise ClusterProblem(
             f"{cluster.url} has {free} free slot{'s' if free != 1 else ''}, --parallelism {spec.parallelism} needs as "
             "many: add TaskManagers, or stop another job"

@@ -3,6 +3,8 @@
 from collections import defaultdict
 from typing import Any
 
+from pyflink.datastream import TimeDomain
+
 END_MS = 2**63 - 1
 
 
@@ -48,6 +50,7 @@ class FakeRuntime:
         self.event_timers: dict[int, set[str]] = defaultdict(set)
         self.clock_timers: dict[int, set[str]] = defaultdict(set)
         self.outputs: list[Any] = []
+        self.domain = TimeDomain.EVENT_TIME
         self.operator = operator
         operator.open(self)
 
@@ -84,6 +87,10 @@ class FakeRuntime:
     def get_current_key(self) -> str:
         return self.key
 
+    def time_domain(self) -> TimeDomain:
+        """Of the timer that fires."""
+        return self.domain
+
     def current_watermark(self) -> int:
         return self.watermark_ms
 
@@ -105,10 +112,12 @@ class FakeRuntime:
 
     def advance(self, watermark_ms: int) -> None:
         self.watermark_ms = watermark_ms
+        self.domain = TimeDomain.EVENT_TIME
         self._fire(self.event_timers, watermark_ms)
 
     def wait(self, ms: int) -> None:
         self.clock_ms += ms
+        self.domain = TimeDomain.PROCESSING_TIME
         self._fire(self.clock_timers, self.clock_ms)
 
     def end(self) -> None:

@@ -23,7 +23,7 @@ from operators.publish import PublishOperator
 from operators.published import PublishedOperator
 from operators.quiet_clock import QuietClockOperator
 from operators.redis_connection import RedisTarget
-from operators.redis_writer import RedisBatching, RedisWriter
+from operators.redis_writer import LOOKED_AFTER, RedisBatching, RedisWriter
 from operators.tags import COUNTS, REDIS, REJECTED, SEGMENT_CHANGES, SIMILAR_RECORDS, TOTALS
 from operators.types import END_OF_TIME_MS
 from schemas.control import Control, encode_control
@@ -269,13 +269,23 @@ class FakeConnection:
 
     def __init__(self) -> None:
         self.batches: list[list[bytes]] = []
-        self.failing = False
+        self.failing = self.answers = False
+        self.asked: list[bytes] = []
 
     def send(self, writes: list[bytes]) -> tuple[int, int]:
         if self.failing:
             raise RuntimeError("down")
         self.batches.append(list(writes))
         return len(writes), 0
+
+    def ask(self, writes: list[bytes]) -> None:
+        self.asked = writes
+
+    def has_answered(self) -> bool:
+        return self.answers
+
+    def answer(self) -> tuple[int, int]:
+        return self.send(self.asked)
 
 
 def writer(batching: RedisBatching, *, bounded: bool = True) -> tuple[FakeRuntime, FakeConnection]:
@@ -287,7 +297,7 @@ def writer(batching: RedisBatching, *, bounded: bool = True) -> tuple[FakeRuntim
 
 def restart(runtime: FakeRuntime) -> None:
     """The operator anew, with the state that it had."""
-    runtime.operator._waiting, runtime.operator._waiting_bytes, runtime.operator._stored = [], 0, {}
+    runtime.operator.begin()
 
 
 class TestRedisWriter:
@@ -354,21 +364,75 @@ class TestRedisWriter:
         runtime.element("0", b"4")
         assert connection.batches == [[b"1", b"2", b"3", b"4"]]
 
+    def test_redis_works_while_others_are_collected(self) -> None:
+        """Nobody waits for it; what it has not answered for is in the state, and nothing else."""
+        runtime, connection = writer(RedisBatching(most_writes=2, wait_ms=50, few_writes=0))
+        state = runtime.states["pending-writes"].by_key
+        for payload in (b"1", b"2", b"3"):
+            runtime.element("0", payload)
+        assert (connection.asked, connection.batches) == ([b"1", b"2"], [])
+        assert state == {"0": [b"1", b"2", b"3"]}
+        runtime.element("0", b"4")
+        assert (connection.asked, connection.batches) == ([b"3", b"4"], [[b"1", b"2"]])
+        assert state == {"0": [b"3", b"4"]}
+        runtime.wait(50)
+        assert connection.batches == [[b"1", b"2"], [b"3", b"4"]]
+        assert not state
+
+    def test_a_watermark_waits_for_the_answer_to_what_is_under_way(self) -> None:
+        runtime, connection = writer(RedisBatching(most_writes=2, few_writes=0), bounded=False)
+        runtime.advance(100)
+        for payload in (b"1", b"2", b"3"):
+            runtime.element("0", payload)
+        assert connection.batches == []
+        runtime.advance(101)
+        assert connection.batches == [[b"1", b"2"], [b"3"]]
+        assert not runtime.states["pending-writes"].by_key
+
+    def test_an_answer_that_is_there_is_taken(self) -> None:
+        """So the state is no larger, and the time that Redis took no longer, than they need be."""
+        runtime, connection = writer(RedisBatching(most_writes=2 * LOOKED_AFTER, few_writes=0))
+        for number in range(3 * LOOKED_AFTER - 1):
+            runtime.element("0", b"%d" % number)
+        assert connection.batches == []
+        connection.answers = True
+        runtime.element("0", b"one more")
+        assert len(connection.batches) == 1
+
+    def test_what_was_under_way_at_a_failure_is_sent_again(self) -> None:
+        runtime, connection = writer(RedisBatching(most_writes=2, few_writes=0))
+        for payload in (b"1", b"2", b"3"):
+            runtime.element("0", payload)
+        connection.failing = True
+        with pytest.raises(RuntimeError):
+            runtime.element("0", b"4")
+        connection.failing = False
+        restart(runtime)
+        runtime.wait(50)
+        runtime.end()
+        assert [payload for batch in connection.batches for payload in batch] == [b"1", b"2", b"3", b"4"]
+
+    @pytest.mark.parametrize("few", [0, 2, 32])
     @pytest.mark.parametrize("seed", range(20))
-    def test_no_write_is_lost_or_overtakes_another(self, seed: int) -> None:
+    def test_no_write_is_lost_or_overtakes_another(self, seed: int, few: int) -> None:
         """With restarts at any time: those of a shard arrive in order, some of them again."""
         random = Random(seed)
-        runtime, connection = writer(RedisBatching(most_writes=5, wait_ms=50), bounded=bool(seed % 2))
+        batching = RedisBatching(most_writes=5, wait_ms=50, few_writes=few)
+        runtime, connection = writer(batching, bounded=bool(seed % 2))
         sent: dict[str, list[bytes]] = {}
         for number in range(200):
             shard = str(random.randrange(4))
             payload = b"%s:%d" % (shard.encode(), number)
             runtime.element(shard, payload)
             sent.setdefault(shard, []).append(payload)
+            connection.answers = random.random() < 0.5
             if random.random() < 0.1:
                 runtime.wait(50)
             if random.random() < 0.05:
                 restart(runtime)
+            if random.random() < 0.1:
+                runtime.advance(runtime.watermark_ms + 1 if runtime.watermark_ms > 0 else 1)
+                assert runtime.operator._bounded or not runtime.operator._asked
         runtime.wait(100)
         runtime.end()
         assert not runtime.states["pending-writes"].by_key

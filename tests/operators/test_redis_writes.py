@@ -2,6 +2,7 @@
 
 import random
 import struct
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -181,6 +182,42 @@ class TestFailures:
         client.script_flush()
         assert connection.send([profile_write("c", 2, 1, {"a": 1})]) == (1, 0)
 
+    def test_asked_and_answered_later(self, client: Any, valkey: EmbeddedValkey) -> None:
+        """Redis works meanwhile; batches that are asked for one after the other need no more than one connection."""
+        connection = RedisConnection(RedisTarget(valkey.url, KEYS.prefix))
+        connection.ask([profile_write("c", 1, 1, {"a": 1})])  # the script is not there yet
+        assert connection.answer() == (1, 0)
+        for version in range(2, 6):
+            connection.ask([profile_write("c", version, 1, {"a": version}), profile_write("c", 1, 1, {"a": 1})])
+            until = monotonic() + 10.0
+            while not connection.has_answered():
+                assert monotonic() < until
+            assert client.exists(KEYS.profile("c"))
+            assert connection.answer() == (1, 1)
+        assert not connection.has_answered()
+        assert len(connection._client.connection_pool._available_connections) == 1
+
+    def test_what_was_asked_of_a_server_that_forgot_the_script(self, client: Any, valkey: EmbeddedValkey) -> None:
+        connection = RedisConnection(RedisTarget(valkey.url, KEYS.prefix))
+        connection.send([profile_write("c", 1, 1, {"a": 1})])
+        client.script_flush()
+        connection.ask([profile_write("c", 2, 1, {"a": 2})])
+        assert connection.answer() == (1, 0)
+
+    def test_what_was_asked_while_memory_is_full(self, client: Any, valkey: EmbeddedValkey) -> None:
+        """It is waited out as by `send`, and then named."""
+        waits: list[float] = []
+        connection = RedisConnection(RedisTarget(valkey.url, KEYS.prefix, patience_s=0.2), sleep=waits.append)
+        connection.send([profile_write("c", 1, 1, {"a": 1})])
+        client.config_set("maxmemory", "1mb")
+        try:
+            connection.ask([profile_write("c", 2, 1, {"a": "x" * 100})])
+            with pytest.raises(RedisFailure, match="maxmemory"):
+                connection.answer()
+        finally:
+            client.config_set("maxmemory", "0")
+        assert waits
+
     def test_full_memory_is_waited_out_and_then_named(self, client: Any, valkey: EmbeddedValkey) -> None:
         """A full server is retried until patience ends."""
         waits: list[float] = []
@@ -277,6 +314,17 @@ class TestFailures:
             server._process.kill()
             server._process.wait()
             connection.send(writes[30:])
+            assert len(pauses) >= 3
+            pauses.clear()
+            connection.ask(writes[:30])
+            server._process.kill()
+            server._process.wait()
+            connection.answer()
+            pauses.clear()
+            server._process.kill()
+            server._process.wait()
+            connection.ask(writes[30:])
+            connection.answer()
             assert len(pauses) >= 3
             connection.send(writes)
             with RedisConnectionOf(server) as expected:

@@ -10,11 +10,12 @@ from pyflink.datastream.functions import KeyedBroadcastProcessFunction
 
 from operators.broadcast_view import BroadcastView
 from operators.bytes_state import as_they_are, bytes_by_string, writable
-from operators.every_key import every_key, watermark_ms
+from operators.every_key import watermark_ms
 from operators.logic import AssignFactory, Channel, Output
 from operators.metrics import AssignMetrics
 from operators.own_key import own_key
 from operators.pace import Pace
+from operators.rounds import Rounds
 from operators.shipping import Shipped
 from operators.short_way import take_short_way
 from operators.stores import FlinkValueStore
@@ -24,15 +25,15 @@ from operators.types import END_OF_TIME_MS
 STATE = "assign"
 """Name of the broadcast state."""
 WAKE_EVERY_S, WAKE_SHARE = 10.0, 0.05
-"""Customers are woken at most so often, by the wall clock, and for at most this share of the time: where history is
-replayed views follow one another fast. Who comes meanwhile is seen with the newest view anyway."""
+"""Rounds begin at most so often, by the wall clock, and take at most this share of the time: where history is replayed
+views follow one another fast. Who comes meanwhile is seen with the newest view anyway."""
 
 
 class AssignOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[misc]
     """Main output: (own key, Redis write). Changes and memberships leave by side outputs.
 
-    In thread mode every customer is woken when there is a new view. In process mode nobody can list the keys: there
-    customers follow when their own facts are next said.
+    In thread mode every customer is looked at when there is a new view, in a round that lets others pass. In process
+    mode nobody can list the keys: there customers follow when their own facts are next said.
     """
 
     def __init__(self, factory: AssignFactory, *, bounded: bool, keys: Sequence[str] = ("0",)) -> None:
@@ -48,9 +49,9 @@ class AssignOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[mi
         self._descriptor = bytes_by_string(STATE)
         self._view = BroadcastView()
         self._begun = self._to_wake = False
-        self._pace, self._wake_ms = Pace(WAKE_EVERY_S, WAKE_SHARE), -1
+        self._pace = Pace(WAKE_EVERY_S, WAKE_SHARE)
+        self._rounds = Rounds(runtime_context, "assigned")
         self._with_last_timer: set[str] = set()
-        self._every_key = partial(every_key, runtime_context, "assigned")
         self._watermark_ms = partial(watermark_ms, runtime_context)
         self._metrics = AssignMetrics(runtime_context, self._logic.tally)
 
@@ -75,26 +76,32 @@ class AssignOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[mi
         return ()
 
     def _wake(self, now_ms: int) -> None:
-        """Wake every customer if there is something new, but not over and over while a job catches up."""
-        if self._to_wake and self._pace.is_due:
-            self._to_wake, self._wake_ms = False, now_ms + 1
+        """Begin a round if there is something new, but not over and over while a job catches up."""
+        if self._to_wake and not self._rounds.under_way and self._pace.is_due:
+            self._to_wake = False
             self._pace.begin_round()
             self._pace.begin_part()
-            self._every_key(self._wake_ms)
+            self._rounds.begin(now_ms)
             self._pace.end_part()
 
     def on_timer(self, timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Any:
-        """Time has passed for one key."""
+        """Time has passed for one key, or it is the turn of some."""
         timers = ctx.timer_service()
         if not self._begun:
             self._begin(ctx, timers.current_watermark())
-        key, woken = ctx.get_current_key(), timestamp == self._wake_ms
-        if woken:
-            self._pace.begin_part()
-        step = self._logic.on_timer(key, timestamp, timers.current_watermark(), self._store)
-        if woken:
-            self._pace.end_part()
-        return self._done(timers, *step)
+        key = ctx.get_current_key()
+        if self._rounds.is_time(key, timestamp):
+            return self._looked_at(timestamp, timers)
+        return self._done(timers, *self._logic.on_timer(key, timestamp, timers.current_watermark(), self._store))
+
+    def _looked_at(self, time_ms: int, timers: Any) -> Iterator[Any]:
+        """A slice of a round."""
+        watermark_ms = timers.current_watermark()
+        self._pace.begin_part()
+        for key in self._rounds.slice(watermark_ms):
+            wake_ms, outputs = self._logic.on_timer(key, time_ms, watermark_ms, self._store)
+            yield from self._done(timers, wake_ms, outputs)
+        self._pace.end_part()
 
     def close(self) -> None:
         """Show the last counts."""

@@ -1,14 +1,20 @@
 """Logics for tests of the graph: importable where the operators run."""
 
 import json
+import time
 import traceback
 from base64 import b64encode
 from collections.abc import Iterable
+from typing import Any
 
+from pyflink.common import Row
+from pyflink.datastream import KeyedProcessFunction
+
+from operators.assign import AssignOperator
 from operators.logic import Channel, KeyedStore, Output, PendingStore, Step, Totals, ValueStore
 from operators.types import END_OF_TIME_MS
 from schemas.writes import profile_write, similar_write
-from state.tally import CustomerTally
+from state.tally import AssignTally, CustomerTally
 
 
 class Recorder:
@@ -94,3 +100,50 @@ class ShowingTheWay(Recorder):
 
     def on_event(self, key: str, payload: bytes, watermark_ms: int, store: KeyedStore) -> Step:
         raise ValueError(" ".join(frame.filename.rpartition("/")[2] for frame in traceback.extract_stack()))
+
+
+class Looking:
+    """An `AssignLogic` that takes its time over each customer, and says when it has seen whom, by the wall clock."""
+
+    STANDING_S, LOOK_S = 0.003, 0.001
+
+    def __init__(self) -> None:
+        self.tally = AssignTally()
+
+    def on_start(self, kept: Totals) -> bool:
+        return False
+
+    def on_broadcast(self, payload: bytes, kept: Totals) -> bool:
+        return False
+
+    def on_standing(self, key: str, payload: bytes, watermark_ms: int, store: ValueStore) -> Step:
+        if payload.endswith(b"tick"):
+            time.sleep(self.STANDING_S)
+        store.save(payload)
+        return None, [self._said(key, "came")]
+
+    def on_timer(self, key: str, time_ms: int, watermark_ms: int, store: ValueStore) -> Step:
+        if time_ms == END_OF_TIME_MS:
+            return None, ()
+        time.sleep(self.LOOK_S)
+        assert store.load() is not None
+        return None, [self._said(key, "looked at")]
+
+    @staticmethod
+    def _said(key: str, what: str) -> Output:
+        return Channel.SEGMENT_CHANGE, key, json.dumps([key, what, time.monotonic()]).encode()
+
+
+class WokenByRecord(AssignOperator):
+    """Begins a round at a standing, so that it is known when; a view comes from another stream, whenever it does."""
+
+    def process_element(self, value: bytes, ctx: Any) -> Any:
+        self._to_wake |= value.endswith(b"wake")
+        return super().process_element(value, ctx)
+
+
+class PassedOn(KeyedProcessFunction):  # type: ignore[misc]
+    """What comes, for the next operator; beside it a stream of nothing, with the watermarks."""
+
+    def process_element(self, value: bytes, ctx: KeyedProcessFunction.Context) -> Any:
+        return [Row(ctx.get_current_key(), value)]

@@ -129,3 +129,28 @@ class FakeRuntime:
             for key in sorted(timers.pop(at_ms)):
                 self.key = key
                 self.outputs += self.operator.on_timer(at_ms, self)
+
+
+class FakeWalk:
+    """A `KeyWalk` through a state of the runtime."""
+
+    def __init__(self, runtime: FakeRuntime, state_name: str) -> None:
+        self._runtime, self._keys = runtime, sorted(runtime.states[state_name].by_key)
+
+    @property
+    def goes_on(self) -> bool:
+        return bool(self._keys)
+
+    def step(self) -> str:
+        self._runtime.key = self._keys.pop(0)
+        return self._runtime.key
+
+    def register(self, time_ms: int) -> None:
+        self._runtime.register_event_time_timer(time_ms)
+
+    @property
+    def place(self) -> str:
+        return self._runtime.key
+
+    def return_to(self, place: str) -> None:
+        self._runtime.key = place

@@ -7,10 +7,11 @@ from threading import current_thread, main_thread
 from typing import Any
 
 import pytest
-from fake_flink import FakeRuntime
+from fake_flink import FakeRuntime, FakeWalk
 from pyflink.common import Row
 
 import operators.assign
+import operators.rounds
 from operators.assign import AssignOperator
 from operators.customer import CustomerBinding, CustomerOperator
 from operators.gather import MERGER_KEY, GatherOperator
@@ -246,7 +247,12 @@ class TestAssign:
     def test_restart(self, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """What was broadcast is read before the first record of any kind, and once; everybody is woken if need be."""
         woken: list[int] = []
-        monkeypatch.setattr(operators.assign, "every_key", lambda context, state, time_ms: woken.append(time_ms))
+
+        def begun(runtime: FakeRuntime, state_name: str) -> FakeWalk:
+            woken.append(runtime.watermark_ms + 1)
+            return FakeWalk(runtime, state_name)
+
+        monkeypatch.setattr(operators.rounds.KeyWalk, "begun", begun)
         runtime = FakeRuntime(AssignOperator(EchoAssign, bounded=False))
         runtime.watermark_ms = 100
         runtime.element("a", b"s")
@@ -267,6 +273,27 @@ class TestAssign:
         assert restarted.outputs[-1] == Row("0", b"u/v2" if how == "broadcast" else b"u/wake")
         restarted.broadcast_element("", b"v3")
         assert restarted.broadcast.by_key == {"last": b"v3", "starts": b"2"}
+
+    def test_a_round(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Everybody is seen with what is new, once, and none of it is said in place of what was to be said then."""
+        monkeypatch.setattr(operators.rounds.KeyWalk, "begun", FakeWalk)
+        runtime = FakeRuntime(AssignOperator(EchoAssign, bounded=False))
+        runtime.watermark_ms = 0
+        for customer in ("a", "b", "c"):
+            runtime.element(customer, b"s")
+        runtime.watermark_ms = 4
+        runtime.broadcast_element("", b"wake")
+        assert runtime.key == "c"
+        assert runtime.event_timers == {5: {"a", "b", "c"}}
+        runtime.outputs.clear()
+        for time_ms in range(5, 12):
+            runtime.advance(time_ms)
+        told = [row for tag, row in runtime.outputs if tag is CHANGE_RECORDS]
+        own = [Row("b", b"5/wake"), Row("c", b"5/wake")]
+        seen = [row[0] for row in told if row not in own]
+        assert (told.count(own[0]), told.count(own[1])) == (1, 1)
+        assert seen == ["a", "b", "c"]
+        assert not runtime.event_timers
 
 
 class TestSnapshots:

@@ -1,0 +1,61 @@
+"""A walk through every key that an operator holds, in any number of parts: which PyFlink has no words for.
+
+In thread mode PyFlink's runtime context leads to Flink's own keyed state, which lists its keys, from memory or from
+disk. They are listed at once, in Java (some 0.2 to 1 µs each), and wait there (up to a hundred bytes each): neither
+kind of state can be listed while it changes. Reaches into undocumented places of PyFlink 2.3.
+"""
+
+from importlib import import_module
+from typing import Any, Self
+
+
+class KeyWalk:
+    """The keys with a value in a state as of when the walk began, each made the current one in its turn."""
+
+    def __init__(self, j_backend: Any, timers: Any, keys: Any) -> None:
+        """Use `begun`. `keys`: a Java iterator."""
+        self._j_backend, self._timers, self._keys = j_backend, timers, keys
+
+    @classmethod
+    def begun(cls, runtime_context: Any, state_name: str) -> Self | None:
+        """A walk before its first key; None in process mode, where nobody can list the keys."""
+        try:
+            backend = runtime_context._keyed_state_backend
+            j_backend, timers = backend._keyed_state_backend, backend._function_context.timer_service()
+            namespace = import_module("pyflink.fn_execution.embedded.state_impl").JVoidNamespace_INSTANCE
+            pemja: Any = import_module("pemja")
+            kept = pemja.findClass("java.util.stream.Stream").builder()
+        except (AttributeError, ImportError):
+            return None
+        keys = j_backend.getKeys(state_name, namespace)
+        try:
+            keys.forEach(kept)
+        finally:
+            keys.close()
+        return cls(j_backend, timers, kept.build().iterator())
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is another key."""
+        return bool(self._keys.hasNext())
+
+    def step(self) -> str:
+        """Make the next key the current one."""
+        key = self._keys.next()
+        self._j_backend.setCurrentKey(key)
+        name: str = key.getField(0)
+        return name
+
+    def register(self, time_ms: int) -> None:
+        """An event-time timer for the current key."""
+        self._timers.register_event_time_timer(time_ms)
+
+    @property
+    def place(self) -> Any:
+        """The current key as Flink has it; None: there is none yet."""
+        return self._j_backend.getCurrentKey()
+
+    def return_to(self, place: Any) -> None:
+        """Make a key of before the current one again."""
+        if place is not None:
+            self._j_backend.setCurrentKey(place)

@@ -19,7 +19,7 @@ COMMANDS = {
     "export": ("jobs.commands.export", "export_command", "Write what a run left to JSON lines."),
     "verify": ("jobs.commands.verify", "verify_command", "Say whether two exports are the same."),
     "show": ("jobs.commands.show", "show_group", "Look at one customer, item or segment."),
-    "population": ("jobs.commands.population", "population_command", "Look at what all customers have in common."),
+    "population": ("jobs.commands.population", "population_group", "Look at what all customers have in common."),
     "rules": ("jobs.commands.rules", "rules_group", "Check rule files, and try them on a log."),
     "evaluate": ("jobs.commands.evaluate", "evaluate_command", "How good recommendations are, on a log."),
     "experiments": ("jobs.commands.experiments", "experiments_group", "How experiments stand, and who gets what."),

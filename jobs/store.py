@@ -51,11 +51,11 @@ class Store:
 
     def experiment_names(self) -> list[str]:
         """All that something was shown of, whoever made them up."""
-        return sorted(set(self._names(self.keys.experiment(""))))
+        return sorted(set(self.names(self.keys.experiment(""))))
 
     def experiments(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, Stored]]:
         """These experiments, or all, by name; without those whose sums no customers can have."""
-        for some in _batches(sorted(self.experiment_names() if names is None else names), _LARGE_BATCH):
+        for some in batches(sorted(self.experiment_names() if names is None else names), _LARGE_BATCH):
             yield from self._found(self.keys.experiment(""), some, unpack_stored)
 
     def forget_experiment(self, name: str) -> bool:
@@ -69,7 +69,7 @@ class Store:
 
     def segments(self) -> list[str]:
         """Names of the segments that have members."""
-        return sorted(self._names(self.keys.segment("")))
+        return sorted(self.names(self.keys.segment("")))
 
     def meta(self) -> dict[str, str]:
         """The `meta` hash."""
@@ -77,11 +77,11 @@ class Store:
 
     def customers(self) -> Iterator[str]:
         """Ids that a profile is kept under, in no order; one may come twice, and may have been withdrawn."""
-        return self._names(self.keys.profile(""))
+        return self.names(self.keys.profile(""))
 
     def profiles(self, customers: Iterable[str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
         """The profiles of these customers, or all, by customer id."""
-        for names in _batches(sorted(set(self.customers() if customers is None else customers))):
+        for names in batches(sorted(set(self.customers() if customers is None else customers))):
             starts = self.keys.profile(""), self.keys.population("")
             parts = (self._unpacked(start, names, unpack_versioned) for start in starts)
             for name, own, beside in zip(names, *parts, strict=True):
@@ -95,14 +95,15 @@ class Store:
 
     def count(self, start: str) -> int:
         """Keys that begin with `start`."""
-        return sum(1 for _ in self._names(start))
+        return sum(1 for _ in self.names(start))
 
-    def _names(self, start: str) -> Iterator[str]:
+    def names(self, start: str) -> Iterator[str]:
+        """What follows `start` in the keys that begin with it, in no order; one may come twice."""
         for key in self.client.scan_iter(match=beginning_with(start), count=1_000):
             yield key.decode()[len(start) :]
 
     def _values(self, start: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        for names in _batches(sorted(set(self._names(start)))):
+        for names in batches(sorted(set(self.names(start)))):
             yield from self._found(start, names, unpack_versioned)
 
     def _found(
@@ -141,7 +142,8 @@ def open_store(redis_url: str | None, left_in: Path | None, prefix: str) -> Iter
         yield Store(valkey.client(), Keys(prefix))
 
 
-def _batches(names: Iterable[str], size: int = _BATCH) -> Iterator[list[str]]:
+def batches(names: Iterable[str], size: int = _BATCH) -> Iterator[list[str]]:
+    """The names, so many at a time."""
     remaining = iter(names)
     while batch := list(islice(remaining, size)):
         yield batch

@@ -65,6 +65,11 @@ class Keys:
         """A published model."""
         return f"{self.prefix}model:{name}"
 
+    @property
+    def forgetting(self) -> str:
+        """As of which moment (ms) a population is being forgotten; gone once it is."""
+        return f"{self.prefix}population-forgotten"
+
     def experiment(self, name: str) -> str:
         """How an experiment stands."""
         return f"{self.prefix}experiment:{name}"

@@ -1,6 +1,8 @@
 """`segmill population`: what all customers have in common, in words, numbers and a picture."""
 
+import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from heapq import nsmallest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,13 +10,18 @@ from typing import Any, NamedTuple
 import click
 import msgspec
 
-from jobs.commands.console import grid, plain, say, show, show_table
-from jobs.commands.options import iso, redis_unless_from
+from jobs.commands.console import grid, plain, progress, say, show, show_table
+from jobs.commands.kafka_options import prefix_option
+from jobs.commands.options import iso, redis_option, redis_unless_from
 from jobs.commands.store_options import missing, opened, source_options
 from jobs.commands.values import readable
+from jobs.kafka_client import kafka_target
 from jobs.outputs import MODELS, SEGMENT_CHANGES
+from jobs.population_forgetting import Exits, Forgetting
+from jobs.population_forgetting import Found as Forgotten
 from jobs.population_history import Happened, History, Sizes, history, transitions
 from jobs.store import Store, StoreError
+from jobs.topics import Topics
 from schemas.money import exponent_of
 from state.rules.features import FEATURES
 
@@ -43,7 +50,7 @@ def _plot_path(context: click.Context, parameter: click.Parameter, value: Path |
     return value
 
 
-@click.command("population")
+@click.group("population", invoke_without_command=True)
 @source_options
 @click.option(
     "--models",
@@ -64,7 +71,9 @@ def _plot_path(context: click.Context, parameter: click.Parameter, value: Path |
 )
 @click.option("--plot", "plot_to", type=click.Path(path_type=Path, dir_okay=False), callback=_plot_path,
               metavar="FILE", help=f"Draw a picture, too: a file that ends with {', '.join(PLOTS)}.")  # fmt: skip
-def population_command(
+@click.pass_context
+def population_group(
+    context: click.Context,
     left_in: Path | None,
     redis_url: str | None,
     prefix: str,
@@ -84,6 +93,7 @@ def population_command(
       segmill population --from result --plot population.png
       segmill population --from result --json
       segmill population --redis redis://localhost:6379 --models models.jsonl
+      segmill population forget --redis redis://localhost:6379 --bootstrap broker:9092
 
     A cluster's line has its id, its broad kind, how many customers of the sample are in it, and its name; the line
     below says what sets it apart, in standard deviations from the mean of all customers. Redis holds only what is so
@@ -92,6 +102,8 @@ def population_command(
     The picture has three parts: customers on two principal components of what they are compared by, in the colours of
     their clusters; the sizes of the clusters over time; and, of those who left a segment, which one they entered next.
     """
+    if context.invoked_subcommand is not None:
+        return
     folder = None if redis_unless_from(left_in, redis_url) else left_in or Path("out")
     with opened(redis_url, left_in, prefix) as store:
         found = _found(store)
@@ -106,6 +118,71 @@ def population_command(
         _show(found, past, currency, limit)
     if plot_to is not None:
         say(f"the picture: {plot_to}")
+
+
+@population_group.command("forget")
+@redis_option("Redis to remove it from.")
+@click.option("--prefix", default="segmill:", show_default=True, help="Prefix of the Redis keys.")
+@click.option(
+    "--bootstrap",
+    metavar="HOST:PORT,…",
+    envvar="SEGMILL_BOOTSTRAP",
+    help="Kafka brokers: who left is said in segment-changes and population-memberships.",
+)
+@click.option("--kafka-config", type=_FILE, help="File of client settings, as of other commands (docs/kafka.md).")
+@prefix_option
+@click.option("--untold", is_flag=True, help="Say it nowhere.")
+@click.option("--yes", is_flag=True, help="Do it. Without this it is only told what there is.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def forget_command(
+    redis_url: str | None, prefix: str, bootstrap: str | None, kafka_config: Path | None, topic_prefix: str,
+    untold: bool, yes: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Take what a job with a population left out of Redis, and say who left, once the job goes on without one.
+
+    \b
+      segmill population forget --redis redis://localhost:6379 --bootstrap broker:9092
+      segmill population forget --redis redis://localhost:6379 --bootstrap broker:9092 --yes
+      segmill population forget --redis redis://localhost:6379 --untold --yes
+
+    Stop the job with a population first: it would write everything again. Removed are the second parts of profiles,
+    the memberships in segments that ask about the population, and what was learned. Who is interrupted calls it again.
+    """
+    if redis_url is None:
+        raise click.UsageError("say where from: --redis URL, or SEGMILL_REDIS_URL")
+    if untold is (bootstrap is not None):
+        raise click.UsageError("say whom to tell who left: --bootstrap HOST:PORT, or --untold")
+    with opened(redis_url, None, prefix) as store:
+        forgetting = Forgetting(store)
+        exits = None
+        if bootstrap is not None:
+            exits = Exits(kafka_target(bootstrap, kafka_config), Topics(topic_prefix))
+        with progress(counted=True) as bars:
+            task = bars.add_task(
+                "forgetting" if yes else "counting", total=len(forgetting.customers()), note="customers"
+            )
+            count = partial(bars.advance, task)
+            found = forgetting.forget(exits, count) if yes else forgetting.found(count)
+    _tell_forgotten(found, as_json, done=yes, told=bootstrap is not None)
+
+
+def _tell_forgotten(found: Forgotten, as_json: bool, *, done: bool, told: bool) -> None:
+    """What there is, or was."""
+    if as_json:
+        listed = {"customers": found.customers, "members": found.members, "models": found.models}
+        click.echo(json.dumps({"done": done, "told": done and told, **listed}, ensure_ascii=False, indent=2))
+        return
+    if not (found.customers or found.models):
+        click.echo("nothing of a population is there")
+        return
+    table = grid("members", "segment", right=("members",))
+    for name, count in sorted(found.members.items()):
+        table.add_row(f"{count:,}", plain(name))
+    show_table(table)
+    what = f"second parts of {found.customers:,} profiles, {found.models} models"
+    click.echo(
+        f"removed: these memberships, {what}" if done else f"to be removed with --yes: these memberships, {what}"
+    )
 
 
 def _found(store: Store) -> Found:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import chain
 from typing import Any, Protocol
 
 from pyflink.common import Row
@@ -14,6 +15,7 @@ from operators.customer import CustomerBinding, Customers
 from operators.every_key import every_key, watermark_ms
 from operators.logic import Channel, CustomerFactory, Output, Step, ValueStore
 from operators.metrics import ControlMetrics
+from operators.rounds import Rounds
 from operators.shipping import Shipped
 from operators.short_way import take_short_way
 from operators.stores import FlinkValueStore
@@ -72,8 +74,9 @@ class ControlOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
 class ControlledCustomerOperator(Shipped, Customers, KeyedBroadcastProcessFunction):  # type: ignore[misc]
     """As CustomerOperator, with rules and settings that change, and moments as of which everything is written.
 
-    In thread mode every customer is woken at such a time. In process mode nobody can list the keys: there customers
-    follow at their next event or timer.
+    In thread mode every customer is woken at such a moment; where rules change, in a round that lets others pass, and
+    whoever does something before their turn takes them up then, as of the same time. In process mode nobody can list
+    the keys: there customers follow at their next event or timer.
     """
 
     def __init__(self, factory: CustomerFactory, binding: CustomerBinding) -> None:
@@ -88,6 +91,7 @@ class ControlledCustomerOperator(Shipped, Customers, KeyedBroadcastProcessFuncti
         self._view = BroadcastView()
         self._begun = False
         self._every_key = partial(every_key, runtime_context, "customer")
+        self._rounds = Rounds(runtime_context, "customer")
         self._watermark_ms = partial(watermark_ms, runtime_context)
 
     def process_element(self, value: bytes, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Any:
@@ -105,12 +109,19 @@ class ControlledCustomerOperator(Shipped, Customers, KeyedBroadcastProcessFuncti
         return [*told, *self._woken(self._logic.on_control(value[1], self._view, now_ms))]
 
     def on_timer(self, timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Any:
-        """Time has passed for one key."""
-        if not self._begun:
-            key = ctx.get_current_key()
-            told = self._begin(ctx, ctx.timer_service().current_watermark())
-            return [*told, *self.timer_of(key, timestamp, ctx)]
-        return self.timer_of(ctx.get_current_key(), timestamp, ctx)
+        """Time has passed for one key, or it is the turn of some."""
+        told = () if self._begun else self._begin(ctx, ctx.timer_service().current_watermark())
+        key = ctx.get_current_key()
+        if self._rounds.begins(key, timestamp):
+            self._rounds.begin(ctx.timer_service().current_watermark())
+        if self._rounds.is_time(key, timestamp):
+            return chain(told, self._looked_at(timestamp, ctx))
+        return [*told, *self.timer_of(key, timestamp, ctx)] if told else self.timer_of(key, timestamp, ctx)
+
+    def _looked_at(self, time_ms: int, ctx: Any) -> Iterator[Any]:
+        """A slice of a round."""
+        for key in self._rounds.slice(ctx.timer_service().current_watermark()):
+            yield from self.timer_of(key, time_ms, ctx)
 
     def _begin(self, ctx: Any, now_ms: int) -> Iterable[Any]:
         self._begun = True
@@ -120,12 +131,17 @@ class ControlledCustomerOperator(Shipped, Customers, KeyedBroadcastProcessFuncti
             self._view.read_from(state)
         else:  # so that the rules of the submission are kept, too
             self._view.write_to(anytime)
-        return self._woken(self._logic.on_start(self._view, now_ms))
+        told = self._woken(self._logic.on_start(self._view, now_ms))
+        for from_ms in self._logic.reigns_ms():  # a round that was planned, or under way, is known to nobody else now
+            self._rounds.plan(max(from_ms, now_ms + 1))
+        return told
 
     def _woken(self, step: Step) -> Iterable[Any]:
         wake_ms, outputs = step
         if self._snapshots is not None:
             self._snapshots.follow(self._logic.asks())
-        if wake_ms is not None:
+        if wake_ms is not None and self._logic.publishes(wake_ms):
             self._every_key(wake_ms)
+        elif wake_ms is not None:
+            self._rounds.plan(wake_ms)
         return self._emitted(outputs)

@@ -17,8 +17,8 @@ class KeyWalk:
         self._j_backend, self._timers, self._keys = j_backend, timers, keys
 
     @classmethod
-    def begun(cls, runtime_context: Any, state_name: str) -> Self | None:
-        """A walk before its first key; None in process mode, where nobody can list the keys."""
+    def begun(cls, runtime_context: Any, state_name: str, *, most: int | None = None) -> Self | None:
+        """A walk before its first key, of so many keys at `most`; None in process mode: nobody can list the keys."""
         try:
             backend = runtime_context._keyed_state_backend
             j_backend, timers = backend._keyed_state_backend, backend._function_context.timer_service()
@@ -28,6 +28,8 @@ class KeyWalk:
         except (AttributeError, ImportError):
             return None
         keys = j_backend.getKeys(state_name, namespace)
+        if most is not None:
+            keys = keys.limit(most)
         try:
             keys.forEach(kept)
         finally:

@@ -7,7 +7,8 @@
     events     ....  ....    ......  ....  ....  ....
 
 A slice begins with a watermark, and goes on for a QUOTA of the time since the last one, MOST_S at most; the one at the
-end of time, to the end. Nothing of a round is kept: a restarted job has to begin it again.
+end of time, to the end. A round may be planned for a time to come. Nothing of all that is kept: a restarted job has to
+begin or plan it again.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ class Rounds:
         self._walk: KeyWalk | None = None
         self._key, self._slice_ms = "", -1  # who is next, and the timer of theirs at which the next slice begins
         self._ended_s = 0.0
+        self._planned: dict[int, str] = {}  # by time, at whose timer a round begins
 
     @property
     def under_way(self) -> bool:
@@ -48,6 +50,22 @@ class Rounds:
             if self._goes_on(walk):
                 self._pause(walk, watermark_ms)
             walk.return_to(place)
+
+    def plan(self, time_ms: int) -> None:
+        """Begin a round at an event time to come, in place of one that is under way then: see `begins`.
+
+        Who has no value in the state yet is not waited for: without any there will be no round.
+        """
+        walk = KeyWalk.begun(self._context, self._state_name, most=1)
+        if walk is not None and walk.goes_on:
+            place = walk.place
+            self._planned[time_ms] = walk.step()
+            walk.register(time_ms)
+            walk.return_to(place)
+
+    def begins(self, key: str, time_ms: int) -> bool:
+        """Whether a timer of a key is that of a round that was planned: it has to be begun now."""
+        return bool(self._planned) and self._planned.get(time_ms) == key and self._planned.pop(time_ms) == key
 
     def is_time(self, key: str, time_ms: int) -> bool:
         """Whether a timer of a key is that of the next slice."""

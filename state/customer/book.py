@@ -107,6 +107,15 @@ class Book:
         """All that are in force for somebody, or will be."""
         return {one.program.rules for one in (*self.calendar.reigns, *self.calendar.past)}
 
+    def reigns_ms(self) -> list[int]:
+        """When the newest rules of those that have begun came into force, unless always, and when those to come will.
+
+        They have begun by the newest time that is known: that of the last publication.
+        """
+        times_ms = [reign.from_ms for reign in self.calendar.reigns]
+        begun = [from_ms for from_ms in times_ms if from_ms <= self._known_ms]
+        return [from_ms for from_ms in (*begun[-1:], *times_ms[len(begun) :]) if from_ms != ALWAYS_MS]
+
     def take(self, control: Control, view: View, watermark_ms: int) -> int | None:
         """Enter a record that was checked; the time at which all customers have something to do, if they have."""
         if control.control_id in self._ids:

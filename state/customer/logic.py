@@ -225,6 +225,14 @@ class CustomerLogic:
         told = [(Channel.ANNOUNCEMENT, "", payload) for payload in self._publications.announcements(watermark_ms)]
         return None if from_ms is None else max(from_ms, watermark_ms + 1), told
 
+    def publishes(self, time_ms: int) -> bool:
+        """Whether everything is to be written as of this very moment: every customer has to be woken at it."""
+        return time_ms in self._publications.times_ms
+
+    def reigns_ms(self) -> list[int]:
+        """When rules came into force that a customer may not have taken up yet, and when those to come will."""
+        return self.book.reigns_ms()
+
     def asks(self) -> set[Asked]:
         """What the rules in force, and those to come, ask the population."""
         return {asked for rules in self.book.known_rules() for asked in rules.remainder.asks}

@@ -79,6 +79,9 @@ class FakeRuntime:
             def put(self, name: str, value: Any) -> None:
                 runtime.broadcast.by_key[name] = value
 
+            def remove(self, name: str) -> None:
+                runtime.broadcast.by_key.pop(name, None)
+
         return View()
 
     def timer_service(self) -> "FakeRuntime":
@@ -90,6 +93,9 @@ class FakeRuntime:
     def time_domain(self) -> TimeDomain:
         """Of the timer that fires."""
         return self.domain
+
+    def timestamp(self) -> int | None:
+        return None
 
     def current_watermark(self) -> int:
         return self.watermark_ms
@@ -134,8 +140,8 @@ class FakeRuntime:
 class FakeWalk:
     """A `KeyWalk` through a state of the runtime."""
 
-    def __init__(self, runtime: FakeRuntime, state_name: str) -> None:
-        self._runtime, self._keys = runtime, sorted(runtime.states[state_name].by_key)
+    def __init__(self, runtime: FakeRuntime, state_name: str, *, most: int | None = None) -> None:
+        self._runtime, self._keys = runtime, sorted(runtime.states[state_name].by_key)[:most]
 
     @property
     def goes_on(self) -> bool:

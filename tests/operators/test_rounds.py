@@ -26,6 +26,8 @@ class Looker:
         return ()
 
     def on_timer(self, time_ms: int, runtime: FakeRuntime) -> tuple[()]:
+        if self.rounds.begins(runtime.key, time_ms):
+            self.rounds.begin(runtime.watermark_ms)
         if self.rounds.is_time(runtime.key, time_ms):
             self.slices.append([])
             for key in self.rounds.slice(runtime.watermark_ms):
@@ -112,10 +114,30 @@ class TestRounds:
             runtime.advance(time_ms)
         assert [key for one in looker.slices[1:] for key in one] == KEYS
 
+    def test_planned(self, looker: Looker, runtime: FakeRuntime) -> None:
+        """For two times to come: at each of them a round begins, with those who are there then."""
+        looker.rounds.plan(5)
+        looker.rounds.plan(9)
+        assert runtime.key == KEYS[-1]
+        runtime.advance(4)
+        assert not looker.rounds.under_way
+        looker.now_s += 3_600
+        for time_ms in range(5, 9):
+            runtime.advance(time_ms)
+        assert looker.slices[0] == KEYS[:1]
+        met = len(looker.slices)
+        runtime.element("late", b"s")
+        looker.takes_s = 0.0
+        runtime.advance(9)
+        looker.now_s += 1
+        runtime.advance(10)
+        assert looker.slices[met:] == [[*KEYS, "late"]]
+
     def test_nobody(self, looker: Looker, runtime: FakeRuntime) -> None:
         """There is no round without keys, nor where they cannot be listed."""
         runtime.states["customers"].by_key.clear()
         looker.rounds.begin(0)
+        looker.rounds.plan(7)
         assert not looker.rounds.under_way
         assert not runtime.event_timers
 

@@ -13,12 +13,10 @@ def every_key(runtime_context: Any, state_name: str, time_ms: int) -> bool:
 
     The current key afterwards is that of before.
     """
-    try:
-        backend = runtime_context._keyed_state_backend
-        j_backend, timers = backend._keyed_state_backend, backend._function_context.timer_service()
-        namespace = import_module("pyflink.fn_execution.embedded.state_impl").JVoidNamespace_INSTANCE
-    except (AttributeError, ImportError):  # in process mode
+    backend = keyed_backend(runtime_context)
+    if backend is None:
         return False
+    j_backend, timers, namespace = backend
     before = j_backend.getCurrentKey()
     keys = j_backend.getKeys(state_name, namespace)
     try:
@@ -31,6 +29,17 @@ def every_key(runtime_context: Any, state_name: str, time_ms: int) -> bool:
         if before is not None:
             j_backend.setCurrentKey(before)
     return True
+
+
+def keyed_backend(runtime_context: Any) -> tuple[Any, Any, Any] | None:
+    """Flink's keyed state, its timers, and the namespace of all states; None in process mode."""
+    try:
+        backend = runtime_context._keyed_state_backend
+        j_backend, timers = backend._keyed_state_backend, backend._function_context.timer_service()
+        namespace = import_module("pyflink.fn_execution.embedded.state_impl").JVoidNamespace_INSTANCE
+    except (AttributeError, ImportError):
+        return None
+    return j_backend, timers, namespace
 
 
 def watermark_ms(runtime_context: Any, ctx: Any) -> int:

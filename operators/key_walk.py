@@ -1,12 +1,14 @@
 """A walk through every key that an operator holds, in any number of parts: which PyFlink has no words for.
 
 In thread mode PyFlink's runtime context leads to Flink's own keyed state, which lists its keys, from memory or from
-disk. They are listed at once, in Java (some 0.2 to 1 µs each), and wait there (up to a hundred bytes each): neither
-kind of state can be listed while it changes. Reaches into undocumented places of PyFlink 2.3.
+disk. They are listed at once, in Java (0.3 µs each from memory and 1.2 from disk, measured with 50,000), and wait
+there, a hundred bytes each or so if they come from disk: neither kind of state can be listed while it changes.
 """
 
 from importlib import import_module
 from typing import Any, Self
+
+from operators.every_key import keyed_backend
 
 
 class KeyWalk:
@@ -19,14 +21,12 @@ class KeyWalk:
     @classmethod
     def begun(cls, runtime_context: Any, state_name: str, *, most: int | None = None) -> Self | None:
         """A walk before its first key, of so many keys at `most`; None in process mode: nobody can list the keys."""
-        try:
-            backend = runtime_context._keyed_state_backend
-            j_backend, timers = backend._keyed_state_backend, backend._function_context.timer_service()
-            namespace = import_module("pyflink.fn_execution.embedded.state_impl").JVoidNamespace_INSTANCE
-            pemja: Any = import_module("pemja")
-            kept = pemja.findClass("java.util.stream.Stream").builder()
-        except (AttributeError, ImportError):
+        backend = keyed_backend(runtime_context)
+        if backend is None:
             return None
+        j_backend, timers, namespace = backend
+        pemja: Any = import_module("pemja")  # installed everywhere, but it loads only inside the JVM
+        kept = pemja.findClass("java.util.stream.Stream").builder()
         keys = j_backend.getKeys(state_name, namespace)
         if most is not None:
             keys = keys.limit(most)

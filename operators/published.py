@@ -6,6 +6,7 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from operators.bytes_state import bytes_list
 from operators.redis_connection import RedisConnection, RedisTarget
+from operators.redis_writer import settled_ms
 from operators.shipping import Shipped
 from operators.short_way import take_short_way
 from schemas.control import decode_control
@@ -30,19 +31,20 @@ class PublishedOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
         control = decode_control(value, len(value))
         if control.kind == "publish" and control.as_of_ms is not None:
             self._asked.add(value)
-            ctx.timer_service().register_event_time_timer(control.as_of_ms)
+            ctx.timer_service().register_event_time_timer(settled_ms(control.as_of_ms))
         return ()
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Any:
         """Everything is written as of then."""
         asked = [(decode_control(raw, len(raw)), raw) for raw in self._asked.get() or ()]
-        done = [control for control, _ in asked if (control.as_of_ms or 0) <= timestamp]
+        done = [control for control, _ in asked if settled_ms(control.as_of_ms or 0) <= timestamp]
         if done:
             self._connection.send([published_write(one.control_id, one.as_of_ms or 0) for one in done])
         self._asked.clear()
         for control, raw in asked:
             if control not in done:
                 self._asked.add(raw)
+                ctx.timer_service().register_event_time_timer(settled_ms(control.as_of_ms or 0))
         return ()
 
     def close(self) -> None:

@@ -13,6 +13,8 @@ from operators.shipping import Shipped
 from operators.short_way import take_short_way
 from operators.types import END_OF_TIME_MS
 
+SETTLED_EVERY_MS = 1_000
+"""Of event time. Watermarks come twenty times a second, and to wait for Redis each time was a tenth of all time."""
 LOOKED_AFTER = 16
 """Writes, after which it is seen whether Redis has answered for the batch before."""
 
@@ -27,6 +29,12 @@ class RedisBatching:
     """Processing time that a write waits at most for others."""
     few_writes: int = 32
     """So many take Redis a millisecond or two: its answer is waited for at once."""
+
+
+def settled_ms(time_ms: int) -> int:
+    """Event time which no watermark has reached behind a writer before all is written that came to it before `time_ms`
+    was reached there."""
+    return -(-time_ms // SETTLED_EVERY_MS) * SETTLED_EVERY_MS
 
 
 class Stored(NamedTuple):
@@ -44,8 +52,9 @@ Write = tuple[str, bytes]
 class RedisWriter(Shipped, KeyedProcessFunction):  # type: ignore[misc]
     """Input: (shard, write). Writes leave the state only after Redis has answered, so that a restart repeats them.
 
-    A watermark goes on only after all writes that came before it have left. Else nobody waits for Redis where there is
-    much to write: it works on one batch while the next one is collected, and has mostly answered when that is due.
+    A watermark that reaches another whole second (`SETTLED_EVERY_MS`) goes on only after all writes that came before it
+    have left. Else nobody waits for Redis where there is much to write: it works on one batch while the next one is
+    collected, and has mostly answered when that is due.
 
     Flink shows the state of one shard at a time. So writes are kept in memory as well, and whenever a batch is due, all
     shards of the subtask go in one: Redis is asked once, not once a shard. What it has answered for goes from the state
@@ -149,7 +158,7 @@ class RedisWriter(Shipped, KeyedProcessFunction):  # type: ignore[misc]
     def _wait(self, timers: Any) -> None:
         self._wait_for_answer(timers)
         if not self._bounded:
-            timers.register_event_time_timer(timers.current_watermark() + 1)
+            timers.register_event_time_timer(settled_ms(timers.current_watermark() + 1))
 
     def _wait_for_answer(self, timers: Any) -> None:
         wait_ms = self._batching.wait_ms

@@ -188,19 +188,19 @@ class TestPublications:
         assert runtime.outputs == [Row("control", b'{"control_id":"a","kind":"publish","as_of_ms":1001}')]
 
     def test_it_is_said_that_all_is_written(self) -> None:
-        """Once the watermark of all writers is there, and once for each that was asked for."""
+        """Once a watermark is there that all writers have let through, and once for each that was asked for."""
         runtime = FakeRuntime(PublishedOperator(RedisTarget("redis://127.0.0.1:1")))
         connection = FakeConnection()
         runtime.operator._connection = connection
-        for name, as_of_ms in (("a", 100), ("b", 200)):
+        for name, as_of_ms in (("a", 1_100), ("b", 3_000)):
             runtime.element("control", encode_control(Control(name, "publish", as_of_ms=as_of_ms)))
         runtime.element("control", encode_control(Control("c", "settings", settings={})))
-        runtime.advance(99)
+        runtime.advance(1_999)
         assert connection.batches == []
-        runtime.advance(150)
-        assert connection.batches == [[published_write("a", 100)]]
-        runtime.advance(500)
-        assert connection.batches[1:] == [[published_write("b", 200)]]
+        runtime.advance(2_500)
+        assert connection.batches == [[published_write("a", 1_100)]]
+        runtime.advance(3_000)
+        assert connection.batches[1:] == [[published_write("b", 3_000)]]
         assert list(runtime.states["published"].by_key) == []
 
 
@@ -340,13 +340,14 @@ class TestRedisWriter:
         assert connection.batches == [[b"1"]]
 
     def test_a_watermark_waits_for_the_writes_before_it(self) -> None:
-        """In a job without an end: whoever sees a watermark behind the writer knows what is in Redis."""
+        """In a job without an end: whoever sees one of a whole second behind the writer knows what is in Redis."""
         runtime, connection = writer(RedisBatching(), bounded=False)
-        runtime.advance(100)
+        runtime.advance(1_100)
         runtime.element("0", b"1")
         runtime.element("1", b"2")
+        runtime.advance(1_999)
         assert connection.batches == []
-        runtime.advance(101)
+        runtime.advance(2_000)
         assert connection.batches == [[b"1", b"2"]]
         runtime.wait(500)
         assert len(connection.batches) == 1
@@ -381,11 +382,12 @@ class TestRedisWriter:
 
     def test_a_watermark_waits_for_the_answer_to_what_is_under_way(self) -> None:
         runtime, connection = writer(RedisBatching(most_writes=2, few_writes=0), bounded=False)
-        runtime.advance(100)
+        runtime.advance(1_100)
         for payload in (b"1", b"2", b"3"):
             runtime.element("0", payload)
+        runtime.advance(1_999)
         assert connection.batches == []
-        runtime.advance(101)
+        runtime.advance(2_003)
         assert connection.batches == [[b"1", b"2"], [b"3"]]
         assert not runtime.states["pending-writes"].by_key
 
@@ -431,7 +433,7 @@ class TestRedisWriter:
             if random.random() < 0.05:
                 restart(runtime)
             if random.random() < 0.1:
-                runtime.advance(runtime.watermark_ms + 1 if runtime.watermark_ms > 0 else 1)
+                runtime.advance(max(runtime.watermark_ms, 0) // 1_000 * 1_000 + 1_000)
                 assert runtime.operator._bounded or not runtime.operator._asked
         runtime.wait(100)
         runtime.end()

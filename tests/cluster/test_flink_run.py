@@ -1,4 +1,4 @@
-"""The live job by Flink's own command, as docs/live.md says it."""
+"""The live job by Flink's own command, as docs/live.md says it: it runs, and its client keeps passwords to itself."""
 
 import json
 import subprocess
@@ -14,24 +14,35 @@ from tests.cluster.waiting import until
 
 pytestmark = pytest.mark.cluster
 
+ROOT = Path(__file__).parents[2]
+PASSWORD = "correct-horse"
+ELSEWHERE = {"SEGMILL_REDIS_URL": f"redis://:{PASSWORD}@127.0.0.1:1"}
+"""A variable whose name does not say that there is a password in it; the option wins over it."""
+
 
 class TestFlinkRun:
-    def test_it_runs_and_rejects(self, stack: Stack, tmp_path: Path) -> None:
-        """The same graph, from a client that has nothing of the project but the archive and the requirements."""
+    @pytest.mark.parametrize(
+        "program", [("-pym", "jobs.live.main"), ("-py", ROOT / "jobs" / "live" / "main.py")], ids=["-pym", "-py"]
+    )
+    def test_it_runs_and_rejects(self, stack: Stack, tmp_path: Path, program: tuple[str, object]) -> None:
+        """The same graph, from a client that has nothing of the project but the archive and the requirements.
+
+        In its environment is a password.
+        """
         job = LiveJob(stack)
         job.make_topics()
         package = tmp_path / "segmill.zip"
-        subprocess.run([sys.executable, "-m", "jobs.live.package", package], check=True, cwd=Path(__file__).parents[2])
+        subprocess.run([sys.executable, "-m", "jobs.live.package", package], check=True, cwd=ROOT)
         command = [
             *("bash", flink_home() / "bin" / "flink", "run", "-d", "-m", job.cluster.url.removeprefix("http://")),
-            *("-pyexec", sys.executable, "-pyclientexec", sys.executable, "-pyfs", package, "-pym", "jobs.live.main"),
+            *("-pyexec", sys.executable, "-pyclientexec", sys.executable, "-pyfs", package, *program),
             *("--bootstrap", job.bootstrap, "--redis", job.redis_url, "--topic-prefix", job.prefix, "--name", job.name),
             *("--settings", job.settings_file, "--checkpoint-interval", "1s"),
         ]
         with cancelled(job):
             ran = subprocess.run(
                 [str(part) for part in command],
-                env=stack.flink_environment(),
+                env={**stack.flink_environment(), **ELSEWHERE},
                 cwd=tmp_path,
                 capture_output=True,
                 text=True,
@@ -43,3 +54,7 @@ class TestFlinkRun:
             job.produce((b"k", json.dumps({"event_id": "e"}).encode(), 1_767_225_600_000))
             until(lambda: len(job.rejected()) == 1, "the record is rejected")
             assert job.restarts() == 0
+        logs = {path.name: path.read_bytes() for path in stack.layout.logs.iterdir()}
+        assert [name for name, text in logs.items() if PASSWORD.encode() in text] == []
+        assert PASSWORD not in ran.stdout + ran.stderr
+        assert b"Building program from JAR file" in b"".join(logs.values())  # the client's is among them

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import zipfile
 
 import pytest
 from files import CONF, ROOT, properties, read
@@ -116,6 +117,24 @@ class TestOneTruth:
         dockerfile = (CONF / "Dockerfile").read_text(encoding="utf-8")
         assert f"FROM flink:{pinned}-" in dockerfile
         assert f"flink-python-{pinned}.jar" in dockerfile
+
+
+class TestLogs:
+    TELLER = "org.apache.flink.client.python.PythonEnvUtils"
+
+    @pytest.mark.parametrize("name", ["log4j-console.properties", "stack-log4j.properties"])
+    def test_the_environment_is_not_in_them(self, name: str) -> None:
+        """Passwords may be in it. Kubernetes has the first one's settings, see above."""
+        settings = properties((CONF / name).read_text(encoding="utf-8"))
+        (key,) = [key for key, value in settings.items() if value == self.TELLER]
+        assert settings[key.removesuffix(".name") + ".level"] == "WARN"
+
+    def test_who_would_tell_it(self) -> None:
+        """It is that class, of the installed Flink."""
+        (jar,) = flink_home().glob("opt/flink-python-*.jar")
+        with zipfile.ZipFile(jar) as archive:
+            code = archive.read(self.TELLER.replace(".", "/") + ".class")
+        assert b"Starting Python process with environment variables" in code
 
 
 def normal(value: str) -> str:

@@ -33,8 +33,9 @@ _LISTENERS = """
 listeners=BROKER://127.0.0.1:{0},SECURED://127.0.0.1:{1},PLAIN://127.0.0.1:{2},MUTUAL://127.0.0.1:{3},CONTROLLER://127.0.0.1:{4}
 advertised.listeners=BROKER://127.0.0.1:{0},SECURED://127.0.0.1:{1},PLAIN://127.0.0.1:{2},MUTUAL://127.0.0.1:{3}
 listener.security.protocol.map=BROKER:PLAINTEXT,SECURED:SASL_SSL,PLAIN:SASL_SSL,MUTUAL:SSL,CONTROLLER:PLAINTEXT
-listener.name.secured.sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.secured.sasl.enabled.mechanisms=SCRAM-SHA-512,SCRAM-SHA-256
 listener.name.secured.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.secured.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.plain.sasl.enabled.mechanisms=PLAIN
 listener.name.plain.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required {5};
 listener.name.mutual.ssl.client.auth=required
@@ -99,8 +100,13 @@ class Secured:
 
     @property
     def kafka_config(self) -> Path:
-        """All but the password, for SCRAM."""
+        """All but the password, for SCRAM-SHA-512."""
         return self.folder / "client.properties"
+
+    @property
+    def shorter_config(self) -> Path:
+        """All but the password, for SCRAM-SHA-256."""
+        return self.folder / "shorter.properties"
 
     @property
     def plain_config(self) -> Path:
@@ -132,7 +138,12 @@ def secured_servers(plan: StackPlan, folder: Path) -> Iterator[Secured]:
     """Both of them, during the block. No password is in a command line."""
     found = Secured(plan, folder, Authority.made(folder / "certificates"))
     authority = found.authority.certificate
-    for config, mechanism in ((found.kafka_config, "SCRAM-SHA-512"), (found.plain_config, "PLAIN")):
+    ways = {
+        found.kafka_config: "SCRAM-SHA-512",
+        found.shorter_config: "SCRAM-SHA-256",
+        found.plain_config: "PLAIN",
+    }
+    for config, mechanism in ways.items():
         config.write_text(_LOGIN.format(authority, mechanism, USER), encoding="utf-8")
     store = found.authority.client(USER, found.store_password)
     found.mutual_config.write_text(_CERTIFICATE.format(authority, store, STORE_PASSWORD), encoding="utf-8")
@@ -176,8 +187,10 @@ def _broker(found: Secured) -> Iterator[None]:
 
 
 def _let_in(found: Secured) -> None:
-    secret = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
-    entry = UserScramCredentialUpsertion(USER, secret, found.kafka_password.encode())
+    """Each mechanism has a secret of its own, made of the same password."""
     admin = AdminClient({"bootstrap.servers": found.back_door})
-    for future in admin.alter_user_scram_credentials([entry]).values():
-        future.result(60)
+    for mechanism in (ScramMechanism.SCRAM_SHA_512, ScramMechanism.SCRAM_SHA_256):
+        secret = ScramCredentialInfo(mechanism, 4096)
+        entry = UserScramCredentialUpsertion(USER, secret, found.kafka_password.encode())
+        for future in admin.alter_user_scram_credentials([entry]).values():
+            future.result(60)

@@ -59,6 +59,10 @@ def kafka(secured: Secured) -> tuple[str, ...]:
     return ("--bootstrap", secured.bootstrap, "--kafka-config", str(secured.kafka_config))
 
 
+def shorter(secured: Secured) -> tuple[str, ...]:
+    return ("--bootstrap", secured.bootstrap, "--kafka-config", str(secured.shorter_config))
+
+
 def plain(secured: Secured) -> tuple[str, ...]:
     return ("--bootstrap", secured.plain_bootstrap, "--kafka-config", str(secured.plain_config))
 
@@ -67,8 +71,12 @@ def mutual(secured: Secured) -> tuple[str, ...]:
     return ("--bootstrap", secured.mutual_bootstrap, "--kafka-config", str(secured.mutual_config))
 
 
-WAYS = (pytest.param(plain, id="SASL_SSL, PLAIN"), pytest.param(mutual, id="TLS with a certificate of the client"))
-"""The others; most tests take SCRAM."""
+WAYS = (
+    pytest.param(shorter, id="SASL_SSL, SCRAM-SHA-256"),
+    pytest.param(plain, id="SASL_SSL, PLAIN"),
+    pytest.param(mutual, id="TLS with a certificate of the client"),
+)
+"""The others; most tests take SCRAM-SHA-512."""
 Way = Callable[[Secured], tuple[str, ...]]
 
 
@@ -200,7 +208,7 @@ class TestJob:
 
 
 class TestOtherWays:
-    """PLAIN, and a certificate in place of a password; by both kinds of clients, the library's and the connector's."""
+    """SCRAM-SHA-256, PLAIN, and a certificate in place of a password; by the clients of commands and those of a job."""
 
     @pytest.mark.parametrize("way", WAYS)
     def test_from_events_to_changes(

@@ -35,7 +35,7 @@ def main() -> None:
     options = parser.parse_args()
     results = Results("kafka_checkpoints", "The live job's checkpoints", vars(options))
     events = EVENTS.get(options.customers, options.customers * 5)
-    made = log(options.customers, events, 0.0)
+    made = log(options.customers, events)
     with TemporaryDirectory(prefix="segmill-bench-") as name:
         stack = Stack(Path(name) / "stack", owned=True)
         try:

@@ -57,22 +57,24 @@ def main() -> None:
         stack = Stack(Path(name) / "stack", owned=True)
         try:
             stack.up(PLAN)
-            _measure(results, stack, Path(name), HOT_CUSTOMERS, HOT_SHARE, options.parallelism)
+            even = _measure(results, stack, Path(name), HOT_CUSTOMERS, 0.0, options.parallelism)
+            hot = _measure(results, stack, Path(name), HOT_CUSTOMERS, HOT_SHARE, options.parallelism)
+            results.add("  with the hot one / without", "ratio", hot / even)
             for customers in options.customers:
-                _measure(results, stack, Path(name), customers, 0.0, options.parallelism)
+                _measure(results, stack, Path(name), customers, None, options.parallelism)
         finally:
             stack.down(wipe=True)
     results.finish()
 
 
-def log(customers: int, events: int, hot_share: float) -> Records:
-    """So many customers who come, each of them `events // customers` times; with `hot_share`, the shop's own mix.
+def log(customers: int, events: int, hot_share: float | None = None) -> Records:
+    """So many customers who come, each of them `events // customers` times; with a `hot_share`, 0 or more, its own mix.
 
     Most of those whom the simulated shop knows never come while a log lasts, and those who do are of all kinds. So here
     each has the first events of one who has enough of them, and that one serves again and again, under other names.
     Products are the same for all: a larger shop has no larger catalogue here.
     """
-    if hot_share:
+    if hot_share is not None:
         return _decoded(simulate(SimulationSettings(events=events, customers=customers, hot_share=hot_share)))
     each = events // customers
     begun: dict[str, Records] = {}
@@ -100,9 +102,13 @@ def _decoded(lines: Iterable[bytes]) -> Records:
     return made
 
 
-def _measure(results: Results, stack: Stack, folder: Path, customers: int, hot_share: float, parallelism: int) -> None:
+def _measure(
+    results: Results, stack: Stack, folder: Path, customers: int, hot_share: float | None, parallelism: int
+) -> float:
+    """Events a second."""
     events = EVENTS.get(customers, customers * 5)
-    spec = live_spec(stack, f"grown{customers}-{int(hot_share * 100)}.", parallelism)
+    mix = "" if hot_share is None else f"-{round(100 * hot_share)}"
+    spec = live_spec(stack, f"grown{customers}{mix}.", parallelism)
     make_topics(spec, PARTITIONS)
     made = log(customers, events, hot_share)
     assert len(made) == events, f"{len(made):,} events were made, not {events:,}"
@@ -110,7 +116,9 @@ def _measure(results: Results, stack: Stack, folder: Path, customers: int, hot_s
     watched, told = alone(grown, spec, stack, folder, events, SETTINGS)
     restored_s = alone(_restored_s, spec, stack, folder, max(time_ms for _, time_ms, _ in made) + 1)
     _wipe(spec)
-    name = f"{customers:,} customers" + (f", one with {hot_share:.0%} of the events" if hot_share else "")
+    name = f"{customers:,} customers"
+    if hot_share is not None:
+        name += f", one with {hot_share:.0%} of the events" if hot_share else " of the shop's own mix"
     results.add(f"{name}, {events:,} events", "events/s", watched.overall_per_s())
     last = told["latest"]["completed"]
     results.add("  state in the last checkpoint", "MB", last["state_size"] / 1e6)
@@ -119,6 +127,7 @@ def _measure(results: Results, stack: Stack, folder: Path, customers: int, hot_s
     results.add("  checkpoints, end to end, p50", "ms", float(durations["p50"]))
     results.add("  checkpoints, end to end, p99", "ms", float(durations["p99"]))
     results.add("  restored", "s", restored_s)
+    return watched.overall_per_s()
 
 
 def _restored_s(spec: LiveSpec, stack: Stack, folder: Path, now_ms: int) -> float:

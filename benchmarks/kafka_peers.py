@@ -3,8 +3,9 @@
     python -m benchmarks.kafka_peers [--events 200000] [--repeat 3] [--python .bench-venv/bin/python]
 
 Flink and Quix: exactly once. Bytewax: snapshots every ten seconds, its output at least once, which is the most it has.
-The numbers of segment changes must be the same, but for corrections. Then the live job itself, with similar items and
-Redis, at parallelism 1 and 2. See benchmarks/README.md for what differs.
+The job at parallelism 1 and 2, the others with one worker. The numbers of segment changes must be the same, but for
+corrections. Then the live job itself, with similar items and Redis, at parallelism 1 and 2. benchmarks/README.md tells
+what differs.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from jobs.stack.plan import StackPlan
 from jobs.stack.stack import Stack
 
 PLAN = StackPlan(brokers=1, task_managers=2, kafka_port=25_900, flink_port=25_920, redis_port=25_930)
+PARALLELISMS = (1, 2)
 LEEWAY = 0.005
 """Events of one millisecond may be said one by one and corrected, or together, as the watermark comes."""
 PARTITIONS = 4
@@ -55,36 +57,48 @@ def main() -> None:
 
 def _peers(results: Results, stack: Stack, folder: Path, made: Records, options: Any) -> None:
     newest_ms = max(time_ms for _, time_ms, _ in made)
-    ours: list[Watched] = []
+    ours: dict[int, list[Watched]] = {parallelism: [] for parallelism in PARALLELISMS}
     theirs: dict[str, list[dict[str, Any]]] = {"kafka_bytewax_flow": [], "kafka_quix_app": []}
-    changes: dict[str, set[int]] = {"job": set(), **{module: set() for module in theirs}}
+    changes: dict[str, set[int]] = {
+        **{_ours(parallelism): set() for parallelism in ours},
+        **{one: set() for one in theirs},
+    }
     for number in range(options.repeat):
         spec = live_spec(stack, f"one{number}.", 1)
         make_topics(spec, 1)
         fill(stack.plan.bootstrap, spec.topics.events.name, made)
-        ours.append(alone(customers_only, spec, stack, folder, len(made), newest_ms))
-        changes["job"].add(committed(stack.plan.bootstrap, spec.topics.segment_changes.name))
-        for module, runs in theirs.items():
+        said = 0
+        for parallelism, runs in ours.items():
+            beside = live_spec(stack, spec.topics.prefix, parallelism)
+            runs.append(alone(customers_only, beside, stack, folder, len(made), newest_ms))
+            said, before = committed(stack.plan.bootstrap, spec.topics.segment_changes.name), said
+            changes[_ours(parallelism)].add(said - before)
+        for module, told in theirs.items():
             out = f"{module}-{number}"
             make_topic(stack.plan.bootstrap, out, 1)
             at = (stack.plan.bootstrap, spec.topics.events.name, out, newest_ms, len(made), folder / out)
-            runs.append(_peer(options.python, module, *map(str, at)))
+            told.append(_peer(options.python, module, *map(str, at)))
             changes[module].add(committed(stack.plan.bootstrap, out))
     counts = [count for found in changes.values() for count in found]
     assert max(counts) - min(counts) <= LEEWAY * max(counts), changes
     results.notes.append(f"Segment changes: {', '.join(f'{name} {sorted(found)}' for name, found in changes.items())}")
-    results.add(
-        "job on the cluster, parallelism 1, exactly once: steady", "events/s", *(w.steady_per_s() for w in ours)
-    )
+    for parallelism, runs in ours.items():
+        name = f"job on the cluster, parallelism {parallelism}, exactly once: steady"
+        results.add(name, "events/s", *(one.steady_per_s() for one in runs))
     for module, label in (("kafka_bytewax_flow", "Bytewax"), ("kafka_quix_app", "Quix Streams")):
         rates = [run["steady_per_s"] for run in theirs[module]]
         results.add(f"{label}: steady", "events/s", *rates)
-        ratios = [one.steady_per_s() / rate for one, rate in zip(ours, rates, strict=True)]
-        results.add(f"  job / {label}", "ratio", *ratios)
+        for parallelism, runs in ours.items():
+            ratios = [one.steady_per_s() / rate for one, rate in zip(runs, rates, strict=True)]
+            results.add(f"  {_ours(parallelism)} / {label}", "ratio", *ratios)
+
+
+def _ours(parallelism: int) -> str:
+    return "job" if parallelism == 1 else f"job at parallelism {parallelism}"
 
 
 def _live(results: Results, stack: Stack, folder: Path, made: Records, repeat: int) -> None:
-    for parallelism in (1, 2):
+    for parallelism in PARALLELISMS:
         runs: list[Watched] = []
         for number in range(repeat):
             spec = live_spec(stack, f"live{parallelism}-{number}.", parallelism)

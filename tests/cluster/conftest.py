@@ -9,6 +9,13 @@ import pytest
 from jobs.simulation.log import write_log
 from jobs.stack.stack import Stack
 from tests.cluster.ports import free_plan
+from tests.cluster.reported import REPORTS
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests have reported, which pytest would keep to itself when they pass."""
+    for text in REPORTS:
+        terminalreporter.write_line(text)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from jobs.simulation.settings import SimulationSettings
 from jobs.stack.stack import Stack
 from tests.cluster.disturbed import Disturbed, SameAsUndisturbed, newest_event_ms, replaying
 from tests.cluster.live_jobs import live_job
+from tests.cluster.reported import report
 from tests.cluster.waiting import until
 from tests.end_to_end.segmill_runs import Run, run
 
@@ -106,7 +107,11 @@ def disturbed(stack: Stack, log: Path, tmp_path_factory: pytest.TempPathFactory)
                 fault(found)
                 found.survived.append(f"{fault.__name__} {time.monotonic() - began:.0f} s")
         found.finish(newest_ms, tmp_path_factory.mktemp("live"))
-        print(f"\n{EVENTS:,} events, survived: {', '.join(found.survived)}; {found.restarts} restarts")
+        survived, killed = found.survived, sum(fault.startswith("kill") for fault in found.survived)
+        report(
+            f"{EVENTS:,} events, {len(survived)} faults survived, {killed} of them kill -9; with the time until it "
+            f"was well: {', '.join(survived)}; {found.restarts} restarts"
+        )
         yield found
 
 

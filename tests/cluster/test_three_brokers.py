@@ -12,6 +12,7 @@ from jobs.stack.stack import Stack
 from tests.cluster.disturbed import Disturbed, SameAsUndisturbed, newest_event_ms, replaying
 from tests.cluster.live_jobs import LiveJob, live_job
 from tests.cluster.ports import free_plan
+from tests.cluster.reported import report
 from tests.end_to_end.segmill_runs import Run, run
 
 pytestmark = pytest.mark.cluster
@@ -43,6 +44,7 @@ def disturbed(stack: Stack, log: Path, tmp_path_factory: pytest.TempPathFactory)
             assert replay.poll() is None, "the replay was over before the fault"
             stack.kill("broker-1")
         found.finish(newest_event_ms(log), tmp_path_factory.mktemp("live"))
+        report(f"{SHOP.events:,} events, one broker of three killed with kill -9; {found.restarts} restarts")
         yield found
 
 

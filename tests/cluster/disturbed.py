@@ -20,6 +20,7 @@ from tests.cluster.publishing import assert_same_exports, exported, publish
 from tests.cluster.records import records
 from tests.cluster.waiting import until
 from tests.end_to_end.segmill_runs import SEGMILL, Run, accepted
+from tests.serving.slow_door import SlowDoor
 
 _RECOVERY_S = 240.0
 
@@ -29,6 +30,8 @@ class Disturbed:
     """A live job that was disturbed, and what was done to it."""
 
     job: LiveJob
+    door: SlowDoor | None = None
+    """By which the job reaches Redis, if not by the straight way."""
     survived: list[str] = field(default_factory=list)
     """Names of faults, and how long each was until the job was well again."""
     restarts: int = 0

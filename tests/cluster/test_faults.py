@@ -14,6 +14,7 @@ from jobs.simulation.settings import SimulationSettings
 from jobs.stack.stack import Stack
 from tests.cluster.disturbed import Disturbed, SameAsUndisturbed, newest_event_ms, replaying
 from tests.cluster.live_jobs import live_job
+from tests.cluster.redis_door import redis_door
 from tests.cluster.reported import report
 from tests.cluster.waiting import until
 from tests.end_to_end.segmill_runs import Run, run
@@ -23,7 +24,9 @@ pytestmark = pytest.mark.cluster
 EVENTS = int(os.environ.get("SEGMILL_FAULT_EVENTS", "40000"))
 PART_S = 20
 """How long the replay of each part takes at least: a fault comes in the middle of it."""
-PAUSED_S, SLOW_S = 20, 15
+PAUSED_S, SILENT_S, SLOW_S = 20, 15, 17
+LATE_S = 8
+"""So long each answer of a slow Redis takes: not so long that the writers give it up."""
 SHOP = SimulationSettings(
     events=EVENTS, customers=max(500, EVENTS // 30), products=400, days=60, duplicates=0.02, malformed=0.01
 )
@@ -69,9 +72,18 @@ def pause_task_manager(disturbed: Disturbed) -> None:
     disturbed.without("taskmanager-2", PAUSED_S)
 
 
+def pause_redis(disturbed: Disturbed) -> None:
+    """Nobody answers for a while, longer than is waited for an answer: queues fill up to the source."""
+    disturbed.without("redis", SILENT_S)
+
+
 def slow_redis(disturbed: Disturbed) -> None:
-    """Nobody answers for a while: queues fill up to the source."""
-    disturbed.without("redis", SLOW_S)
+    """Every answer comes, but late: two batches of each writer take as long as thousands do."""
+    assert disturbed.door is not None
+    disturbed.door.delay_s = LATE_S
+    time.sleep(SLOW_S)
+    disturbed.door.delay_s = 0.0
+    disturbed.goes_on()
 
 
 FAULTS: tuple[Callable[[Disturbed], None], ...] = (
@@ -80,6 +92,7 @@ FAULTS: tuple[Callable[[Disturbed], None], ...] = (
     kill_broker,
     kill_redis,
     pause_task_manager,
+    pause_redis,
     slow_redis,
 )
 
@@ -97,8 +110,8 @@ def parts_of(log: Path, count: int) -> list[Path]:
 @pytest.fixture(scope="class")
 def disturbed(stack: Stack, log: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disturbed]:
     newest_ms = newest_event_ms(log)
-    with live_job(stack, "--parallelism", "2") as job:
-        found = Disturbed(job)
+    with redis_door(stack.plan.redis_port) as door, live_job(stack, "--parallelism", "2", "--redis", door.url) as job:
+        found = Disturbed(job, door)
         for fault, part in zip(FAULTS, parts_of(log, len(FAULTS)), strict=True):
             with replaying(part, job, PART_S) as replay:
                 job.next_checkpoints(2)

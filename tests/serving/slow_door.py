@@ -1,23 +1,37 @@
 """A door to a Valkey through which every answer comes, but as late as one likes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
+
+Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+"""Opens a connection to the server behind the door."""
 
 
 class SlowDoor:
-    """Forwards connections to a socket; each piece of an answer leaves `delay_s` after it came, none before another."""
+    """Forwards connections; each piece of an answer leaves `delay_s` after it came, none before another."""
 
-    def __init__(self, socket: Path) -> None:
-        self._socket = socket
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
         self._under_way: set[asyncio.Task[None]] = set()
         self.delay_s = 0.0
         self.url = ""
 
+    async def open(self) -> asyncio.Server:
+        """Listen on a port of loopback; `url` says on which."""
+        server = await asyncio.start_server(self.take, "127.0.0.1", 0)
+        self.url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        return server
+
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
-        behind_reader, behind_writer = await asyncio.open_unix_connection(str(self._socket))
+        """One connection; closed at once if nobody is behind the door."""
+        try:
+            behind_reader, behind_writer = await self._connect()
+        except OSError:
+            writer.close()
+            return
         loop = asyncio.get_running_loop()
         held: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 
@@ -52,10 +66,8 @@ class SlowDoor:
 @asynccontextmanager
 async def slow_door(socket: Path) -> AsyncIterator[SlowDoor]:
     """Open at `url`, without delay at first."""
-    door = SlowDoor(socket)
-    server = await asyncio.start_server(door.take, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    door.url = f"redis://127.0.0.1:{port}"
+    door = SlowDoor(partial(asyncio.open_unix_connection, str(socket)))
+    server = await door.open()
     try:
         yield door
     finally:

@@ -7,7 +7,7 @@ a snapshot and applies again). So each part below needs to know only "next" and 
 from bisect import bisect_right
 from collections.abc import Callable
 from math import exp2
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Raw
 
@@ -24,6 +24,7 @@ from state.experiments.exposures import Exposures
 from state.impressions.ledger import Impressions
 from state.packing import part
 
+T = TypeVar("T")
 ENGAGEMENT_HALF_LIFE_MS = 7 * DAY_MS
 VIEWS_PER_CHUNK = 128
 KIND_NUMBERS = 64  # kinds of events, with room to grow
@@ -200,6 +201,27 @@ class Fold:
                 next_ms = min(next_ms, self.orders.expire(now_ms))
             self.expires_ms = next_ms
         self.clock_ms = now_ms
+
+    def as_of(self, now_ms: int, read: Callable[["Fold", int], T]) -> T:
+        """What `read(fold, now_ms)` says of a time that is not before the clock's, up to which nothing happens.
+
+        The fold stays as it is: windows are moved for the reading, and back.
+        """
+        if now_ms < self.expires_ms:
+            return read(self, now_ms)
+        clock_ms, expires_ms, saved_rest = self.clock_ms, self.expires_ms, self.saved_rest
+        counts = self.views, self.cart_adds, self.searches, self.wishlist_adds
+        heads = [one.heads[:] for one in counts]
+        sessions, orders = self.sessions.windows(), self.orders.windows()
+        self.advance(now_ms)
+        try:
+            return read(self, now_ms)
+        finally:
+            for one, before in zip(counts, heads, strict=True):
+                one.heads = before
+            self.sessions.set_windows(sessions)
+            self.orders.set_windows(orders)
+            self.clock_ms, self.expires_ms, self.saved_rest = clock_ms, expires_ms, saved_rest
 
     # -- undo, bounds, packing --------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from state.rules.ruleset import RuleSet
 from state.rules.tree import Asked
 from state.similar.settings import SimilarSettings
 from state.tally import CustomerTally
+from state.versions import version_at
 
 PLACE_END = b"\x1f"  # a payload is place, this byte, and the raw event
 REFUSED = b"\x1e"  # in a place: a reader's reason and detail follow, each after this byte, and the size if raw is cut
@@ -75,6 +76,9 @@ class CustomerLogic:
         self.news_ms: int | None = None
         """Of when is what the last call has found new about its customer: a fact, or other rules. None: nothing."""
         self._cache: Generations[Customer] = Generations(cached_customers)
+        self._at_hand = Customer(self.calendar)
+        """The one that was asked for last, cached or not."""
+        self._at_hand_of: str | None = None
 
     def on_event(self, key: str, payload: bytes, watermark_ms: int, store: KeyedStore) -> Step:
         """Take in one event of the customer `key`."""
@@ -165,19 +169,24 @@ class CustomerLogic:
 
     def sight(self, key: str, time_ms: int, store: KeyedStore) -> Sight:
         """The customer `key` as of a time up to which `on_timer` has let them live; nothing is changed by it."""
-        packed = store.load()
-        if packed is None:
+        customer = self._at_hand if key == self._at_hand_of else self._customer(key, store, comes=False)
+        if not customer.revision:
             return Sight(time_ms, 0, None)
-        customer = Customer.unpack(self.calendar, packed, store)
-        fold, now_ms = customer.fold, time_ms if self.as_of_ms is None else min(time_ms, self.as_of_ms)
-        if fold.clock_ms > 0:
-            customer.pass_time(max(now_ms, fold.clock_ms))
+        at_ms = time_ms if self.as_of_ms is None else min(time_ms, self.as_of_ms)
+        if customer.pending or customer.flip_ms <= at_ms:  # not so after `on_timer`
+            customer = self._copy(store)
+            customer.pass_time(max(at_ms, customer.fold.clock_ms))
+        fold, revision = customer.fold, customer.revision
+        now_ms = max(at_ms, fold.clock_ms)
         if not customer.is_shown:
-            return Sight(fold.clock_ms, customer.revision, None)
-        values = dict(zip(FEATURE_NAMES, read_all(fold, fold.clock_ms), strict=True))
-        rules, version = customer.program.rules.version, outputs.version(customer)
-        newest = customer.newest[1] or None
-        return Sight(fold.clock_ms, customer.revision, values, version, rules, customer.parts, newest)
+            return Sight(now_ms, revision, None)
+        values = dict(zip(FEATURE_NAMES, fold.as_of(now_ms, read_all), strict=True))
+        rules, newest = customer.program.rules.version, customer.newest[1] or None
+        return Sight(now_ms, revision, values, version_at(now_ms, revision), rules, customer.parts, newest)
+
+    def _copy(self, store: KeyedStore) -> Customer:
+        packed = store.load()
+        return Customer(self.calendar) if packed is None else Customer.unpack(self.calendar, packed, store)
 
     def _renewed(self, customer: Customer) -> bool:
         """Whether other rules than before are in force for the customer, or what they changed is yet to be said."""
@@ -366,10 +375,10 @@ class CustomerLogic:
         """The customer; for whom time alone passes (not `comes`), the cache is no better."""
         customer = self._cache.get(key, keep=comes)
         if customer is None:
-            packed = store.load()
-            customer = Customer(self.calendar) if packed is None else Customer.unpack(self.calendar, packed, store)
+            customer = self._copy(store)
             if comes:
                 self._cache.put(key, customer)
+        self._at_hand, self._at_hand_of = customer, key
         return customer
 
 

@@ -188,6 +188,14 @@ class OrderBook:
             next_ms = min([next_ms, *(at_ms for at_ms in leaving if at_ms > now_ms)])
         return next_ms
 
+    def windows(self) -> tuple[list[int], list[int], list[int], Raw | None]:
+        """All that `expire` changes, for `set_windows`."""
+        return self.heads[:], self.counts[:], self.revenues[:], self.saved
+
+    def set_windows(self, windows: tuple[list[int], list[int], list[int], Raw | None]) -> None:
+        """Move the windows back to where they stood."""
+        self.heads, self.counts, self.revenues, self.saved = windows
+
     def revenue_cents(self, window: int, now_ms: int) -> int:
         """Net revenue in a window, as of `now_ms` = the time of the last `expire`."""
         if not self.orphans:

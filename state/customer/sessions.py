@@ -88,6 +88,14 @@ class Sessions:
                 next_ms = starts[head] + width_ms
         return next_ms
 
+    def windows(self) -> tuple[list[int], list[int]]:
+        """All that `expire` changes, for `set_windows`."""
+        return self.heads[:], self.length_ms[:]
+
+    def set_windows(self, windows: tuple[list[int], list[int]]) -> None:
+        """Move the windows back to where they stood."""
+        self.heads, self.length_ms = windows
+
     def length_falls_below(self, threshold_ms: int, window: int) -> int:
         """When passing time alone takes the summed length below `threshold_ms`."""
         if threshold_ms <= 0 or self.length_ms[window] < threshold_ms:

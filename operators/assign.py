@@ -21,12 +21,16 @@ from operators.short_way import take_short_way
 from operators.stores import FlinkValueStore
 from operators.tags import CHANGE_RECORDS, MEMBERSHIP_RECORDS, SEGMENT_CHANGES
 from operators.types import END_OF_TIME_MS
+from schemas.decode import wall_clock_ms
 
 STATE = "assign"
 """Name of the broadcast state."""
 WAKE_EVERY_S, WAKE_SHARE = 10.0, 0.05
-"""Rounds begin at most so often, by the wall clock, and take at most this share of the time: where history is replayed
-views follow one another fast. Who comes meanwhile is seen with the newest view anyway."""
+"""Rounds begin at most so often, by the wall clock, and take at most this share of the time. Who comes meanwhile is seen
+with the newest view anyway."""
+HISTORY_MS, HISTORY_SHARE = 3_600_000, 0.005
+"""While what is read is older than this, by the wall clock, for at most that share: views follow one another fast then,
+and nobody is waiting to be shown how customers stood last month."""
 
 
 class AssignOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[misc]
@@ -77,7 +81,10 @@ class AssignOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[mi
 
     def _wake(self, now_ms: int) -> None:
         """Begin a round if there is something new, but not over and over while a job catches up."""
-        if self._to_wake and not self._rounds.under_way and self._pace.is_due:
+        if not self._to_wake or self._rounds.under_way:
+            return
+        self._pace.share = HISTORY_SHARE if now_ms < wall_clock_ms() - HISTORY_MS else WAKE_SHARE
+        if self._pace.is_due:
             self._to_wake = False
             self._pace.begin_round()
             self._pace.begin_part()

@@ -29,3 +29,20 @@ class TestPace:
         assert not pace.is_due
         now_s[0] = 130.0
         assert pace.is_due
+
+    def test_another_share(self) -> None:
+        """What was done counts by the share of now: two seconds are nothing to wait for where half of the time is."""
+        now_s = [100.0]
+        pace = Pace(10.0, 0.01, lambda: now_s[0])
+        pace.begin_round()
+        pace.begin_part()
+        now_s[0] += 2.0
+        pace.end_part()
+        now_s[0] = 309.0
+        assert not pace.is_due
+        pace.share = 0.5
+        assert pace.is_due
+        now_s[0] = 113.0
+        assert not pace.is_due
+        now_s[0] = 114.0
+        assert pace.is_due

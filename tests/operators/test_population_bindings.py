@@ -12,11 +12,12 @@ from pyflink.common import Row
 
 import operators.assign
 import operators.rounds
-from operators.assign import AssignOperator
+from operators.assign import HISTORY_MS, WAKE_EVERY_S, WAKE_SHARE, AssignOperator
 from operators.customer import CustomerBinding, CustomerOperator
 from operators.gather import MERGER_KEY, GatherOperator
 from operators.imports import import_apart
 from operators.logic import Channel, KeyedStore, Output, PendingStore, Step, Totals, ValueStore
+from operators.pace import Pace
 from operators.population import PopulationOperator
 from operators.tags import (
     CHANGE_RECORDS,
@@ -294,6 +295,27 @@ class TestAssign:
         assert (told.count(own[0]), told.count(own[1])) == (1, 1)
         assert seen == ["a", "b", "c"]
         assert not runtime.event_timers
+
+    @pytest.mark.parametrize(("behind_ms", "due_s"), [(HISTORY_MS - 10, 30), (HISTORY_MS + 10, 210)])
+    def test_history_wakes_seldom(self, behind_ms: int, due_s: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A round of a second is a twentieth of the time, or, where time is that of long ago, a two-hundredth."""
+        woken, clock_s = list[str](), [0.0]
+        monkeypatch.setattr(operators.rounds.KeyWalk, "begun", lambda context, state: woken.append(state))
+        monkeypatch.setattr(operators.assign, "wall_clock_ms", lambda: 10 * HISTORY_MS)
+        runtime = FakeRuntime(AssignOperator(EchoAssign, bounded=False))
+        runtime.operator._pace = Pace(WAKE_EVERY_S, WAKE_SHARE, lambda: clock_s[0])
+        runtime.watermark_ms = 10 * HISTORY_MS - behind_ms
+        runtime.broadcast_element("", b"wake")
+        runtime.operator._pace.begin_part()
+        clock_s[0] += 1.0
+        runtime.operator._pace.end_part()
+        runtime.broadcast_element("", b"wake")
+        clock_s[0] = due_s - 0.5
+        runtime.element("a", b"s")
+        assert len(woken) == 1
+        clock_s[0] = due_s + 0.5
+        runtime.element("a", b"s")
+        assert len(woken) == 2
 
 
 class TestSnapshots:

@@ -52,6 +52,7 @@ class PopulationLearner:
         self._algorithm: Algorithm | None = None
         self.model: ClusterModel | None = None
         """The newest version."""
+        self._packed: bytes | None = None  # until something changes: most intervals are not learned from at once
         if packed is not None:
             self._restore(packed)
 
@@ -62,6 +63,7 @@ class PopulationLearner:
 
     def learn(self, intake: Intake) -> Learned | None:
         """Learn from everybody's snapshots of one interval; None as long as there are too few customers."""
+        self._packed = None
         self._sample.merge(intake.sample)
         self._newest_ms = max(self._newest_ms, intake.newest_ms)
         if self._settings.forget_ms:
@@ -77,20 +79,24 @@ class PopulationLearner:
 
     def forget(self, customer_id: str) -> None:
         """A customer was erased."""
+        self._packed = None
         self._sample.forget(customer_hash(customer_id))
 
     def look_again(self) -> None:
         """The population is not what it was: with the next interval clusters and scaling are looked at again."""
+        self._packed = None
         self._intervals = self._settings.recheck_every - 1
 
     def packed(self) -> bytes:
         """Everything that the learner remembers."""
-        model = None if self.model is None else self.model.packed()
-        algorithm = None if self._algorithm is None else self._algorithm.state()
-        return pack((
-            _VERSION, self._axes(), self._next_id, self._number, self._newest_ms, self._intervals, self._rows_from,
-            self._settings.algorithm, self._sample.packed(), model, algorithm,
-        ))  # fmt: skip
+        if self._packed is None:
+            model = None if self.model is None else self.model.packed()
+            algorithm = None if self._algorithm is None else self._algorithm.state()
+            self._packed = pack((
+                _VERSION, self._axes(), self._next_id, self._number, self._newest_ms, self._intervals, self._rows_from,
+                self._settings.algorithm, self._sample.packed(), model, algorithm,
+            ))  # fmt: skip
+        return self._packed
 
     def _restore(self, packed: bytes) -> None:
         rest = unpack_versioned(packed, _VERSION, "a learner of clusters", ClusterStateError)

@@ -1,7 +1,8 @@
 """The population operator's logic, one for the whole job: parcels of all places in, views and model records out.
 
 An interval is over when the operator's clock has come to its end: by then all places have sent what they gathered. If
-the clock has passed TOGETHER_MS at once, as where history is replayed, the intervals in it are learned from as one.
+the clock has passed TOGETHER_MS at once, or BEHIND_MS of it and more than two intervals, as where history is replayed,
+those in it are learned from as one.
 
 State: the parcels of an interval, what `PopulationLogic` remembers, and the questions of the newest rules. An interval
 that ended before the newest one, as the first after a restart may, is learned from with it: time goes forward.
@@ -13,6 +14,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from schemas.control import decode_control
+from schemas.settings import MINUTE_MS
 from state.channels import Channel, Output
 from state.packing import pack
 from state.population.gather import merged
@@ -30,6 +32,7 @@ from state.tally import MergerTally
 
 VERSION: Final = 1
 TOGETHER_MS: Final = GATHER_BOUNDED_MS
+BEHIND_MS: Final = 20 * MINUTE_MS
 
 
 class MergerLogic:
@@ -117,12 +120,15 @@ class MergerLogic:
 
 
 def _together(parcels: Sequence[Parcel], now_ms: int) -> list[Parcel]:
-    """Parcels in order, those of each span of TOGETHER_MS that is over as of the newest one of them."""
-    ends = {one.at_ms: -(-one.at_ms // TOGETHER_MS) * TOGETHER_MS for one in parcels}
-    newest_ms: dict[int, int] = {}
-    for at_ms, end_ms in ends.items():
-        newest_ms[end_ms] = max(at_ms, newest_ms.get(end_ms, at_ms))
-    return [one._replace(at_ms=newest_ms[ends[one.at_ms]]) if ends[one.at_ms] <= now_ms else one for one in parcels]
+    """Parcels in order of time, those of each span that has been passed at once as of the newest one of them."""
+    found: list[Parcel] = []
+    for span, group in groupby(parcels, key=lambda one: -(-one.at_ms // TOGETHER_MS)):
+        ones = list(group)
+        newest_ms, intervals = ones[-1].at_ms, {one.at_ms for one in ones}
+        if span * TOGETHER_MS <= now_ms or (newest_ms - ones[0].at_ms >= BEHIND_MS and len(intervals) > 2):
+            ones = [one._replace(at_ms=newest_ms) for one in ones]
+        found += ones
+    return found
 
 
 def _rows(questions: dict[Key, Sequence[Number]]) -> list[Any]:

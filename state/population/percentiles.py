@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -117,11 +118,17 @@ def percentiles_of(
     if sketch.scale.number != scale_of(feature).number:
         raise PopulationError(f"the sketch of {feature} is on another scale than the feature")
     above = sketch.scale.bucket(0, 0) if positive else None
-    buckets = sketch.buckets_at([Fraction(str(point)) / 100 for point in points], above)
+    buckets = sketch.buckets_at(list(map(_share, points)), above)
     if not buckets:
         return None
     count = len(sketch) - (0 if above is None else sketch.up_to(above))
     return Percentiles(feature=feature, count=count, points=tuple(points), buckets=tuple(buckets), positive=positive)
+
+
+@cache
+def _share(point: Number) -> Fraction:
+    """Of a percentile, read as the decimal that it is written as; rules ask for few."""
+    return Fraction(str(point)) / 100
 
 
 def rfm_question(score: str) -> tuple[str, bool]:

@@ -26,18 +26,18 @@ class ScoreHistory:
         Raises:
             ValueError: a newer program wrote it.
         """
-        self._versions: list[tuple[int, ScoreVersion]] = []
+        self._versions: list[tuple[int, ScoreVersion, bytes]] = []  # each packed once: they never change
         if packed is not None:
             (rows,) = unpack_versioned(packed, VERSION, "the history of the scores")
-            self._versions = [(from_ms, ScoreVersion.unpacked(one)) for from_ms, one in rows]
+            self._versions = [(from_ms, ScoreVersion.unpacked(one), one) for from_ms, one in rows]
 
     def packed(self) -> bytes:
         """Versioned bytes."""
-        return pack([VERSION, [(from_ms, one.packed()) for from_ms, one in self._versions]])
+        return pack([VERSION, [(from_ms, one) for from_ms, _, one in self._versions]])
 
     def add(self, version: ScoreVersion, from_ms: int) -> None:
         """From `from_ms` on this version is in force; times go forward."""
-        self._versions.append((from_ms, version))
+        self._versions.append((from_ms, version, version.packed()))
         oldest_ms = from_ms - max(HORIZONS_MS)
         while len(self._versions) > 1 and (self._versions[1][0] <= oldest_ms or len(self._versions) > VERSIONS_MAX):
             del self._versions[0]
@@ -47,7 +47,7 @@ class ScoreHistory:
         return [example._replace(said=self._said(example)) for example in examples]
 
     def _said(self, example: Example) -> float | None:
-        for from_ms, version in reversed(self._versions):
+        for from_ms, version, _ in reversed(self._versions):
             if from_ms <= example.as_of_ms:
                 score = version.scores[example.target]
                 return None if score is None else score.probability(vectors.unpacked(example.inputs))

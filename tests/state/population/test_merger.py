@@ -164,6 +164,19 @@ class TestIntervals:
         assert counts[0] == counts[1]
         assert once[1].pending() == []
 
+    @pytest.mark.parametrize(("minutes", "intervals"), [(10, 2), (20, 1)])
+    def test_history_that_is_read_bit_by_bit(self, minutes: int, intervals: int) -> None:
+        """Of six hours that are not over, too, what the clock has passed at once is one, if it is more than two."""
+        tellers, first_ms = Tellers(Random(5), customers=None), -(-START_MS // TOGETHER_MS) * TOGETHER_MS + EVERY_MS
+        one, store = merger(), ListStore()
+        for at_ms in range(first_ms, first_ms + minutes * 60_000 + 1, EVERY_MS):
+            for packed in parcels(Random(at_ms), tellers, at_ms):
+                one.on_parcel(packed, first_ms - 1, store)
+        outputs = one.on_time(first_ms, at_ms, store)
+        times = {PopulationView.unpacked(one).at_ms for channel, _, one in outputs if channel == Channel.VIEW}
+        assert one.tally.intervals == intervals
+        assert max(times) == at_ms
+
 
 def merged_naively(ones: list[Any]) -> Any:
     """One after the other."""

@@ -49,8 +49,8 @@ class Customer:
         "after", "base", "before", "calendar", "coming", "correcting", "duplicates", "epoch", "epochs",
         "evaluated_ms", "flip_ms", "fold", "ghosts", "gone", "happened", "journal", "late", "lived_ms", "looked_up",
         "membership", "newest", "parts", "parts_told", "pending", "program", "publication", "published",
-        "redo_from_ms", "revision", "saved_members", "saved_published", "stood", "switch_ms", "timer_ms", "turns",
-        "undo",
+        "redo_from_ms", "revision", "said", "saved_members", "saved_published", "stood", "switch_ms", "timer_ms",
+        "turns", "undo",
     )  # fmt: skip
 
     def __init__(self, calendar: Calendar) -> None:
@@ -89,6 +89,7 @@ class Customer:
         self.parts = 0  # truths of `rules.remainder.parts`, bit by bit, if the program watches them
         self.parts_told = 0
         self.stood = False  # whether those who know the population may hold the customer as shown
+        self.said = NOT_SAID  # of the last standing: revision, as of when, and when a window changes next; not kept
         self.happened: Cause = ("time", None)  # what the last evaluation was for
 
     # -- events ---------------------------------------------------------------------------------------------------
@@ -289,6 +290,11 @@ class Customer:
     def older_segments(self) -> list[str]:
         """Segments of rules before the ones in force, which the customer may have been shown in."""
         return [name for epoch in self.epochs[:-1] for name in epoch.program.rules.names]
+
+    def said_ms(self, now_ms: int) -> int:
+        """As of when a standing was given out that has what is so now, but for what ages or fades; -1: none was."""
+        revision, said_ms, changes_ms = self.said
+        return said_ms if revision == self.revision and now_ms < changes_ms else -1
 
     @property
     def is_shown(self) -> bool:
@@ -614,6 +620,8 @@ class Customer:
 
 RULES: Cause = ("rules", None)
 UNKNOWN = -1  # the number of rules whose text nobody has any more
+
+NOT_SAID = (-1, -1, -1)
 
 NOTHING_KNOWN = b""
 """The snapshot of a customer of whom nothing is known."""

@@ -182,7 +182,9 @@ class CustomerLogic:
             return Sight(now_ms, revision, None)
         values = dict(zip(FEATURE_NAMES, fold.as_of(now_ms, read_all), strict=True))
         rules, newest = customer.program.rules.version, customer.newest[1] or None
-        return Sight(now_ms, revision, values, version_at(now_ms, revision), rules, customer.parts, newest)
+        # a run that ends does not depend on who is in the cache: it says everything
+        said_ms = customer.said_ms(now_ms) if self._live else -1
+        return Sight(now_ms, revision, values, version_at(now_ms, revision), rules, customer.parts, newest, said_ms)
 
     def _copy(self, store: KeyedStore) -> Customer:
         packed = store.load()

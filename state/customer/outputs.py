@@ -110,6 +110,7 @@ def standing(key: str, customer: Customer, *, known_ms: int = -1) -> Output:
     """What those are told who know the population; `known_ms`: see `Standing`."""
     fold, shown = customer.fold, customer.is_shown
     customer.parts_told = customer.parts
+    customer.said = customer.revision, fold.clock_ms, fold.expires_ms
     said = Standing(
         as_of_ms=fold.clock_ms,
         version=version(customer),

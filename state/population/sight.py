@@ -24,6 +24,8 @@ class Sight(NamedTuple):
     """These as a standing has them."""
     event_id: str | None = None
     """Of the newest event."""
+    said_ms: int = -1
+    """As of when a standing said all of this, but for what ages or fades; -1: none did."""
 
     def standing(self, *, news: bool) -> Standing:
         """What those are told who know the population; `news`: of something that happened, not of time alone."""

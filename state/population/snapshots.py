@@ -14,8 +14,9 @@ to the counts of all is remembered here, beside what waits for its outcome, so t
 the counts of values, and in examples that time has answered. So messages may be added up in any order, and an erasure
 takes out what was put in.
 
-Where the population is known each customer is said again with each look that tells something (standing.py). A session's
-end is not looked at by itself, as its last event was, unless it leaves a cart alone.
+Where the population is known each customer is said again with each look that tells something (standing.py), unless all
+of it was said within the interval, as with an order. A session's end is not looked at by itself, as its last event was,
+unless it leaves a cart alone.
 """
 
 from collections.abc import Callable, Iterable
@@ -217,7 +218,7 @@ class SnapshotLogic:
             left_ms = as_of_ms + left_ms if left_ms > 0 else NEVER
             state = _State(contribution, step.pending, as_of_ms, revision, left_ms, state.armed_ms)
             message = Message(key, as_of_ms, counted, False, point, _packed(step.examples), step.given_up, news)
-            standing = None if closing else sight.standing(news=news)
+            standing = None if closing or self._is_said(sight, as_of_ms) else sight.standing(news=news)
         due_ms = self._next_ms(state)
         look_ms = None if due_ms == NEVER_MS else self._at_last(key, max(due_ms, time_ms + 1))
         if look_ms is None or time_ms < state.armed_ms <= look_ms:  # the timer that there is comes first
@@ -228,6 +229,12 @@ class SnapshotLogic:
             return Look(look_ms, message, standing)
         store.save(state._replace(armed_ms=look_ms).packed(look_ms))
         return Look(look_ms, message, standing)
+
+    def _is_said(self, sight: Sight, as_of_ms: int) -> bool:
+        """Whether a standing has just said so, as after an order: what aged in an interval is not worth another one."""
+        left_ms = None if sight.values is None else sight.values.get("cart_abandoned_at_ms")
+        since_ms = sight.said_ms if left_ms is None or left_ms <= sight.said_ms else NEVER
+        return since_ms != NEVER and as_of_ms - since_ms < self._settings.interval_ms
 
     def _next_ms(self, state: _State) -> int:
         """When there is something to tell although nothing happens; NEVER_MS: never."""

@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from schemas.settings import DAY_MS, HOUR_MS, Settings
+from state.channels import Channel
 from state.customer.logic import PLACE_END, CustomerLogic, KeyedStore, Step
 from state.local import DictStore, DictView, LocalRun
 from state.population.contributions import Deltas, FeatureSketches
@@ -40,13 +41,14 @@ class Job:
         self.stores: dict[str, DictStore] = defaultdict(DictStore)
         self.messages: list[Message] = []
         self.standings: list[tuple[str, Standing]] = []
+        self.own: list[tuple[str, Standing]] = []
         self.number = 0
         self.run = LocalRun(self, SETTINGS.out_of_orderness_ms)  # type: ignore[arg-type]
 
     def on_event(self, key: str, payload: bytes, watermark_ms: int, store: KeyedStore) -> Step:
         step = self.logic.on_event(key, payload, watermark_ms, store)
         self.note(key, watermark_ms)
-        return step
+        return self.kept(step)
 
     def on_timer(self, key: str, time_ms: int, watermark_ms: int, store: KeyedStore) -> Step:
         step = self.logic.on_timer(key, time_ms, watermark_ms, store)
@@ -58,7 +60,15 @@ class Job:
                 self.run.register(look.next_ms, key)
             self.messages += [] if look.message is None else [look.message]
             self.standings += [] if look.standing is None else [(key, look.standing)]
-        return step
+        return self.kept(step)
+
+    def kept(self, step: Step) -> Step:
+        """Standings of the customers' own are kept apart from those of looks."""
+        wake_ms, outputs = step
+        outputs = list(outputs)
+        said = [(key, Standing.unpacked(packed)) for channel, key, packed in outputs if channel == Channel.STANDING]
+        self.own += said
+        return wake_ms, outputs
 
     def note(self, key: str, watermark_ms: int) -> None:
         if self.logic._watching and self.logic.news_ms is not None:
@@ -165,3 +175,40 @@ class TestWindows:
             seen = sum(one.as_of_ms - 30 * DAY_MS < at_ms <= one.as_of_ms for at_ms in views.get(key, ()))
             assert one.values()["views_30d"] == seen or key == "clock"
             assert one.rules == parse_rules(ASKING).version
+
+
+class TestStandings:
+    """Who is said at once is not said again at the end of the interval, as long as nothing else has happened."""
+
+    RULES = ASKING.replace("views_30d >= p", "cart_open and views_30d >= p")
+
+    @pytest.mark.parametrize("later", ["nothing", "view", "left"])
+    def test_a_filled_cart(self, later: str) -> None:
+        """The cart is said at once, and again only if there is another event, or it is left alone."""
+        job = Job(self.RULES)
+        job.run.start()
+        job.event("busy", START_MS - 2 * HOUR_MS)
+        job.event("c", START_MS + 1_000, "product_added", product_id="p", quantity=1)
+        if later == "view":
+            job.event("c", START_MS + 20_000)
+        for minute in range(1, 60 if later == "left" else 29):
+            job.event("busy", START_MS + minute * 60_000)
+        assert [one.as_of_ms for key, one in job.own if key == "c"] == [START_MS + 1_000]
+        looks = [one for key, one in job.standings if key == "c"]
+        assert len(looks) == (0 if later == "nothing" else 1)
+        told = [one for one in job.messages if one.customer_id == "c"]
+        assert len(told) == (2 if later == "left" else 1)
+        if later == "left":
+            assert looks[0].values()["cart_abandoned_at_ms"] == START_MS + 1_000 + SETTINGS.session_gap_ms
+
+    def test_when_a_window_has_emptied(self) -> None:
+        """Then it is said at the look: an order of thirty days ago, and a view of a minute after it."""
+        rules = ASKING.replace("views_30d >= p", "orders_30d >= 1 and views_30d >= p")
+        job = Job(rules)
+        job.run.start()
+        job.event("c", START_MS, "order_completed", order_id="o", value=10.0, currency="GBP", items=[])
+        job.event("c", START_MS + 60_000)
+        for day in range(32):
+            job.event("busy", START_MS + day * DAY_MS)
+        last = max((one for key, one in [*job.own, *job.standings] if key == "c"), key=lambda one: one.as_of_ms)
+        assert last.values()["views_30d"] == 0

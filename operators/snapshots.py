@@ -29,8 +29,11 @@ class Snapshots:
 
     def note(self, key: str, news_ms: int, watermark_ms: int, timers: Any) -> None:
         """Something has happened to the current key."""
+        noted_ms = self._noted.get(key)
+        if noted_ms is not None and self._logic.is_in(noted_ms, max(news_ms, watermark_ms + 1)):
+            return
         look_ms = self._logic.look_ms(key, news_ms, watermark_ms)
-        if look_ms is not None and look_ms < self._noted.get(key, END_OF_TIME_MS):
+        if look_ms is not None and (noted_ms is None or look_ms < noted_ms):
             if len(self._noted) >= NOTED_MAX:
                 self._noted.clear()
             self._noted[key] = look_ms

@@ -60,7 +60,7 @@ class GatherLogic:
     def on_message(self, message: bytes, watermark_ms: int, store: MessageStore) -> int:
         """Keep a message; the event time at which to call `on_time`."""
         store.append(message)
-        return self._end_ms(max(Message.unpacked(message).as_of_ms, watermark_ms))
+        return self._end_ms(max(Message.time_of(message), watermark_ms))
 
     def on_time(self, time_ms: int, watermark_ms: int, store: MessageStore) -> list[bytes]:
         """An interval is over, perhaps long since: packed `Parcel`s, one for each that is, in their order."""

@@ -143,6 +143,9 @@ class EchoSnapshots:
     def is_time(self, time_ms: int) -> bool:
         return time_ms % 10 == 9
 
+    def is_in(self, look_ms: int, time_ms: int) -> bool:
+        return time_ms > look_ms - 10
+
     def look_ms(self, key: str, news_ms: int, watermark_ms: int) -> int | None:
         return max(news_ms, watermark_ms + 1) // 10 * 10 + 9
 

@@ -128,6 +128,23 @@ def naive(values: dict[str, tuple[int, dict[str, Any]]]) -> FeatureSketches:
     return sketches
 
 
+class TestIntervals:
+    @pytest.mark.parametrize("spread", [False, True])
+    def test_what_a_look_covers(self, spread: bool) -> None:
+        """Whether news of a time asks for a look before another one is told without the customer's own interval."""
+        random, logic = Random(1), SnapshotLogic(SETTINGS._replace(spread=spread, interval_ms=10 * MINUTE_MS), ())
+        covered = set()
+        for number in range(300):
+            key, now_ms = f"c{number % 7}", START_MS + random.randrange(HOUR_MS)
+            look_ms, news_ms = logic.look_ms(key, now_ms, now_ms), now_ms + random.randrange(-HOUR_MS, HOUR_MS)
+            other_ms = logic.look_ms(key, news_ms, 0)
+            assert look_ms is not None
+            assert other_ms is not None
+            covered.add(logic.is_in(look_ms, news_ms))
+            assert logic.is_in(look_ms, news_ms) is (other_ms >= look_ms)
+        assert covered == {False, True}
+
+
 class TestCounts:
     """Sketches of all that was told are those of what is so."""
 

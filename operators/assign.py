@@ -26,8 +26,8 @@ from schemas.decode import wall_clock_ms
 STATE = "assign"
 """Name of the broadcast state."""
 WAKE_EVERY_S, WAKE_SHARE = 10.0, 0.05
-"""Rounds begin at most so often, by the wall clock, and take at most this share of the time. Who comes meanwhile is seen
-with the newest view anyway."""
+"""Rounds begin at most so often, by the wall clock, and take at most this share of the time. Who comes meanwhile is
+seen with the newest view anyway."""
 HISTORY_MS, HISTORY_SHARE = 3_600_000, 0.005
 """While what is read is older than this, by the wall clock, for at most that share: views follow one another fast then,
 and nobody is waiting to be shown how customers stood last month."""
@@ -62,12 +62,13 @@ class AssignOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[mi
     def process_element(self, value: bytes, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Any:
         """A customer's standing."""
         key, timers = ctx.get_current_key(), ctx.timer_service()
+        now_ms = timers.current_watermark()
         if not self._begun:
-            self._begin(ctx, timers.current_watermark())
+            self._begin(ctx, now_ms)
         if self._bounded and key not in self._with_last_timer:
             self._with_last_timer.add(key)
             timers.register_event_time_timer(END_OF_TIME_MS)
-        return self._done(timers, *self._logic.on_standing(key, value, timers.current_watermark(), self._store))
+        return self._done(timers, now_ms, *self._logic.on_standing(key, value, now_ms, self._store))
 
     def process_broadcast_element(self, value: Any, ctx: KeyedBroadcastProcessFunction.Context) -> Any:
         """A view, or a control record."""
@@ -94,20 +95,20 @@ class AssignOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[mi
     def on_timer(self, timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Any:
         """Time has passed for one key, or it is the turn of some."""
         timers = ctx.timer_service()
+        now_ms = timers.current_watermark()
         if not self._begun:
-            self._begin(ctx, timers.current_watermark())
+            self._begin(ctx, now_ms)
         key = ctx.get_current_key()
         if self._rounds.is_time(key, timestamp):
-            return self._looked_at(timestamp, timers)
-        return self._done(timers, *self._logic.on_timer(key, timestamp, timers.current_watermark(), self._store))
+            return self._looked_at(timestamp, timers, now_ms)
+        return self._done(timers, now_ms, *self._logic.on_timer(key, timestamp, now_ms, self._store))
 
-    def _looked_at(self, time_ms: int, timers: Any) -> Iterator[Any]:
+    def _looked_at(self, time_ms: int, timers: Any, now_ms: int) -> Iterator[Any]:
         """A slice of a round."""
-        watermark_ms = timers.current_watermark()
         self._pace.begin_part()
-        for key in self._rounds.slice(watermark_ms):
-            wake_ms, outputs = self._logic.on_timer(key, time_ms, watermark_ms, self._store)
-            yield from self._done(timers, wake_ms, outputs)
+        for key in self._rounds.slice(now_ms):
+            wake_ms, outputs = self._logic.on_timer(key, time_ms, now_ms, self._store)
+            yield from self._done(timers, now_ms, wake_ms, outputs)
         self._pace.end_part()
 
     def close(self) -> None:
@@ -126,11 +127,10 @@ class AssignOperator(Shipped, KeyedBroadcastProcessFunction):  # type: ignore[mi
         self._to_wake = self._logic.on_start(self._view)
         self._wake(now_ms)
 
-    def _done(self, timers: Any, wake_ms: int | None, outputs: Iterable[Output]) -> Any:
+    def _done(self, timers: Any, now_ms: int, wake_ms: int | None, outputs: Iterable[Output]) -> Any:
         if wake_ms is not None:
             timers.register_event_time_timer(wake_ms)
-        if self._to_wake:
-            self._wake(timers.current_watermark())
+        self._wake(now_ms)
         self._metrics.passed()
         return self._emitted(outputs) if outputs else ()
 

@@ -164,12 +164,7 @@ class AssignLogic:
         standing, version = assigned.standing, assigned.next_version()
         if standing is None:
             raise RuntimeError("nothing is known of the customer")
-        since, shown_in = assigned.since(), assigned.shown_in()
-        rules = self._rules.get(standing.rules)
-        if rules is not None:  # which may wait for an answer: but what they leave to own facts others write already
-            since = {name: at_ms for name, at_ms in since.items() if name not in rules.own}
-            shown_in = [name for name in dict.fromkeys((*shown_in, *rules.names)) if name not in rules.own]
-        others = [name for name in shown_in if name not in since]
+        since, others = self._members(assigned, standing)
         if not standing.shown:
             return (Channel.REDIS, key, population_write(key, version, standing.as_of_ms, {}, {}, others))
         body: dict[str, Any] = {"customer_id": key, "features": assigned.rfm, "segments": since}
@@ -181,6 +176,16 @@ class AssignLogic:
         if assigned.scores:
             body["scores"] = {name: round(share, _DIGITS) for name, share in assigned.scores.items()}
         return (Channel.REDIS, key, population_write(key, version, standing.as_of_ms, body, since, others))
+
+    def _members(self, assigned: Assigned, standing: Standing) -> tuple[dict[str, int], list[str]]:
+        """What the customer is in, since when, and what they are not in of all that may have been shown."""
+        since, shown_in = assigned.since(), assigned.shown_in()
+        rules = self._rules.get(standing.rules)
+        if rules is not None and assigned.membership.rules is not rules:
+            # it may wait for an answer: but what these rules leave to own facts others write already
+            since = {name: at_ms for name, at_ms in since.items() if name not in rules.own}
+            shown_in = [name for name in dict.fromkeys((*shown_in, *rules.names)) if name not in rules.own]
+        return since, [name for name in shown_in if name not in since]
 
     @staticmethod
     def wake_ms(assigned: Assigned, watermark_ms: int) -> int | None:

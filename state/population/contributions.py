@@ -106,9 +106,11 @@ def contribute(
     if before == after:
         return deltas, old if after else None
     for feature, bucket in before.items():
-        deltas.note(feature, bucket, -1)
+        if after.get(feature) != bucket:
+            deltas.note(feature, bucket, -1)
     for feature, bucket in after.items():
-        deltas.note(feature, bucket, 1)
+        if before.get(feature) != bucket:
+            deltas.note(feature, bucket, 1)
     return deltas, pack([VERSION, after]) if after else None
 
 

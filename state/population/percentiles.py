@@ -10,7 +10,7 @@ import msgspec
 
 from state.packing import pack
 from state.population.refusal import PopulationError, ascending, unpack_versioned
-from state.population.scales import Number, scale_of
+from state.population.scales import AGE, DECAY, Number, scale_of
 from state.population.sketch import QuantileSketch
 
 VERSION: Final = 1
@@ -50,6 +50,11 @@ class Percentiles(msgspec.Struct, frozen=True, kw_only=True):
             PopulationError: `point` is not among the points.
         """
         return scale_of(self.feature).value(self._bucket_at(point), at_ms)
+
+    @property
+    def ages(self) -> bool:
+        """Whether thresholds move with time."""
+        return scale_of(self.feature) in (AGE, DECAY)
 
     def has(self, points: Sequence[Number]) -> bool:
         """Whether all these are among the points."""

@@ -90,6 +90,9 @@ def answerer(asked: Asked, published: Published) -> Callable[[Seen], Number | No
     if asked.function == "quartile":
         passed = percentiles.passed(QUARTERS)
         return lambda seen: None if (value := seen.values.get(feature)) is None else 1 + passed(value, seen.as_of_ms)
+    if not percentiles.ages:
+        threshold = percentiles.percentile(points[0])
+        return lambda seen: threshold
     return lambda seen: percentiles.percentile(points[0], seen.as_of_ms)
 
 

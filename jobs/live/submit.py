@@ -130,9 +130,10 @@ def _check_cluster(spec: LiveSpec, cluster: Cluster) -> None:
             f"a job {spec.name!r} runs there already; `segmill stop {spec.name}` stops it, --name names another one"
         )
     if free < spec.slots:
+        needs = "needs as many" if not spec.items_apart else "with --items-apart needs twice as many"
         raise ClusterProblem(
-            f"{cluster.url} has {free} free slot{'s' if free != 1 else ''}, --parallelism {spec.parallelism} needs as "
-            "many: add TaskManagers, or stop another job"
+            f"{cluster.url} has {free} free slot{'s' if free != 1 else ''}, --parallelism {spec.parallelism} {needs}: "
+            "add TaskManagers, or stop another job"
         )
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.request import urlopen
 
 import msgspec
 import pytest
@@ -28,6 +29,18 @@ def job(stack: Stack) -> Iterator[LiveJob]:
 
 def profile_times(live: Path) -> set[int]:
     return {json.loads(line)["as_of_ms"] for line in (live / "profiles.jsonl").read_bytes().splitlines()}
+
+
+def task_managers(job: LiveJob) -> dict[str, str]:
+    """By the first operator of a task, where its subtask runs; of tasks with one."""
+    rest = f"{job.stack.plan.rest}/jobs/{job.job_id}"
+    with urlopen(rest) as answer:  # noqa: S310  (http, loopback)
+        vertices = json.load(answer)["vertices"]
+    places = {}
+    for vertex in vertices:
+        with urlopen(f"{rest}/vertices/{vertex['id']}/taskmanagers") as answer:  # noqa: S310
+            places[vertex["name"].split(" ")[0]] = json.load(answer)["taskmanagers"][0]["taskmanager-id"]
+    return places
 
 
 class TestLiveEqualsBackfill:
@@ -61,16 +74,18 @@ class TestLiveEqualsBackfill:
             live = exported(job, tmp_path / name)
             assert_same(live, log, as_of_ms, tmp_path / f"run-{name}")
 
-    def test_back_at_one_subtask_into_a_redis_that_has_lost_everything(
+    def test_back_at_one_subtask_with_items_apart_into_a_redis_that_has_lost_everything(
         self, job: LiveJob, log: Path, tmp_path: Path
     ) -> None:
-        """It is filled again, without replaying anything."""
+        """It is filled again, without replaying anything; customers and items are in different TaskManagers."""
         savepoint = job.stop()
         client = redis.Redis.from_url(job.redis_url)
         for key in client.scan_iter(f"{job.prefix}*"):
             client.delete(key)
-        job.options = ("--parallelism", "1")
+        job.options = ("--parallelism", "1", "--items-apart")
         job.submit("--from-savepoint", savepoint)
+        places = task_managers(job)
+        assert places["customer"] != places["item"] == places["publish"]
         until(lambda: bool(client.exists(f"{job.prefix}meta")), "the job knows what time it is")
         as_of_ms = publish(job)["written_ms"]
         live = exported(job, tmp_path / "live")

@@ -25,6 +25,8 @@ class Happened(msgspec.Struct, frozen=True, omit_defaults=True):
     other_id: int | None = None
     features: dict[str, float | None] | None = None
     """Of a drift of features: those that moved, with their PSI; None: nobody has the feature any longer."""
+    habits: dict[str, tuple[float, float]] | None = None
+    """Of a drift of habits: by axis the correlation of what customers do with what they did, before and now."""
 
 
 class Sizes(NamedTuple):
@@ -96,7 +98,7 @@ def history(models: Path) -> History:
     for record in _records(models, _Model, "what a run leaves in models.jsonl"):
         until_ms = max(until_ms, record.at_ms)
         if record.kind != "view":
-            of = record.at_ms, record.kind, record.cluster_id, record.other_id, record.features
+            of = record.at_ms, record.kind, record.cluster_id, record.other_id, record.features, record.habits
             happened.append(Happened(*of))
             continue
         shares = {one.id: one.share for one in record.clusters}

@@ -369,6 +369,9 @@ def _show_happened(past: History, limit: int) -> None:
 
 def _said(one: Happened, names: Mapping[int, str]) -> str:
     if one.kind == "drift":
+        if one.habits:
+            fallen = [f"{axis} ({was:.2f}, now {now:.2f})" for axis, (was, now) in sorted(one.habits.items())]
+            return f"customers do not go on as they did: {', '.join(fallen)}"
         if one.features is None:
             return "customers lie nearer to the centres, or farther away, than they did"
         moved = sorted(one.features.items(), key=lambda item: (-(item[1] or float("inf")), item[0]))

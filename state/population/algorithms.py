@@ -40,6 +40,8 @@ class Algorithm(Protocol):
 
     centroids: Matrix
     """(k, dimensions)."""
+    in_any_scaling: bool
+    """Whether centroids are all that it remembers, so that it may go on in another scaling at any time."""
 
     def step(self, interval: Interval) -> None:
         """Learn from one interval."""
@@ -54,6 +56,8 @@ class SampleKMeans:
     The sample is a coreset that follows the population by itself: each customer's newest snapshot takes the place of
     the one before. Nothing else is remembered.
     """
+
+    in_any_scaling = True
 
     def __init__(self, centroids: Matrix) -> None:
         self.centroids = centroids
@@ -80,6 +84,8 @@ class MiniBatchKMeans:
     that it follows a population that moves. A whole interval is assigned by the centroids as they stood, as the paper
     assigns a mini-batch; so sums from several places are all it needs.
     """
+
+    in_any_scaling = False
 
     def __init__(self, centroids: Matrix, counts: Matrix, half_life: float) -> None:
         self.centroids, self._counts = centroids, counts
@@ -114,6 +120,8 @@ class Mixture:
     Statistical Society B 71 (2009): sufficient statistics move by a fixed step towards those of the interval; shares,
     means and variances follow from them. An interval counts by its size beside that of the sample.
     """
+
+    in_any_scaling = False
 
     def __init__(self, statistics: Sequence[Matrix], half_life: float) -> None:
         """`statistics`: (k,) shares, (k, dimensions) sums, (k, dimensions) sums of squares; the shares sum to 1."""
@@ -179,6 +187,8 @@ class RiverKMeans:
     Each snapshot moves its nearest centroid by a fixed share of the way (River calls it `halflife`); the share is
     such that an interval in which each of a cluster's customers comes once fades in `half_life` intervals.
     """
+
+    in_any_scaling = False
 
     def __init__(self, centroids: Matrix, per_cluster: float, half_life: float) -> None:
         """`per_cluster`: how many customers of the sample a cluster has, on average."""

@@ -1,56 +1,145 @@
-"""How many clusters, and which: batch fits on the sample, judged by silhouette."""
+"""How many clusters, and which: batch fits on the sample, judged by silhouette, if other customers give the same ones.
 
-from typing import NamedTuple
+Where there are no clear-cut kinds, silhouettes hardly differ from k to k, and the largest of them is often that of many
+clusters which mean nothing: another sample would have others. So for every k both halves of the sample are clustered by
+themselves, and a k counts only if their clusters are the same on everybody, by the adjusted Rand index (Tibshirani and
+Walther, "Cluster Validation by Prediction Strength", Journal of Computational and Graphical Statistics 14, 2005; Lange,
+Roth, Braun and Buhmann, "Stability-Based Validation of Clustering Solutions", Neural Computation 16, 2004).
+
+Of those that count, the most clusters are taken whose silhouette is not worse than the best one but by chance: the mean
+difference of the silhouettes of the same customers is at most `k_doubt` standard errors of it.
+"""
+
+from math import sqrt
+from random import Random
+from typing import Final, NamedTuple
+
+from scipy.spatial.distance import cdist
 
 from state.population.cluster_settings import ClusterSettings
-from state.population.quality import silhouette
+from state.population.quality import adjusted_rand, silhouettes
 from state.population.scaling import Matrix
 from state.population.seeding import Fit, fit_kmeans, nearest, without_small
+
+_SLACK: Final = 0.1
+"""What is there may agree by so much less."""
 
 
 class Choice(NamedTuple):
     """A fit, and how good it is."""
 
     fit: Fit
-    silhouette: float
+    scores: Matrix
+    """(judged,): silhouettes of the first points."""
+    agreement: float = 1.0
+    """How alike the clusters of halves of the sample are: an adjusted Rand index."""
 
+    @property
+    def silhouette(self) -> float:
+        """The mean of the scores."""
+        return float(self.scores.mean())
 
-def judge(points: Matrix, fit: Fit, judged: int) -> Choice:
-    """With the silhouette of the first `judged` points."""
-    return Choice(fit, silhouette(points[:judged], fit.labels[:judged]))
+    @property
+    def k(self) -> int:
+        """Clusters."""
+        return len(self.fit.centroids)
+
+    def behind(self, better: "Choice") -> float:
+        """By how many standard errors of the difference this one's silhouette is lower; 0 if it is not."""
+        off = better.scores - self.scores
+        mean, error = float(off.mean()), float(off.std()) / sqrt(len(off))
+        if mean <= 0:
+            return 0.0
+        return mean / error if error > 0 else float("inf")
 
 
 def choose(settings: ClusterSettings, points: Matrix) -> Choice:
     """The clusters of a sample, for every k of the settings, and of these the best.
 
-    Clusters that are too small give their points to the others, so a large k may end as a smaller one. The best is that
-    with the most clusters whose silhouette is within `k_tolerance` of the highest.
+    Clusters that are too small give their points to the others, so a large k may end as a smaller one. If halves agree
+    on no k, there are the fewest.
 
     Args:
         points: (n, dimensions), n >= 1, in a fixed order.
     """
-    least = settings.least(len(points))
-    choices = []
-    for k in range(settings.k_min, settings.k_max + 1):
-        fit = without_small(points, fit_kmeans(points, min(k, len(points)), settings.seed), least)
-        choices.append(judge(points, fit, settings.judged))
-    wanted = [choice for choice in choices if len(choice.fit.centroids) >= settings.k_min] or choices
-    enough = max(choice.silhouette for choice in wanted) - settings.k_tolerance
-    good = [choice for choice in wanted if choice.silhouette >= enough]
-    return max(good, key=lambda choice: (len(choice.fit.centroids), choice.silhouette))
+    return _best(settings, _choices(settings, points, _apart(settings, points)))
 
 
-def reconsider(settings: ClusterSettings, points: Matrix, centroids: Matrix) -> tuple[Choice, bool]:
+def reconsider(
+    settings: ClusterSettings, points: Matrix, centroids: Matrix, *, margin: float | None = None
+) -> tuple[Choice, bool]:
     """What is there, or something better: the choice, and whether it is new.
 
-    What is there stays if it is allowed (right number of clusters, none too small) and its silhouette, together with
-    `k_margin` and what the tolerance grants to more clusters, is not below that of the best choice.
+    What is there stays if it is allowed (see `allowed`), its silhouette is not below that of the best choice by more
+    than the margin (`k_margin`, unless given), or not by more than chance, and halves agree nearly enough on as many
+    clusters, or the best choice has no fewer.
     """
-    present = judge(points, nearest(points, centroids), settings.judged)
-    best = choose(settings, points)
-    k = len(centroids)
-    allowed = settings.k_min <= k <= settings.k_max and present.fit.sizes.min() >= settings.least(len(points))
-    granted = settings.k_margin + (settings.k_tolerance if k > len(best.fit.centroids) else 0.0)
-    if allowed and present.silhouette + granted >= best.silhouette:
+    distances = _apart(settings, points)
+    fit = nearest(points, centroids)
+    present = Choice(fit, silhouettes(distances, fit.labels[: len(distances)]))
+    choices = _choices(settings, points, distances)
+    best = _best(settings, choices)
+    agreement = max((choice.agreement for choice in choices if choice.k == present.k), default=0.0)
+    agreed = present.k <= best.k or agreement >= settings.agreement - _SLACK
+    granted = settings.k_margin if margin is None else margin
+    equal = present.silhouette + granted >= best.silhouette or present.behind(best) <= settings.k_doubt
+    if allowed(settings, fit) and agreed and equal:
         return present, False
     return best, True
+
+
+def allowed(settings: ClusterSettings, fit: Fit) -> bool:
+    """Whether there may be as many clusters, and of these sizes."""
+    in_range = settings.k_min <= len(fit.centroids) <= settings.k_max
+    return in_range and int(fit.sizes.min()) >= settings.least(len(fit.labels))
+
+
+def _best(settings: ClusterSettings, choices: list[Choice]) -> Choice:
+    wanted = [choice for choice in choices if choice.k >= settings.k_min] or choices
+    fewest = min(wanted, key=lambda choice: (choice.k, -choice.silhouette))
+    wanted = [choice for choice in wanted if choice.agreement >= settings.agreement] or [fewest]
+    best = max(wanted, key=lambda choice: choice.silhouette)
+    granted = best.silhouette - settings.k_tolerance
+    good = [one for one in wanted if one.silhouette >= granted or one.behind(best) <= settings.k_doubt]
+    return max(good, key=lambda choice: (choice.k, choice.silhouette))
+
+
+def _choices(settings: ClusterSettings, points: Matrix, distances: Matrix) -> list[Choice]:
+    least, choices = settings.least(len(points)), []
+    halves = _halves(settings, points)
+    for k in range(settings.k_min, settings.k_max + 1):
+        fit = without_small(points, fit_kmeans(points, min(k, len(points)), settings.seed), least)
+        scores = silhouettes(distances, fit.labels[: len(distances)])
+        choices.append(Choice(fit, scores, _agreement(settings, points, halves, k)))
+    return choices
+
+
+def _halves(settings: ClusterSettings, points: Matrix) -> list[tuple[Matrix, Matrix]]:
+    """Two ways to divide the sample, by chance; up to `judged` of each half. None where k is given."""
+    if settings.k_min == settings.k_max:
+        return []
+    random, found = Random(settings.seed), []  # noqa: S311  # must be repeatable, need not be secret
+    for _ in range(2):
+        drawn = points[random.sample(range(len(points)), len(points))]
+        middle = len(points) // 2
+        found.append((drawn[:middle][: settings.judged], drawn[middle:][: settings.judged]))
+    return found
+
+
+def _agreement(settings: ClusterSettings, points: Matrix, halves: list[tuple[Matrix, Matrix]], k: int) -> float:
+    """How alike the clusters are that each half of the sample gives: the mean of all ways to divide it."""
+    if k == 1 or len(points) < 4 * k or not halves:
+        return 1.0
+    found = []
+    for pair in halves:
+        fits = [without_small(one, fit_kmeans(one, k, settings.seed), settings.least(len(one))) for one in pair]
+        one, other = (nearest(points, fit.centroids).labels for fit in fits)
+        found.append(adjusted_rand(one, other))
+    return sum(found) / len(found)
+
+
+def _apart(settings: ClusterSettings, points: Matrix) -> Matrix:
+    """(judged, judged): distances of those who are judged."""
+    judged = points[: settings.judged]
+    found: Matrix = cdist(judged, judged)
+    return found

@@ -24,7 +24,11 @@ class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     k_max: int = 12
     """The number of clusters is chosen between these two, by silhouette; the same twice: it is fixed."""
     k_tolerance: float = 0.0
-    """The largest number of clusters whose silhouette is within this of the best one's is taken."""
+    """The largest number of clusters whose silhouette is within this of the best one's is taken, ..."""
+    k_doubt: float = 2.0
+    """... or behind it by at most so many standard errors of the difference ..."""
+    agreement: float = 0.8
+    """... among those on which halves of the sample agree by so much: an adjusted Rand index, see `choosing.py`."""
     k_margin: float = 0.015
     """Other clusters take the place of those that are there only if their silhouette is better by this."""
     sample_size: int = 4_096
@@ -34,8 +38,9 @@ class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     seed_at: int = 200
     """Customers in the sample from which there is a model."""
     recheck_every: int = 8
-    """Intervals after which the number of clusters and the scaling are looked at again."""
-    rescale_at: float = 0.25
+    """Intervals after which the number of clusters is looked at again; or sooner, when the sample has grown by half.
+    Other clusters take the place of those that are there once they have been better twice in a row."""
+    rescale_at: float = 0.02
     """The scaling is fitted anew when it has moved by so much; see `Scaling.moved`."""
     half_life: float = 4.0
     """Intervals after which a learner that forgets has forgotten half."""
@@ -58,9 +63,9 @@ class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
                 f"k_min = {self.k_min}, k_max = {self.k_max}: must be in order, within 1 to {CLUSTERS_MAX}"
             )
         least = {
-            "k_tolerance": 0.0, "k_margin": 0.0, "sample_size": 16, "judged": 16, "seed_at": 2, "recheck_every": 1,
-            "rescale_at": 0.0, "half_life": 0.1, "least_share": 0.0, "least_size": 1, "gate": 0.0, "stay": 1.0,
-            "forget_ms": 0, "seed": 0,
+            "k_tolerance": 0.0, "k_doubt": 0.0, "agreement": -1.0, "k_margin": 0.0, "sample_size": 16, "judged": 16,
+            "seed_at": 2, "recheck_every": 1, "rescale_at": 0.0, "half_life": 0.1, "least_share": 0.0, "least_size": 1,
+            "gate": 0.0, "stay": 1.0, "forget_ms": 0, "seed": 0,
         }  # fmt: skip
         for name, lowest in least.items():
             if not getattr(self, name) >= lowest:

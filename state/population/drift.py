@@ -1,5 +1,6 @@
-"""When the population is no longer what the model was made of: two alarms, and none twice in a row.
+"""When the population is no longer what the model was made of: three alarms, and none twice in a row.
 
+By *habit*: customers do not go on as they did (`habits.py`); seen when clusters learn, and tells by which axes.
 By *distance*: customers lie farther from (or nearer to) the centroids than they did; seen within a part of an interval.
 By *distribution*: a feature's values have moved between two moments; tells which one. An alarm asks for a new model.
 
@@ -11,7 +12,7 @@ By *distribution*: a feature's values have moved between two moments; tells whic
     what is held off is raised at the end, unless a new model has come by then
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from heapq import nsmallest
 from math import isnan
@@ -21,13 +22,15 @@ import msgspec
 
 from schemas.settings import DAY_MS
 from state.packing import pack
+from state.population.axes import Axis
 from state.population.detectors import Adwin, Detector, PageHinkley
 from state.population.divergence import Bins, psi, psi_by_chance
+from state.population.habits import Habits, Move
 from state.population.refusal import PopulationError, unpack_versioned
 from state.population.sketch import QuantileSketch
 from state.rules.features import FEATURES
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 class DriftSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,6 +55,12 @@ class DriftSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """A feature whose index is at most this has not moved."""
     false_alarms: float = 0.001
     """Probability that chance alone moves any feature of two independent samples as far as an alarm takes."""
+    habit_doubt: float = 4.5
+    """Standard errors by which the correlation of what customers do with what they did has fallen."""
+    habit_least: int = 100
+    """Customers who came again, of whom there is one."""
+    habit_ms: int = 7 * DAY_MS
+    """So far back the present reaches, of which any stretch is looked at."""
     hold_off_ms: int = DAY_MS
     """The least time between two alarms."""
     warm_up_ms: int = 28 * DAY_MS
@@ -69,10 +78,12 @@ class DriftSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         for name in ("delta", "false_alarms"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} = {getattr(self, name)}: must be above 0 and below 1")
-        for name in ("threshold", "typical_distance", "batch_max", "psi_threshold"):
+        for name in ("threshold", "typical_distance", "batch_max", "psi_threshold", "habit_doubt"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} = {getattr(self, name)}: must be above 0")
-        for name in ("hold_off_ms", "warm_up_ms"):
+        if not self.habit_least >= 10:
+            raise ValueError(f"habit_least = {self.habit_least}: must be at least 10")
+        for name in ("hold_off_ms", "warm_up_ms", "habit_ms"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} = {getattr(self, name)}: must not be negative")
         for name in self.features:
@@ -158,22 +169,25 @@ class Alarm(msgspec.Struct, frozen=True):
 
     at_ms: int
     """When it was seen."""
-    kind: Literal["distances", "features"]
+    kind: Literal["distances", "features", "habits"]
     features: dict[str, float] = {}
     """Of kind `features`: those that moved, with their index."""
+    habits: dict[str, tuple[float, float]] = {}
+    """Of kind `habits`: by axis the correlation of what customers do with what they did, before and now."""
 
 
 class DriftAlarm:
-    """Both alarms, and what was said of late.
+    """All alarms, and what was said of late.
 
-    Bound: that of `DistanceDrift`, and one alarm of a few bytes for each feature.
+    Bound: those of `DistanceDrift` and `Habits`, and one alarm of a few bytes for each feature or axis.
     """
 
-    def __init__(self, settings: DriftSettings, packed: bytes | None = None) -> None:
+    def __init__(self, settings: DriftSettings, packed: bytes | None = None, axes: Sequence[Axis] = ()) -> None:
         """
         Args:
             settings: thresholds and hold-off.
             packed: what one before left.
+            axes: of the habits.
 
         Raises:
             PopulationError: it cannot be read, or was written by a newer program.
@@ -184,15 +198,25 @@ class DriftAlarm:
         self.held_off = 0
         """How many times something was seen and not said at once."""
         distances: bytes | None = None
+        habits: bytes | None = None
         if packed is not None:
             fields: list[Any] = unpack_versioned(packed, VERSION, "the drift alarm")
-            self._raised_ms, self.held_off, held, distances = fields
+            self._raised_ms, self.held_off, held, distances, *rest = fields
             self._held = msgspec.convert(held, Alarm) if held is not None else None
+            habits = rest[0] if rest else None  # version 1 had none
         self._distances = DistanceDrift(settings, distances)
+        self._habits = Habits(
+            axes,
+            doubt=settings.habit_doubt,
+            least=settings.habit_least,
+            recent_ms=settings.habit_ms,
+            packed=habits,
+        )
 
     def packed(self) -> bytes:
         """Versioned bytes."""
-        return pack([VERSION, self._raised_ms, self.held_off, self._held, self._distances.packed()])
+        parts = self._distances.packed(), self._habits.packed()
+        return pack([VERSION, self._raised_ms, self.held_off, self._held, *parts])
 
     def on_distances(self, distances: Mapping[str, float], at_ms: int) -> Alarm | None:
         """One batch's distances to the centroids, by customer (see `DistanceDrift`); the alarm to raise now, if any.
@@ -202,6 +226,18 @@ class DriftAlarm:
         """
         seen = self._distances.on_batch(distances, at_ms)
         return self._said(Alarm(at_ms, "distances") if seen else None, at_ms)
+
+    def on_moves(self, moves: Iterable[Move], at_ms: int, *, warm: bool) -> Alarm | None:
+        """What customers of the sample have done since clusters learnt last (see `Habits`); the alarm to raise now.
+
+        With an alarm the habits are learned anew. `warm`: otherwise they are only learned, and none is raised.
+        """
+        fallen = self._habits.on_batch(moves, at_ms)
+        if not warm:
+            return None
+        if fallen:
+            self._habits.start_anew()
+        return self._said(Alarm(at_ms, "habits", habits=fallen) if fallen else None, at_ms)
 
     def on_distributions(
         self, bins: Iterable[Bins], sketches: Mapping[str, QuantileSketch], at_ms: int

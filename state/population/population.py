@@ -3,7 +3,7 @@
 ::
 
     gathered ─> counts of values ─> percentiles, published when they have moved
-             ─> sample ──────────> distances to the model ─> drift? ─> clusters learn ─> a model, with ids that stay
+             ─> sample ──────────> distances, habits ─> drift? ─> clusters learn ─> a model, with ids that stay
              ─> examples ────────> scores learn
 
 Counts and scores take in every interval; clusters learn when enough customers have come, and at an alarm. Customers are
@@ -16,6 +16,7 @@ from math import dist
 from typing import Any, Final, NamedTuple
 
 import msgspec
+import numpy as np
 
 from state.packing import pack
 from state.population.contributions import Deltas, FeatureSketches
@@ -51,6 +52,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     other_id: int | None = None
     features: dict[str, float] | None = None
     """Of a drift of features: those that moved, with their PSI."""
+    habits: dict[str, tuple[float, float]] | None = None
+    """Of a drift of habits: by axis the correlation of what customers do with what they did, before and now."""
     view: int | None = None
 
 
@@ -103,7 +106,7 @@ class PopulationLogic:
         self._learner = PopulationLearner(settings.clusters, learner)
         self._scores = ScoreModel(settings.scores, scores)
         self._history = ScoreHistory(history)
-        self._drift = DriftAlarm(settings.drift, drift)
+        self._drift = DriftAlarm(settings.drift, drift, settings.clusters.scaling.axes)
 
     def ask(self, questions: Mapping[Key, Sequence[Number]]) -> None:
         """Answer these questions from the next interval on, and no others."""
@@ -127,11 +130,15 @@ class PopulationLogic:
         if self._began_ms < 0:
             self._began_ms = at_ms
         alarm = self._drifted(gathered, at_ms)
-        if alarm is not None:
-            events.append(Event(at_ms, "drift", features=alarm.features or None))
-            self._learner.look_again()
         self._take_in(gathered)
-        learned = self._learned(at_ms, at_once=alarm is not None)
+        learned = None
+        if self._is_time(at_ms, at_once=alarm is not None):
+            alarm = self._changed(at_ms) or alarm
+            if alarm is not None:
+                self._learner.look_again()
+            learned = self._learned(at_ms)
+        if alarm is not None:
+            events.append(Event(at_ms, "drift", features=alarm.features or None, habits=alarm.habits or None))
         if learned is not None:
             events += [Event(at_ms, one.kind, one.cluster_id, one.other_id) for one in learned.events]
             if self._is_warm(at_ms) and (alarm is not None or learned.events or not self._watching):
@@ -152,17 +159,24 @@ class PopulationLogic:
             self._intake.sample.forget(customer_hash(customer_id))
             self._learner.forget(customer_id)
 
-    def _learned(self, at_ms: int, *, at_once: bool) -> Learned | None:
-        """Let clusters learn, if it is time: it costs the same however few have come."""
+    def _is_time(self, at_ms: int, *, at_once: bool) -> bool:
+        """Whether clusters learn: it costs the same however few have come."""
         settings, intake = self._settings, self._intake
         if intake is None:
-            return None
-        if self._learner.model is not None and not at_once:
-            few = intake.snapshots < settings.learn_share * self._learner.sampled
-            if few or at_ms < self._learnt_ms + settings.learn_every_ms:
-                return None
-        self._intake, self._learnt_ms = None, at_ms
-        return self._learner.learn(intake)
+            return False
+        if self._learner.model is None or at_once:
+            return True
+        few = intake.snapshots < settings.learn_share * self._learner.sampled
+        return not few and at_ms >= self._learnt_ms + settings.learn_every_ms
+
+    def _learned(self, at_ms: int) -> Learned | None:
+        intake, self._intake, self._learnt_ms = self._intake, None, at_ms
+        return None if intake is None else self._learner.learn(intake)
+
+    def _changed(self, at_ms: int) -> Alarm | None:
+        """Whether those whom clusters are about to learn from go on as they did when they learnt last."""
+        moves = () if self._intake is None else self._learner.moves(self._intake)
+        return self._drift.on_moves(moves, at_ms, warm=self._watching)
 
     def _is_warm(self, at_ms: int) -> bool:
         """Whether there has been a population for long enough to tell a drift from its growth."""
@@ -238,6 +252,10 @@ def _moved(old: ClusterModel | None, new: ClusterModel | None) -> float:
     """How far the clusters have moved since they were shown, in scales; infinite if they are others."""
     if old is None or new is None:
         return 0.0 if old is new else float("inf")
-    if old.scaling != new.scaling or old.ids != new.ids:
+    if old.ids != new.ids or old.scaling.axes != new.scaling.axes:
         return float("inf")
-    return max(dist(one.centroid, other.centroid) for one, other in zip(old.clusters, new.clusters, strict=True))
+    if old.scaling == new.scaling:
+        return max(dist(one, other) for one, other in zip(old.centroids, new.centroids, strict=True))
+    carried = new.scaling.places(old.scaling.raws(np.array(old.centroids))).tolist()
+    away = max(dist(one, other) for one, other in zip(carried, new.centroids, strict=True))
+    return max(away, old.scaling.moved(new.scaling))

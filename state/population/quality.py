@@ -25,20 +25,31 @@ def silhouette(points: Matrix, labels: Labels) -> float:
         points: (n, dimensions); a bounded sample.
         labels: (n,) any integers from 0.
     """
+    return float(silhouettes(cdist(points, points), labels).mean())
+
+
+def silhouettes(distances: Matrix, labels: Labels) -> Matrix:
+    """(n,): the silhouette of each point; all 0 if there are fewer than two clusters.
+
+    Args:
+        distances: (n, n) between the points.
+        labels: (n,) any integers from 0.
+    """
     kinds, own = np.unique(labels, return_inverse=True)
     if len(kinds) < 2:
-        return 0.0
-    distances = cdist(points, points)
+        return np.zeros(len(labels))
     sums = np.stack([distances[:, own == kind].sum(axis=1) for kind in range(len(kinds))], axis=1)
     sizes = np.bincount(own)
-    rows = np.arange(len(points))
+    rows = np.arange(len(labels))
     inside = sums[rows, own] / np.maximum(sizes[own] - 1, 1)
     outside = sums / sizes
     outside[rows, own] = np.inf
     nearest = outside.min(axis=1)
     larger = np.maximum(inside, nearest)
-    scores = np.where((sizes[own] > 1) & (larger > 0), (nearest - inside) / np.where(larger > 0, larger, 1.0), 0.0)
-    return float(scores.mean())
+    scores: Matrix = np.where(
+        (sizes[own] > 1) & (larger > 0), (nearest - inside) / np.where(larger > 0, larger, 1.0), 0.0
+    )
+    return scores
 
 
 def davies_bouldin(points: Matrix, labels: Labels) -> float:

@@ -80,6 +80,11 @@ class Sample:
         if len(kept) < len(self._entries):
             self._entries, self._below = kept, _ALL
 
+    def get(self, hashed: int) -> RawPoint | None:
+        """Where the customer of a hash stands; None if there is none here."""
+        entry = self._entries.get(hashed)
+        return None if entry is None else entry[1]
+
     def by_hash(self) -> Iterator[tuple[int, Entry]]:
         """Everybody, smallest hash first."""
         self._prune()

@@ -87,6 +87,7 @@ RECORDS: list[tuple[Event, PopulationView | None]] = [
     (Event(T0 + DAY, "view", view=2), view(2, T0 + DAY, OLD)),
     (Event(NOW, "drift", features={"views_90d": 0.314, "device": float("inf")}), None),
     (Event(NOW, "drift"), None),
+    (Event(NOW, "drift", habits={"spend": (0.4, 0.1), "carts per view": (0.512, 0.2449)}), None),
     (Event(NOW, "split", SPENDERS, LOOKERS), None),
     (Event(NOW, "merged", GONE, LOOKERS), None),
     (Event(NOW, "view", view=7), view(7, NOW, NEW)),
@@ -166,13 +167,15 @@ class TestWords:
         assert happened == [
             "2025-03-11 00:00:00Z merged 4 (label 4) into 3 (label 3)",
             f"2025-03-11 00:00:00Z split 12 ({ODD}) from 3 (label 3)",
+            "2025-03-11 00:00:00Z drift customers do not go on as they did: carts per view (0.51, now 0.24), "
+            "spend (0.40, now 0.10)",
             "2025-03-11 00:00:00Z drift customers lie nearer to the centres, or farther away, than they did",
             "2025-03-11 00:00:00Z drift device (nobody has it), views_90d (PSI 0.31)",
             "2025-03-01 00:00:00Z born 4 (label 4)",
             "2025-03-01 00:00:00Z born 3 (label 3)",
         ]
         some = call(capsys, "population", "--from", left, "--limit", 1).out
-        assert "the newest first; 5 more: raise --limit" in some
+        assert "the newest first; 6 more: raise --limit" in some
         assert some.splitlines()[-1].split()[2:4] == ["merged", "4"]
 
     def test_sizes_over_time(self, left: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -257,7 +260,7 @@ class TestSources:
         assert "no alarm, birth or death is known (see --models)" in said.out
         assert "·" not in said.out
         told = call(capsys, "population", "--redis", url, "--models", folder / MODELS, "--json").json
-        assert len(told["happened"]) == 6
+        assert len(told["happened"]) == 7
         assert len(told["sizes"]) == 2
 
     def test_no_population(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

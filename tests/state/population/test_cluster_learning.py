@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from cluster_worlds import CENTRES, DAY_MS, START_MS, fed, gathered, kind_of, likeness, settings, snapshots
 
+from state.packing import pack, unpack
 from state.population.cluster_settings import AlgorithmName
 from state.population.intake import Intake
 from state.population.learning import PopulationLearner
@@ -118,6 +119,72 @@ class TestLearning:
             assert cluster.spread == pytest.approx((sum(one * one for one in away) / len(away)) ** 0.5)
         inertia = sum(one * one for away in members.values() for one in away)
         assert model.softness == pytest.approx(2 * inertia / (300 * 3))
+
+
+class TestOtherClusters:
+    def test_are_believed_when_they_are_better_twice(self) -> None:
+        used = settings(recheck_every=3)
+        learner, before = fed(used, 3, centres=CENTRES[:2])
+        for interval, clusters in ((3, 2), (4, 4)):
+            learned = learner.learn(gathered(used, learner.model, snapshots(240, interval)))
+            assert learned is not None
+            assert len(learned.model.clusters) == clusters
+        assert len(before.model.clusters) == 2
+
+    def test_are_let_go_when_they_are_not(self) -> None:
+        """Better once, then not: the next time, it is once again."""
+        used = settings(recheck_every=1)
+        learner, _ = fed(used, 3, centres=CENTRES[:2])
+        for interval in range(3, 9):
+            learned = learner.learn(
+                gathered(used, learner.model, snapshots(240, interval, CENTRES[: 2 + interval % 2 * 2]))
+            )
+            assert learned is not None
+            assert len(learned.model.clusters) == 2
+
+    def test_are_believed_at_once_after_an_alarm(self) -> None:
+        used = settings(recheck_every=100)
+        learner, _ = fed(used, 3, centres=CENTRES[:2])
+        learner.look_again()
+        learned = learner.learn(gathered(used, learner.model, snapshots(240, 3)))
+        assert learned is not None
+        assert len(learned.model.clusters) == 4
+
+    def test_are_looked_for_as_the_sample_grows(self) -> None:
+        """By half: from 100 to 150 customers; not from 100 to 149."""
+        for customers, clusters in ((149, 2), (150, 4)):
+            used = settings(recheck_every=100)
+            learner, _ = fed(used, 1, customers=100, centres=CENTRES[:2])
+            for interval in (1, 2):
+                learned = learner.learn(gathered(used, learner.model, snapshots(customers, interval)))
+            assert learned is not None
+            assert len(learned.model.clusters) == clusters
+
+
+class TestScaling:
+    def test_it_follows_what_grows(self) -> None:
+        """Everybody does a tenth more in each interval: nobody changes clusters, and points stay where they were."""
+        used = settings(recheck_every=1_000)
+        learner, first = fed(used, 1)
+        for interval in range(1, 20):
+            centres = tuple(tuple(round(100 * value * 1.1**interval) / 100 for value in one) for one in CENTRES)
+            found = snapshots(240, interval, centres)
+            learned = learner.learn(gathered(used, learner.model, found))
+            assert learned is not None
+            assert learned.model.quality.stability == 1.0
+            assert learned.model.ids == first.model.ids
+        places = np.array([learned.model.scaling.point(values) for _, _, values in found])
+        assert np.abs(np.median(places, axis=0)).max() < 0.05
+
+    def test_a_restart_with_what_version_1_left(self) -> None:
+        """It did not know how large the sample was at the last look: as large as it is."""
+        used = settings()
+        learner, learned = fed(used, 3)
+        _, *fields = unpack(learner.packed())
+        old = PopulationLearner(used, pack((1, *fields[:-2])))
+        assert old.model == learned.model
+        assert old._looked_at == 240
+        assert old.learn(gathered(used, old.model, snapshots(240, 3))) is not None
 
 
 class TestDeterminism:

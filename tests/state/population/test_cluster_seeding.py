@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from cluster_worlds import cloud, settings
 
-from state.population.choosing import choose, reconsider
+from state.population.choosing import Choice, choose, reconsider
 from state.population.nesting import broad_kinds
 from state.population.quality import adjusted_rand
 from state.population.seeding import Fit, fit_kmeans, lloyd, nearest, seeds, without_small
@@ -90,6 +90,30 @@ class TestChoice:
         choice, new = reconsider(settings(), points, right[:2])
         assert (len(choice.fit.centroids), new) == (4, True)
         assert not reconsider(settings(k_margin=1.0), points, right[:2])[1]
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_where_there_are_no_kinds_there_are_few_clusters(self, seed: int) -> None:
+        """One round cloud: silhouettes hardly differ, and other customers would give other clusters."""
+        points = np.random.default_rng(seed).normal(size=(800, 5))
+        wide = settings(judged=400, k_max=12)
+        assert choose(wide, points).k == 2
+        present = fit_kmeans(points, 11, 1).centroids
+        choice, new = reconsider(wide, points, present)
+        assert (choice.k, new) == (2, True)
+
+    def test_as_many_as_are_as_good_and_agree(self) -> None:
+        """Three kinds, one of which falls into two halves that lie close: two clusters are hardly worse than four."""
+        points, labels = cloud([[0.0, 0.0], [4.5, 0.0], [40.0, 0.0], [0.0, 40.0]], 100, 1.0)
+        doubting = choose(settings(k_doubt=1e9), points)
+        assert adjusted_rand(labels, doubting.fit.labels) > 0.9
+        assert doubting.k > choose(settings(k_doubt=0.0), points).k
+
+    def test_by_how_many_errors_a_silhouette_is_behind(self) -> None:
+        fit = nearest(np.array([[0.0], [1.0]]), np.array([[0.0]]))
+        low, high = Choice(fit, np.array([0.1, 0.3, 0.2])), Choice(fit, np.array([0.2, 0.6, 0.4]))
+        assert low.behind(high) == pytest.approx(0.2 / (np.std([0.1, 0.3, 0.2]) / 3**0.5))
+        assert (high.behind(low), low.behind(low)) == (0.0, 0.0)
+        assert Choice(fit, np.zeros(3)).behind(Choice(fit, np.ones(3))) == float("inf")
 
 
 class TestKinds:

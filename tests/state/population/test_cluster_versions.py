@@ -35,11 +35,12 @@ class TestVersions:
         for learner in learners:
             learner.learn(gathered(used, None, snapshots(240, 0, centres=CENTRES[:2])))
             stale = learner.model
-            learner.learn(gathered(used, stale, snapshots(240, 1)))
+            for interval in (1, 2):  # what is better twice is believed
+                learner.learn(gathered(used, stale, snapshots(240, interval)))
             assert learner.model is not None
             assert stale is not None
             assert len(learner.model.clusters) > len(stale.clusters)
-            intake = gathered(used, stale, snapshots(240, 2))
+            intake = gathered(used, stale, snapshots(240, 3))
             if learner is learners[1]:
                 intake.partial = None
             learner.learn(intake)

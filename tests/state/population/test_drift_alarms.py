@@ -232,7 +232,7 @@ class TestHoldOff:
 
     def test_a_newer_state_is_refused(self) -> None:
         version, *fields = unpack(DriftAlarm(SETTINGS).packed())
-        with pytest.raises(PopulationError, match="version 2 found"):
+        with pytest.raises(PopulationError, match="version 3 found"):
             DriftAlarm(SETTINGS, pack([version + 1, *fields]))
 
 

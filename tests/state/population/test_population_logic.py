@@ -1,11 +1,13 @@
 """The population as a whole: from messages of customers to views and events."""
 
+import json
 from collections.abc import Iterator
 from random import Random
 from typing import Any
 
 import pytest
 from cluster_worlds import AXES, CENTRES, SETTINGS, kind_of, values
+from habit_shop import Shop
 from msgspec.structs import replace
 
 from schemas.settings import DAY_MS, HOUR_MS
@@ -26,6 +28,7 @@ from state.population.score_version import ScoreVersion
 from state.population.scores import ScoreModel
 from state.population.settings import PopulationSettings
 from state.population.snapshots import Message
+from state.population.telling import event_record
 from state.rules.tree import Asked
 
 START_MS = 1_750_000_000_000
@@ -86,6 +89,16 @@ def lived(
 
 def new_logic(packed: bytes | None = None, used: PopulationSettings = USED) -> PopulationLogic:
     return PopulationLogic(used, QUESTIONS, packed)
+
+
+def shopped(logic: PopulationLogic, shop: Shop, days: range) -> Iterator[Interval]:
+    """Each day is an interval, in which everybody comes once."""
+    for day in days:
+        at_ms = START_MS + day * DAY_MS
+        messages = [
+            Message(f"c{number}", at_ms, b"", False, move.now, (), 0) for number, move in shop.numbered_day(30).items()
+        ]
+        yield logic.on_interval(gathered(PopulationSettings().clusters, messages), at_ms + 1)
 
 
 class TestViews:
@@ -158,6 +171,32 @@ class TestDrift:
         assert model is not None
         found = {model.assign(values(centre, Random(at))).cluster_id for at, centre in enumerate(others)}
         assert len(found) == len(others) == len(model.clusters)
+
+
+class TestHabits:
+    """Customers who do not go on as they did."""
+
+    def test_a_change_of_ways_is_said(self) -> None:
+        """Within five days, none before; by the axis, with the correlations before and now."""
+        logic, shop = PopulationLogic(PopulationSettings(), {}), Shop(1)
+        before = [one for interval in shopped(logic, shop, range(45)) for one in interval.events]
+        assert not [one for one in before if one.kind == "drift"]
+        shop.turn_round()
+        after = [one for interval in shopped(logic, shop, range(45, 50)) for one in interval.events]
+        (drift,) = [one for one in after if one.kind == "drift"]
+        assert drift.habits is not None
+        was, now = drift.habits["carts per view"]
+        assert was > now
+        assert drift.features is None
+        record = json.loads(event_record(drift, None))
+        assert record == {"at_ms": drift.at_ms, "kind": "drift", "habits": {"carts per view": [was, now]}}
+
+    def test_nothing_is_said_at_first(self) -> None:
+        logic, shop = PopulationLogic(PopulationSettings(drift=DriftSettings(warm_up_ms=60 * DAY_MS)), {}), Shop(1)
+        list(shopped(logic, shop, range(45)))
+        shop.turn_round()
+        after = [one for interval in shopped(logic, shop, range(45, 55)) for one in interval.events]
+        assert not [one for one in after if one.kind == "drift"]
 
 
 class TestScores:

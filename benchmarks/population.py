@@ -4,7 +4,8 @@
 
 Every learner is fed interval by interval (5 days of a simulated log, 14 of Online Retail), each time with a snapshot of
 everybody seen so far. At the end its newest model assigns all customers, and so does, on the same points with the same
-number of clusters, scikit-learn's batch KMeans and MiniBatchKMeans (`--peer`: a Python that has it).
+number of clusters, scikit-learn's batch KMeans and MiniBatchKMeans (`--peer`: a Python that has it). River's
+STREAMKMeans and DBSTREAM see the same points (stream_clusters.py).
 
 Adjusted Rand indices against the true kinds are low for everybody: most simulated customers come once or twice; their
 kinds cannot be told yet. What counts is the ratio. Rows named "few visits left out" are of customers with 3 sessions.
@@ -24,6 +25,7 @@ import numpy as np
 
 from benchmarks.population_data import Population, Snapshot, online_retail, simulated
 from benchmarks.results import Results
+from benchmarks.stream_clusters import streamed
 from state.population.cluster_settings import AlgorithmName, ClusterSettings
 from state.population.intake import Intake
 from state.population.learning import PopulationLearner
@@ -112,6 +114,22 @@ def _compare(results: Results, population: Population, peer: str) -> None:
             _beside(results, f"{head}, ARI, few visits left out", algorithm, few)
         results.add(f"  {head}, stability of versions", "ARI", *found.stabilities)
         results.add(f"  {head}, gathering", "us/snapshot", found.gather_us)
+        results.add(f"  {head}, learning", "us/snapshot", found.learn_us)
+        if algorithm == ClusterSettings().algorithm:
+            _stream(results, name, population, model)
+
+
+def _stream(results: Results, name: str, population: Population, model: ClusterModel) -> None:
+    """River's other clusterers in the space of a model, judged on the busy and, for silhouettes, on the first."""
+    intervals = [np.array([model.scaling.point(one[2]) for one in part]) for part in population.intervals]
+    asked = intervals[-1]
+    truth, some = kinds_of(population.last, population.kinds), busy(population.last)
+    for found in streamed(intervals, asked, len(model.clusters)):
+        head = f"{name}: {found.name}, {found.clusters} clusters"
+        results.add(f"{head}, silhouette", "index", silhouette(asked[:JUDGED], found.labels[:JUDGED]))
+        if population.kinds:
+            few = adjusted_rand(truth[some], found.labels[some])
+            results.add(f"  {head}, ARI, few visits left out", "index", few)
         results.add(f"  {head}, learning", "us/snapshot", found.learn_us)
 
 

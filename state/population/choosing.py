@@ -2,9 +2,10 @@
 
 Where there are no clear-cut kinds, silhouettes hardly differ from k to k, and the largest of them is often that of many
 clusters which mean nothing: another sample would have others. So for every k both halves of the sample are clustered by
-themselves, and a k counts only if their clusters are the same on everybody, by the adjusted Rand index (Tibshirani and
-Walther, "Cluster Validation by Prediction Strength", Journal of Computational and Graphical Statistics 14, 2005; Lange,
-Roth, Braun and Buhmann, "Stability-Based Validation of Clustering Solutions", Neural Computation 16, 2004).
+themselves, for some ways to halve it, and a k counts only if their clusters are the same on everybody each time, by the
+adjusted Rand index (Tibshirani and Walther, "Cluster Validation by Prediction Strength", Journal of Computational and
+Graphical Statistics 14, 2005; Lange, Roth, Braun and Buhmann, "Stability-Based Validation of Clustering Solutions",
+Neural Computation 16, 2004).
 
 Of those that count, the most clusters are taken whose silhouette is not worse than the best one but by chance: the mean
 difference of the silhouettes of the same customers is at most `k_doubt` standard errors of it.
@@ -21,6 +22,8 @@ from state.population.quality import adjusted_rand, silhouettes
 from state.population.scaling import Matrix
 from state.population.seeding import Fit, fit_kmeans, nearest, without_small
 
+_WAYS: Final = 3
+"""To divide the sample: by good luck halves agree once on clusters that they do not agree on again."""
 _SLACK: Final = 0.1
 """What is there may agree by so much less."""
 
@@ -32,7 +35,7 @@ class Choice(NamedTuple):
     scores: Matrix
     """(judged,): silhouettes of the first points."""
     agreement: float = 1.0
-    """How alike the clusters of halves of the sample are: an adjusted Rand index."""
+    """How alike the clusters of halves of the sample are, at worst: an adjusted Rand index."""
 
     @property
     def silhouette(self) -> float:
@@ -66,13 +69,13 @@ def choose(settings: ClusterSettings, points: Matrix) -> Choice:
 
 
 def reconsider(
-    settings: ClusterSettings, points: Matrix, centroids: Matrix, *, margin: float | None = None
+    settings: ClusterSettings, points: Matrix, centroids: Matrix, *, anew: bool = False
 ) -> tuple[Choice, bool]:
     """What is there, or something better: the choice, and whether it is new.
 
     What is there stays if it is allowed (see `allowed`), its silhouette is not below that of the best choice by more
-    than the margin (`k_margin`, unless given), or not by more than chance, and halves agree nearly enough on as many
-    clusters, or the best choice has no fewer.
+    than `k_margin`, or not by more than chance, and halves agree nearly enough on as many clusters, or the best choice
+    has no fewer. `anew`: another number of clusters is taken in any case, as nothing speaks for what is there.
     """
     distances = _apart(settings, points)
     fit = nearest(points, centroids)
@@ -81,9 +84,8 @@ def reconsider(
     best = _best(settings, choices)
     agreement = max((choice.agreement for choice in choices if choice.k == present.k), default=0.0)
     agreed = present.k <= best.k or agreement >= settings.agreement - _SLACK
-    granted = settings.k_margin if margin is None else margin
-    equal = present.silhouette + granted >= best.silhouette or present.behind(best) <= settings.k_doubt
-    if allowed(settings, fit) and agreed and equal:
+    equal = present.silhouette + settings.k_margin >= best.silhouette or present.behind(best) <= settings.k_doubt
+    if allowed(settings, fit) and agreed and equal and not (anew and present.k != best.k):
         return present, False
     return best, True
 
@@ -115,11 +117,11 @@ def _choices(settings: ClusterSettings, points: Matrix, distances: Matrix) -> li
 
 
 def _halves(settings: ClusterSettings, points: Matrix) -> list[tuple[Matrix, Matrix]]:
-    """Two ways to divide the sample, by chance; up to `judged` of each half. None where k is given."""
+    """Ways to divide the sample, by chance; up to `judged` of each half. None where k is given."""
     if settings.k_min == settings.k_max:
         return []
     random, found = Random(settings.seed), []  # noqa: S311  # must be repeatable, need not be secret
-    for _ in range(2):
+    for _ in range(_WAYS):
         drawn = points[random.sample(range(len(points)), len(points))]
         middle = len(points) // 2
         found.append((drawn[:middle][: settings.judged], drawn[middle:][: settings.judged]))
@@ -127,15 +129,17 @@ def _halves(settings: ClusterSettings, points: Matrix) -> list[tuple[Matrix, Mat
 
 
 def _agreement(settings: ClusterSettings, points: Matrix, halves: list[tuple[Matrix, Matrix]], k: int) -> float:
-    """How alike the clusters are that each half of the sample gives: the mean of all ways to divide it."""
+    """How alike the clusters are that each half of the sample gives, in the worst of the ways to divide it."""
     if k == 1 or len(points) < 4 * k or not halves:
         return 1.0
-    found = []
+    worst = 1.0
     for pair in halves:
         fits = [without_small(one, fit_kmeans(one, k, settings.seed), settings.least(len(one))) for one in pair]
         one, other = (nearest(points, fit.centroids).labels for fit in fits)
-        found.append(adjusted_rand(one, other))
-    return sum(found) / len(found)
+        worst = min(worst, adjusted_rand(one, other))
+        if worst < settings.agreement - _SLACK:
+            break  # it cannot count any more
+    return worst
 
 
 def _apart(settings: ClusterSettings, points: Matrix) -> Matrix:

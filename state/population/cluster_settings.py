@@ -27,7 +27,7 @@ class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """The largest number of clusters whose silhouette is within this of the best one's is taken, ..."""
     k_doubt: float = 2.0
     """... or behind it by at most so many standard errors of the difference ..."""
-    agreement: float = 0.8
+    agreement: float = 0.75
     """... among those on which halves of the sample agree by so much: an adjusted Rand index, see `choosing.py`."""
     k_margin: float = 0.015
     """Other clusters take the place of those that are there only if their silhouette is better by this."""

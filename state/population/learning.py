@@ -160,10 +160,10 @@ class PopulationLearner:
         return scaling
 
     def _recheck(self, algorithm: Algorithm, scaling: Scaling, raws: Matrix, *, grown: bool) -> Scaling:
-        """`grown`: the customers are others than those whom the clusters were found in; there is no margin then."""
+        """`grown`: the customers are others than those in whom the clusters were found."""
         scaling, algorithm = self._rescaled(algorithm, scaling, raws)
         points = scaling.places(raws)
-        choice, new = reconsider(self._settings, points, algorithm.centroids, margin=0.0 if grown else None)
+        choice, new = reconsider(self._settings, points, algorithm.centroids, anew=grown)
         sure = grown or self._wished or not allowed(self._settings, nearest(points, algorithm.centroids))
         self._looked(len(points))
         if new and sure:

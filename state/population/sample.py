@@ -82,6 +82,7 @@ class Sample:
 
     def get(self, hashed: int) -> RawPoint | None:
         """Where the customer of a hash stands; None if there is none here."""
+        self._prune()
         entry = self._entries.get(hashed)
         return None if entry is None else entry[1]
 

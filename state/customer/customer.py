@@ -381,7 +381,7 @@ class Customer:
         kept = self.published[: len(self.published) - len(touched)]
         said, stand = self.turns, self.turns
         if touched:
-            by_rules = self.epochs[-1] if self.correcting is RULES else None
+            by_rules = self.epochs[-1] if self.correcting == RULES else None
             said, stand = corrections(touched, self.turns, self.correcting, by_rules)
         self.turns = []
         self.redo_from_ms = NEVER_MS

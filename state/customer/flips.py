@@ -100,9 +100,11 @@ def _cases(spec: FeatureSpec, guards: dict[Any, str]) -> Iterator[tuple[str, str
 def _window_cases(metric: str, window: int, guards: dict[Any, str]) -> Iterator[tuple[str, str]]:
     times = "f.sessions.starts.values" if metric.startswith("session") else f"f.{metric}.column.values"
     width_ms = WINDOWS_MS[window]
+    threshold: Any
     # the more is asked for, the older is the entry whose leaving matters: the highest threshold that is met comes first
-    for threshold in sorted(guards, key=lambda one: inf if one is None else one, reverse=True):
-        guard, least = guards[threshold], threshold if threshold is None else ceil(threshold)
+    for threshold in sorted(guards, key=_rank, reverse=True):
+        guard = guards[threshold]
+        least: int | None = None if threshold is None else ceil(threshold)
         if metric in ("orders", "revenue") and least is None:
             yield guard, f"oldest_order_leaves(f, t, {window})"
         elif metric == "revenue":  # may rise, too: a refund whose order is unknown leaves the window as well
@@ -116,6 +118,10 @@ def _window_cases(metric: str, window: int, guards: dict[Any, str]) -> Iterator[
             yield f"v >= {least} and {guard}", f"f.sessions.length_falls_below({least}, {window})"
         else:
             yield f"v >= {least} and {guard}", f"{times}[-{least}] + {width_ms}"
+
+
+def _rank(threshold: Any) -> Any:
+    return inf if threshold is None else threshold
 
 
 def _age_cases(guards: dict[Any, str]) -> Iterator[tuple[str, str]]:

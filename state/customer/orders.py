@@ -52,7 +52,7 @@ class Standing:
         if taken > 0 and self.left_cents == 0:
             self.whole = True
 
-    def _return_units(self, order: list[Any], lines: list[Line]) -> int:
+    def _return_units(self, order: list[Any], lines: list[Any]) -> int:
         """Take units back; returns their value in cents."""
         returned = self.returned = self.returned or {}
         bought: dict[str, int] = {}

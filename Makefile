@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run shop test test-fast test-browser test-cluster test-faults connectors lint types bench clean
+.PHONY: help run shop test test-fast test-browser test-cluster test-faults connectors compiled lint types bench clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ build/%/.ready:
 	@rm -rf build/$* build/$*.part && mkdir -p build/$*.part
 	@mvn -B -q --strict-checksums -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/build/$*.part
 	@touch build/$*.part/.ready && mv build/$*.part build/$*
+
+compiled: $(VENV)/.ready ## compile the core, for live jobs to bring along; needs a C compiler
+	@$(BIN)/python -m jobs.compile_core
 
 lint: $(VENV)/.ready
 	@$(BIN)/ruff check .

@@ -57,7 +57,8 @@ def load(build: str, pickled: bytes) -> Any:
                 ours.append(folder)
         sys.path[:0] = ours[-1:]
         for name in list(sys.modules):
-            if name.partition(".")[0] in ("schemas", "state", "operators", "jobs", "segmill_build"):
+            ours_too = name.startswith("segmill_core_")  # the library of the compiled core (jobs/compiled_core.py)
+            if ours_too or name.partition(".")[0] in ("schemas", "state", "operators", "jobs", "segmill_build"):
                 del sys.modules[name]
         importlib.invalidate_caches()
         if ours:

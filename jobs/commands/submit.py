@@ -36,6 +36,7 @@ def submit_group() -> None:
     show_default=True,
     help="Give up if the cluster has not taken the job by then.",
 )
+@click.option("--compiled/--no-compiled", default=True, help="Bring the compiled core along, if there is one.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @job_options
 def segments_command(
@@ -44,6 +45,7 @@ def segments_command(
     python: str,
     flink_settings: tuple[tuple[str, str], ...],
     within_ms: int,
+    compiled: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -70,6 +72,7 @@ def segments_command(
             python=python,
             settings=dict(flink_settings),
             within_s=within_ms / 1000,
+            compiled=compiled,
         )
     url = f"{cluster.url}/#/job/{job_id}"
     if as_json:

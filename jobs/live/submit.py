@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jobs.live.configuration import configuration
-from jobs.live.package import write_package
+from jobs.live.package import compiled_core, write_package
 from jobs.live.rest import RUNNING, Cluster, ClusterProblem
 from jobs.live.settings import LiveSpec
 from jobs.runtime.errors import JobFailed, RuntimeProblem
@@ -34,6 +34,7 @@ def submit(
     python: str = sys.executable,
     settings: Mapping[str, str] | None = None,
     within_s: float = SUBMITTED_WITHIN_S,
+    compiled: bool = True,
 ) -> str:
     """Submit the job; returns its id.
 
@@ -46,6 +47,7 @@ def submit(
         python: the program on the cluster's machines.
         settings: more of Flink's settings, for this job alone.
         within_s: give up if it takes longer to build the graph and hand it over.
+        compiled: bring the compiled core along, if there is one of the present sources.
 
     Raises:
         RuntimeProblem: Kafka, Flink or Java cannot be used, a topic is missing, a setting cannot be changed, or the
@@ -62,7 +64,7 @@ def submit(
     state = cluster.newest_state(spec.name) if from_savepoint == LATEST else from_savepoint
     if state is not None:
         say(f"from {state}")
-    ship(write_package(package))
+    ship(write_package(package, compiled_core(say) if compiled else None))
     values = {**(settings or {}), **own}
     if state is not None:
         values[_RECOVERY] = state

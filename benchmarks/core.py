@@ -77,7 +77,7 @@ def _mix(results: Results, made: Records, repeat: int) -> None:
         sizes: list[int] = []
         for _ in range(repeat):
             run = LocalRun(logic(live=live, as_of_ms=newest_ms), Settings().out_of_orderness_ms)
-            passes.append(_timed(run, made))
+            passes.append(timed(run, made))
             sizes = sorted(len(store.packed or b"") for store in run.stores.values())
             began = time.process_time()
             for _ in run.close():
@@ -102,7 +102,7 @@ def _windows(results: Results, repeat: int) -> None:
         for _ in range(repeat):
             run = LocalRun(logic(live=False, as_of_ms=made[-1][1]), Settings().out_of_orderness_ms)
             _feed(run, made[:window])
-            passes.append(_timed(run, made[window:]))
+            passes.append(timed(run, made[window:]))
             store = run.stores["hot"]
             size, chunks = len(store.packed or b""), sum(map(len, store.values()))
         _add_passes(results, f"one customer with {window:,} events in 90 days", passes)
@@ -116,7 +116,8 @@ def _add_passes(results: Results, name: str, passes: Sequence[Timed]) -> None:
     results.add("  where the loop takes 0.1 s", "us/event", *(one.us_at_reference for one in passes))
 
 
-def _timed(run: LocalRun, made: Records) -> Timed:
+def timed(run: LocalRun, made: Records) -> Timed:
+    """Feed all of it, with a calibration loop before and after."""
     collect_seldom()  # as the operators do
     before_s = calibration_s()
     began = time.process_time()

@@ -13,7 +13,7 @@ PAGE = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- results: written by `make bench` -->\n", "<!-- end of results -->\n"
 _RULE = "| --- | ---: | ---: | ---: | --- | ---: |"
 ORDER = (
-    "core", "embedded", "layers", "bytewax_peer",
+    "core", "compiled", "embedded", "layers", "bytewax_peer",
     "kafka_peers", "kafka_latency", "kafka_cost", "kafka_growth", "kafka_checkpoints",
     "quantile_sketches", "drift_alarms", "population", "population_chain",
     "population_cost", "propensity", "experiment_statistics", "sample_ratio", "serving_frameworks", "serving_load",

@@ -64,7 +64,7 @@ class TestDockerfile:
                 stages += named[1:]
             elif name == "COPY" and "--from=" in rest:
                 assert re.search(r"--from=(\w+)", rest)[1] in stages
-        assert len(stages) == len(set(stages)) == 3
+        assert len(stages) == len(set(stages)) == 4
 
     def test_what_is_copied_is_there(self) -> None:
         """In the project, and not kept from the build."""
@@ -88,7 +88,7 @@ class TestDockerfile:
         """By hash; and nothing is fetched while they are built."""
         installs = [rest for name, rest in instructions() if name == "RUN" and "pip install" in rest]
         parts = [part for rest in installs for part in rest.split("&&") if "pip install" in part]
-        assert len(parts) == 2
+        assert len(parts) == 3
         assert all("--require-hashes" in part for part in parts)
         assert "--strict-checksums" in next(rest for name, rest in instructions() if "mvn" in rest)
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from cli_runs import call
 
+from jobs.compiled_core import libraries, library_suffix
 from jobs.kafka_client import KafkaProblem, KafkaTarget
 from jobs.live.configuration import BROKER_AWAY_MS, configuration
 from jobs.live.java_client import java_properties
@@ -210,6 +211,56 @@ print(said)
         ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stderr
         assert ran.stdout.strip() == "['one', 'two', ('one', 1, True)]"
+
+    @pytest.mark.slow
+    def test_the_compiled_core(self, tmp_path: Path, compiled_tree: Path) -> None:
+        """As a job starts again in the same Python, its code in another folder; then another release, without it."""
+        with_it, without = (self.unpacked(tmp_path, name, compiled_tree) for name in ("with", "without"))
+        again = tmp_path / "again"
+        program = f"""
+import os, pickle, shutil, sys
+sys.meta_path = [f for f in sys.meta_path if 'editable' not in repr(f)]
+scope = {{}}
+exec(compile({self.source()!r}, "shipping", "exec"), scope)
+from types import SimpleNamespace
+
+def use(folder, build):
+    sys.path.append(folder)
+    operator = scope["load"](build, pickle.dumps((SimpleNamespace, {{"id": "p"}})))
+    from jobs.factories import make_customer_logic
+    from schemas.settings import Settings
+    from state.customer import fold
+    from state.local import LocalRun
+    from state.rules.ruleset import load_rules
+    rules = load_rules(None)
+    run = LocalRun(make_customer_logic(Settings(), rules.text, rules.source, None), 5_000)
+    event = b'{{"event_id":"e","type":"product_viewed","timestamp":1740787200000,"customer_id":"c","product_id":"p"}}'
+    said = run.feed("c", 1740787200000, bytes([31]) + event)
+    libraries = sorted(name for name in sys.modules if name.startswith("segmill_core_"))
+    print(os.path.relpath(fold.__file__, {str(tmp_path)!r}), len(said), len(libraries), operator.id)
+
+use({str(with_it)!r}, {self.build(with_it)!r})
+os.rename({str(with_it)!r}, {str(again)!r})
+use({str(again)!r}, {self.build(with_it)!r})
+use({str(without)!r}, {self.build(without)!r})
+"""
+        ran = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stderr
+        said = [line.split() for line in ran.stdout.splitlines()]
+        fold = f"state/customer/fold{library_suffix()}"
+        assert [line[0] for line in said] == [f"with/{fold}", f"again/{fold}", "without/state/customer/fold.py"]
+        assert len({line[1] for line in said}) == 1
+        assert [line[2] for line in said] == ["1", "1", "0"]
+
+    def unpacked(self, folder: Path, name: str, compiled_tree: Path) -> Path:
+        """A release as Flink unpacks it."""
+        write_package(folder / f"{name}.zip", libraries(compiled_tree) if name == "with" else None)
+        with zipfile.ZipFile(folder / f"{name}.zip") as archive:
+            archive.extractall(folder / name)
+        return folder / name
+
+    def build(self, folder: Path) -> str:
+        return (folder / "segmill_build.py").read_text(encoding="utf-8").split("'")[1]
 
     def source(self) -> str:
         return (Path(__file__).parents[2] / "operators" / "shipping.py").read_text(encoding="utf-8")

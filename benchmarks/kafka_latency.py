@@ -1,7 +1,7 @@
 """How long after an event its segment change can be read: in Redis, and as a committed record of the topic.
 
     python -m benchmarks.kafka_latency [--rates 1000 5000 10000] [--seconds 30] [--repeat 1] [--parallelism 1]
-        [--profiles-every 1] [--refreshed-every 60]
+        [--profiles-every 1] [--refreshed-every 60] [--items-apart]
 
 The live job, on a cluster of this machine, gets the simulated shop in time-lapse (`benchmarks/lapse.py`): first a
 history, through which it is before anything is timed; then so many events of now a second, paced, half a minute of them
@@ -9,7 +9,8 @@ to become steady. After that there are probes among them, forty a second: the fi
 seen, which takes them into a segment. Redis is asked every five milliseconds for those that have been sent and are not
 there yet, so its times are too long by up to as much. The topic is read by a consumer of committed records. Times are
 from the moment before the producer gets the event. Half a minute holds one hourly refresh of profiles. The CPU time of
-all servers is counted while there are probes; that of this process (sender and readers) is not in it.
+all servers is counted while there are probes; that of this process (sender and readers) is not in it. After `make
+compiled` the job brings the compiled core along.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from benchmarks.pace import PROBE_SEGMENT, Paced, Probes, send, stamped
 from benchmarks.results import Results
 from benchmarks.servers_cpu import Spent, add_spent, servers_cpu_s
 from benchmarks.topic import fill
+from jobs.live.package import compiled_core
 from jobs.live.rest import Cluster
 from jobs.live.settings import LiveSpec
 from jobs.stack.stack import Stack
@@ -80,6 +82,7 @@ def main() -> None:
         profile_interval_ms=options.profiles_every * MINUTE_MS, profile_refresh_ms=options.refreshed_every * MINUTE_MS
     )
     results = Results("kafka_latency", "From an event to its segment change, live job", vars(options))
+    results.notes.append("With the compiled core." if compiled_core(_say) else "Without the compiled core.")
     with TemporaryDirectory(prefix="segmill-bench-") as name:
         stack = Stack(Path(name) / "stack", owned=True)
         try:

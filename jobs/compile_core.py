@@ -46,7 +46,8 @@ def compile_core(folder: Path = FOLDER, root: Path = ROOT) -> bool:
     stamp = present_stamp(root)
     if stamp_of(folder) == stamp:
         return False
-    _check_tools()
+    if lack := missing_tool():
+        raise RuntimeProblem(lack)
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
@@ -65,15 +66,17 @@ def compile_core(folder: Path = FOLDER, root: Path = ROOT) -> bool:
     return True
 
 
-def _check_tools() -> None:
+def missing_tool() -> str:
+    """What there is not that it takes, and what to do about it; empty: nothing is missing."""
     if find_spec("mypyc") is None or find_spec("setuptools") is None:
-        raise RuntimeProblem(f"{sys.executable} has no mypyc: it needs mypy and setuptools (requirements/test.txt)")
+        return f"{sys.executable} has no mypyc: it needs mypy and setuptools (requirements/test.txt)"
     compiler = shlex.split(os.environ.get("CC") or str(sysconfig.get_config_var("CC") or "cc"))[0]
     if shutil.which(compiler) is None:
-        raise RuntimeProblem(f"no C compiler {compiler}: install one (Debian: apt install gcc), or name it in CC")
+        return f"no C compiler {compiler}: install one (Debian: apt install gcc), or name it in CC"
     headers = Path(sysconfig.get_path("include"))
     if not (headers / "Python.h").is_file():
-        raise RuntimeProblem(f"no Python.h in {headers}: install Python's headers (Debian: apt install python3.11-dev)")
+        return f"no Python.h in {headers}: install Python's headers (Debian: apt install python3.11-dev)"
+    return ""
 
 
 def _compile(tree: Path, group: str, modules: list[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 import schemathesis.reporting.html.writer
 import schemathesis.reporting.junitxml
 
-from jobs.compile_core import compile_core
+from jobs.compile_core import compile_core, missing_tool
 from jobs.compiled_core import FOLDER, present_stamp, stamp_of
 
 try:
@@ -24,10 +24,23 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
-def compiled_tree() -> Path:
-    """The core, compiled: what `make compiled` has left if it is of these sources, else one for tests alone."""
+def compiled_if_possible() -> Path | None:
+    """The core, compiled: what `make compiled` has left if it is of these sources, else one for tests alone.
+
+    None: this machine has no compiler, which nothing else here needs.
+    """
     if stamp_of(FOLDER) == present_stamp():
         return FOLDER
+    if missing_tool():
+        return None
     folder = FOLDER.with_name("compiled-for-tests")
     compile_core(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def compiled_tree(compiled_if_possible: Path | None) -> Path:
+    """The same for tests that need it."""
+    if compiled_if_possible is None:
+        pytest.skip(missing_tool())
+    return compiled_if_possible

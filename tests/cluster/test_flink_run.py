@@ -26,7 +26,7 @@ ELSEWHERE = {"SEGMILL_REDIS_URL": f"redis://:{PASSWORD}@127.0.0.1:1"}
 
 
 class TestFlinkRun:
-    def test_it_runs_and_rejects(self, stack: Stack, tmp_path: Path, compiled_tree: Path) -> None:
+    def test_it_runs_and_rejects(self, stack: Stack, tmp_path: Path, compiled_if_possible: Path | None) -> None:
         """The same graph, from a client that has nothing of the project but the archive and the requirements.
 
         In its environment is a password. Stopped and started again, the job has its code, compiled modules among it, in
@@ -35,9 +35,8 @@ class TestFlinkRun:
         job = LiveJob(stack)
         job.make_topics()
         package = tmp_path / "segmill.zip"
-        subprocess.run(
-            [sys.executable, "-m", "jobs.live.package", package, "--compiled-in", compiled_tree], check=True, cwd=ROOT
-        )
+        compiled = ("--no-compiled",) if compiled_if_possible is None else ("--compiled-in", compiled_if_possible)
+        subprocess.run([sys.executable, "-m", "jobs.live.package", package, *compiled], check=True, cwd=ROOT)
         with cancelled(job):
             said = flink_run(job, package, tmp_path, "-pym", "jobs.live.main")
             job.produce((b"k", json.dumps({"event_id": "e"}).encode(), TIME_MS), view("e1"))
@@ -45,13 +44,13 @@ class TestFlinkRun:
             job.await_all_read()
             assert job.restarts() == 0
             first = cores_loaded(stack)
-            assert first
+            assert bool(first) == bool(compiled_if_possible)
             savepoint = job.stop()
             said += flink_run(job, package, tmp_path, "-s", savepoint, "-py", ROOT / "jobs" / "live" / "main.py")
             job.produce(view("e2"))
             job.await_all_read()
             assert job.restarts() == 0
-            assert cores_loaded(stack) - first
+            assert bool(cores_loaded(stack) - first) == bool(compiled_if_possible)
             profile = msgpack.unpackb(redis.Redis.from_url(job.redis_url).get(f"{job.prefix}profile:c"))
             assert profile["features"]["views_90d"] == 2
         logs = {path.name: path.read_bytes() for path in stack.layout.logs.iterdir()}

@@ -3,7 +3,7 @@
 | name | what it learns from | how |
 | --- | --- | --- |
 | `sample` | the whole sample, each customer as of the newest snapshot | Lloyd's iterations from where it stands |
-| `minibatch` | sums over all snapshots of an interval | mini-batch k-means with decaying counts |
+| `minibatch` | sums over an interval's snapshots; in a job, which has none, as the next | mini-batches, counts decay |
 | `mixture` | the sampled snapshots of an interval | online expectation-maximisation |
 | `river` | the same, one after the other | River's `cluster.KMeans`, its centroids seeded from data |
 
@@ -18,7 +18,7 @@ import numpy as np
 from state.population.cluster_settings import AlgorithmName
 from state.population.partial import Partial
 from state.population.scaling import Matrix
-from state.population.seeding import Fit, lloyd, squared_distances
+from state.population.seeding import Fit, lloyd, nearest, squared_distances
 
 _VARIANCE_FLOOR = 0.01
 """In squared scales: a component of the mixture never gets narrower."""
@@ -96,13 +96,17 @@ class MiniBatchKMeans:
         return cls(fit.centroids, fit.sizes.astype(np.float64), half_life)
 
     def step(self, interval: Interval) -> None:
-        if interval.partial is None:
-            return
-        counts, sums = interval.partial.totals()
+        counts, sums = self._batch(interval.fresh) if interval.partial is None else interval.partial.totals()
         known = self._counts * self._decay
         self._counts = known + counts
         moved = (self.centroids * known[:, None] + sums) / np.maximum(self._counts, 1e-12)[:, None]
         self.centroids = np.where(self._counts[:, None] > 1e-12, moved, self.centroids)
+
+    def _batch(self, points: Matrix) -> tuple[Matrix, Matrix]:
+        """(k,) counts and (k, dimensions) sums of points by the centroid that they are nearest to."""
+        labels = nearest(points, self.centroids).labels
+        belongs = np.eye(len(self.centroids))[labels]
+        return belongs.sum(axis=0), belongs.T @ points
 
     def state(self) -> list[Any]:
         return [self.centroids.tolist(), self._counts.tolist()]

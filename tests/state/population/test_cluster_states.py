@@ -63,8 +63,12 @@ class TestStates:
 
 
 class TestAlgorithms:
-    def test_minibatch_with_nothing_forgotten_is_the_mean_of_everything(self) -> None:
-        """Sculley's update, batch by batch, held to the mean of all points that came to a centroid."""
+    @pytest.mark.parametrize("summed", [True, False])
+    def test_minibatch_with_nothing_forgotten_is_the_mean_of_everything(self, summed: bool) -> None:
+        """Sculley's update, batch by batch, held to the mean of all points that came to a centroid.
+
+        In a job nobody knows the model where snapshots are gathered: there are no sums, but those of the sample.
+        """
         random = Random(2)
         seeds = np.array([[0.0, 0.0], [8.0, 8.0]])
         start = np.array([[0.1, 0.0], [8.0, 7.9], [0.0, 0.1], [8.1, 8.0]])
@@ -73,15 +77,18 @@ class TestAlgorithms:
         for _ in range(5):
             partial = Partial(1, 2, 2)
             centroids = [tuple(row) for row in algorithm.centroids.tolist()]
+            batch = []
             for _ in range(20):
                 at = random.randrange(2)
                 point = (round(8 * at + random.gauss(0, 1), 3), round(8 * at + random.gauss(0, 1), 3))
                 partial.add(point, centroids)
+                batch.append(point)
                 came[at].append(list(point))
-            algorithm.step(Interval(partial, start[:0], start))
-        for at, points in came.items():
+            none, points = start[:0], np.array(batch)
+            algorithm.step(Interval(partial, none, start) if summed else Interval(None, points, start))
+        for at, mine in came.items():
             # each coordinate is off by half a grain at most
-            assert np.abs(algorithm.centroids[at] - np.mean(points, axis=0)).max() <= 0.5 / (1 << 16) + 1e-9
+            assert np.abs(algorithm.centroids[at] - np.mean(mine, axis=0)).max() <= 0.5 / (1 << 16) + 1e-9
 
     def test_the_mixture_has_the_probabilities_of_its_densities(self) -> None:
         """Two components of different width, by the formula of the normal density."""

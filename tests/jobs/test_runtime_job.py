@@ -66,12 +66,6 @@ RAWS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[Gateway]:
-    with workspace() as folder, Gateway(folder / "java") as gateway:
-        yield gateway
-
-
 @pytest.fixture
 def folder() -> Iterator[Path]:
     with workspace() as folder:

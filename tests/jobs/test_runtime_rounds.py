@@ -1,7 +1,6 @@
 """Rounds through all customers, in a real Flink: what comes meanwhile does not wait for all of them."""
 
 import json
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,13 +24,6 @@ from operators.types import KEYED_BYTES
 pytestmark = pytest.mark.slow
 
 Said = tuple[str, str, float]
-
-
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[Gateway]:
-    with workspace() as folder, Gateway(folder / "java") as gateway:
-        gateway.connect()
-        yield gateway
 
 
 def looked_at(folder: Path, backend: str, customers: int, ticks: int) -> list[Said]:
@@ -60,6 +52,7 @@ def looked_at(folder: Path, backend: str, customers: int, ticks: int) -> list[Sa
 @pytest.mark.parametrize("backend", ["hashmap", "rocksdb"])
 def test_a_round_lets_others_pass(gateway: Gateway, backend: str) -> None:
     """Each customer is looked at once, many of them between others who come; and nobody waits for all of them."""
+    gateway.connect()
     with workspace() as folder:
         said = looked_at(folder, backend, customers=1_500, ticks=1_200)
     order = [(what, key) for key, what, _ in said]

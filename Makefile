@@ -27,7 +27,8 @@ shop: $(VENV)/.ready ## an example shop with all that is behind it, until Ctrl-C
 	@$(BIN)/python -m examples.shop.demo
 
 test: $(VENV)/.ready lint types ## lint, types and all tests but those of test-browser and test-cluster
-	@$(BIN)/pytest -m "not cluster and not browser"
+	@failed=0; $(BIN)/pytest -n 2 --dist loadfile || failed=1; \
+	$(BIN)/pytest -m "slow and not cluster and not browser" || failed=1; exit $$failed
 
 test-fast: $(VENV)/.ready ## the tests that start no Flink job, two at a time
 	@$(BIN)/pytest -n 2 --dist loadfile

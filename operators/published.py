@@ -44,6 +44,7 @@ class PublishedOperator(Shipped, KeyedProcessFunction):  # type: ignore[misc]
         for control, raw in asked:
             if control not in done:
                 self._asked.add(raw)
+                # in a savepoint of an older release its timer is of the moment itself, and may be the one that fired
                 ctx.timer_service().register_event_time_timer(settled_ms(control.as_of_ms or 0))
         return ()
 

@@ -113,12 +113,8 @@ class RedisWriter(Shipped, KeyedProcessFunction):  # type: ignore[misc]
         """The oldest write has waited long enough, a watermark is to go on, or the input has ended."""
         shard = ctx.get_current_key()
         stored = self._stored.get(shard) or self._restore(shard, ctx)
+        self._ask()
         if ctx.time_domain() == TimeDomain.EVENT_TIME:
-            self._ask()
-            self._answer()
-        elif self._waiting:
-            self._ask()
-        else:
             self._answer()
         if self._let_go(shard, stored) is not NOTHING:
             self._wait_for_answer(ctx.timer_service())
@@ -166,7 +162,7 @@ class RedisWriter(Shipped, KeyedProcessFunction):  # type: ignore[misc]
         timers.register_processing_time_timer((now_ms // wait_ms + 1) * wait_ms)  # same instant, same timer
 
     def _ask(self) -> None:
-        """Have Redis apply what waits, after it has answered for the batch before."""
+        """Wait for the answer to the batch before, then have Redis apply what waits, if anything does."""
         self._answer()
         if self._waiting:
             self._asked, self._asked_s = self._waiting, monotonic()

@@ -65,7 +65,10 @@ class Rounds:
 
     def begins(self, key: str, time_ms: int) -> bool:
         """Whether a timer of a key is that of a round that was planned: it has to be begun now."""
-        return bool(self._planned) and self._planned.get(time_ms) == key and self._planned.pop(time_ms) == key
+        if self._planned.get(time_ms) != key:
+            return False
+        del self._planned[time_ms]
+        return True
 
     def is_time(self, key: str, time_ms: int) -> bool:
         """Whether a timer of a key is that of the next slice."""

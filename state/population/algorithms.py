@@ -18,7 +18,7 @@ import numpy as np
 from state.population.cluster_settings import AlgorithmName
 from state.population.partial import Partial
 from state.population.scaling import Matrix
-from state.population.seeding import Fit, lloyd, nearest, squared_distances
+from state.population.seeding import Fit, label_sums, lloyd, nearest, squared_distances
 
 _VARIANCE_FLOOR = 0.01
 """In squared scales: a component of the mixture never gets narrower."""
@@ -96,17 +96,16 @@ class MiniBatchKMeans:
         return cls(fit.centroids, fit.sizes.astype(np.float64), half_life)
 
     def step(self, interval: Interval) -> None:
-        counts, sums = self._batch(interval.fresh) if interval.partial is None else interval.partial.totals()
+        if interval.partial is None:
+            labels = nearest(interval.fresh, self.centroids).labels
+            totals, sizes = label_sums(interval.fresh, labels, len(self.centroids))
+            counts = sizes.astype(np.float64)
+        else:
+            counts, totals = interval.partial.totals()
         known = self._counts * self._decay
         self._counts = known + counts
-        moved = (self.centroids * known[:, None] + sums) / np.maximum(self._counts, 1e-12)[:, None]
+        moved = (self.centroids * known[:, None] + totals) / np.maximum(self._counts, 1e-12)[:, None]
         self.centroids = np.where(self._counts[:, None] > 1e-12, moved, self.centroids)
-
-    def _batch(self, points: Matrix) -> tuple[Matrix, Matrix]:
-        """(k,) counts and (k, dimensions) sums of points by the centroid that they are nearest to."""
-        labels = nearest(points, self.centroids).labels
-        belongs = np.eye(len(self.centroids))[labels]
-        return belongs.sum(axis=0), belongs.T @ points
 
     def state(self) -> list[Any]:
         return [self.centroids.tolist(), self._counts.tolist()]

@@ -68,11 +68,16 @@ def seeds(points: Matrix, k: int, random: Random) -> Matrix:
     return points[chosen].copy()
 
 
+def label_sums(points: Matrix, labels: Labels, k: int) -> tuple[Matrix, Labels]:
+    """(k, dimensions) sums of the points of each label, and (k,) their numbers."""
+    sizes = np.bincount(labels, minlength=k)
+    return np.stack([np.bincount(labels, weights=column, minlength=k) for column in points.T], axis=1), sizes
+
+
 def means(points: Matrix, labels: Labels, k: int) -> tuple[Matrix, Labels]:
     """(k, dimensions) means of the points of each label, zeros where there are none; and (k,) their numbers."""
-    sizes = np.bincount(labels, minlength=k)
-    sums = np.stack([np.bincount(labels, weights=column, minlength=k) for column in points.T], axis=1)
-    return sums / np.maximum(sizes, 1)[:, None], sizes
+    totals, sizes = label_sums(points, labels, k)
+    return totals / np.maximum(sizes, 1)[:, None], sizes
 
 
 def lloyd(points: Matrix, start: Matrix, rounds: int = 100) -> Fit:

@@ -9,7 +9,6 @@ from typing import Any
 from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
-from operators.garbage import collect_seldom
 from operators.logic import Channel, CustomerFactory, Output, SnapshotFactory
 from operators.metrics import CustomerMetrics
 from operators.own_key import own_key
@@ -53,7 +52,6 @@ class Customers:
 
     def prepare(self, runtime_context: RuntimeContext) -> None:
         """Make the logic and register the state."""
-        collect_seldom()
         binding = self._binding
         logic = self._factory()
         self._logic: Any = logic

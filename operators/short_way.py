@@ -17,6 +17,8 @@ from typing import Any
 from pyflink.common import Row
 from pyflink.datastream import OutputTag
 
+from operators.garbage import collect_seldom
+
 SWITCH_S = 0.0005
 """How long a thread may keep Python's lock while others wait for it. The operators of a TaskManager are threads that
 hand each other records: with Python's 5 ms each hand-over waits for a thread that has enough to do."""
@@ -33,9 +35,13 @@ _METHODS = {
 
 
 def take_short_way() -> None:
-    """To be called from an operator's `open`. Its keyed inputs must be (key, payload) rows of strings and bytes."""
+    """To be called from an operator's `open`. Its keyed inputs must be (key, payload) rows of strings and bytes.
+
+    Whether there is such a way or not, Python is set up for many records.
+    """
     _FIRST_ERRORS.pop(get_ident(), None)
     sys.setswitchinterval(SWITCH_S)
+    collect_seldom()
     owner = _owner()
     if owner is None or len(owner._operations) != 1:
         return

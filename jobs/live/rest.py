@@ -85,6 +85,14 @@ class Cluster:
         vertex = next(one["id"] for one in vertices if one["name"].startswith(operator))
         return [int(one["value"]) for one in self._ask(f"/jobs/{job_id}/vertices/{vertex}/watermarks")]
 
+    def held_up_ms(self, job_id: str, operator: str) -> int:
+        """How long the task whose name begins like this had to wait until others took what it gave, all subtasks
+        together, since it was last started. (Flink calls it backpressure; what it tells is some seconds old.)
+        """
+        vertices = self._ask(f"/jobs/{job_id}")["vertices"]
+        found = next(one["metrics"] for one in vertices if one["name"].startswith(operator))
+        return int(found["accumulated-backpressured-time"])
+
     def restarts(self, job_id: str) -> int:
         """How often the job was started again after a failure."""
         found: Any = self._ask(f"/jobs/{job_id}/metrics?get=numRestarts")

@@ -6,6 +6,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,8 @@ PART_S = 20
 PAUSED_S, SILENT_S, SLOW_S = 20, 15, 17
 LATE_S = 8
 """So long each answer of a slow Redis takes: not so long that the writers give it up."""
+FULL_MS = 3_000
+"""So long who reads the topic has to have waited then, since queues were full."""
 SHOP = SimulationSettings(
     events=EVENTS, customers=max(500, EVENTS // 30), products=400, days=60, duplicates=0.02, malformed=0.01
 )
@@ -78,10 +81,14 @@ def pause_redis(disturbed: Disturbed) -> None:
 
 
 def slow_redis(disturbed: Disturbed) -> None:
-    """Every answer comes, but late: two batches of each writer take as long as thousands do."""
+    """Every answer comes, but late: two batches of each writer take as long as thousands do. Queues fill up."""
+    job = disturbed.job
+    held_up_ms = partial(job.cluster.held_up_ms, job.job_id, "Source: events")
+    before_ms = held_up_ms()
     assert disturbed.door is not None
     disturbed.door.delay_s = LATE_S
     time.sleep(SLOW_S)
+    until(lambda: held_up_ms() >= before_ms + FULL_MS, "queues are full, up to where the topic is read")
     disturbed.door.delay_s = 0.0
     disturbed.goes_on()
 

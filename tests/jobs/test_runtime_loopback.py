@@ -1,13 +1,16 @@
 """Beam's class that opens servers, made to listen on loopback."""
 
+import re
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyflink
 import pytest
 from pyflink.java_gateway import get_gateway
 
+from benchmarks.alone import alone
 from jobs.runtime.class_file import ClassFile, UnexpectedClass
 from jobs.runtime.errors import RuntimeProblem
 from jobs.runtime.gateway import Gateway
@@ -85,25 +88,41 @@ class TestRefusal:
 
 @pytest.mark.slow
 class TestJava:
-    """A run ends with one line then, instead of listening everywhere."""
+    """A run ends with one line then, instead of listening everywhere. Each has a Java, so a process of its own."""
 
-    @pytest.fixture
-    def gateway(self) -> Iterator[Gateway]:
-        with workspace() as folder, Gateway(folder / "java") as gateway:
-            gateway.connect()
-            yield gateway
+    def test_that_has_the_original_is_refused(self) -> None:
+        assert re.search(r"\(a class from .*flink-python.*\): use thread mode", alone(said_of_the_original))
 
-    def test_that_has_the_original_is_refused(self, gateway: Gateway) -> None:
-        """Here because it was loaded before."""
-        get_gateway().jvm.java.lang.Class.forName(OPENS_SERVERS.replace("/", "."))
-        with pytest.raises(RuntimeProblem, match=r"\(a class from .*flink-python.*\): use thread mode"):
-            keep_to_loopback(gateway)
-
-    def test_that_refuses_the_class(self, gateway: Gateway, original: bytes) -> None:
+    def test_that_refuses_the_class(self) -> None:
         """Code that fits no longer is found when the class is loaded, not in the middle of a job."""
+        assert re.search(r"\(a class that Java refuses: .*VerifyError", alone(said_of_what_java_refuses))
+
+
+def said_of_the_original() -> str:
+    """It was loaded before."""
+    with java() as gateway:
+        get_gateway().jvm.java.lang.Class.forName(OPENS_SERVERS.replace("/", "."))
+        return refusal(gateway)
+
+
+def said_of_what_java_refuses() -> str:
+    """A class with 0 for an address."""
+    with java() as gateway:
         place = gateway.classes / f"{OPENS_SERVERS}.class"
         place.parent.mkdir(parents=True)
-        changed = on_loopback(original)
-        place.write_bytes(changed.replace(b"\x2b\x00\x00\x00\xb8", b"\x03\x00\x00\x00\xb8"))  # 0 for an address
-        with pytest.raises(RuntimeProblem, match=r"\(a class that Java refuses: .*VerifyError"):
-            keep_to_loopback(gateway)
+        changed = on_loopback(flink_class(OPENS_SERVERS))
+        place.write_bytes(changed.replace(b"\x2b\x00\x00\x00\xb8", b"\x03\x00\x00\x00\xb8"))
+        return refusal(gateway)
+
+
+@contextmanager
+def java() -> Iterator[Gateway]:
+    with workspace() as folder, Gateway(folder / "java") as gateway:
+        gateway.connect()
+        yield gateway
+
+
+def refusal(gateway: Gateway) -> str:
+    with pytest.raises(RuntimeProblem) as refused:
+        keep_to_loopback(gateway)
+    return str(refused.value)

@@ -16,9 +16,9 @@ from schemas.facts import Fact, Kind
 from schemas.logs import open_log
 from schemas.rejects import Rejected
 from schemas.settings import DAY_MS, Settings
-from state.chunks import DictChunkStore
 from state.customer.features import FEATURE_NAMES, read_all
 from state.customer.fold import Fold
+from state.dict_chunks import DictChunkStore
 from state.population.labels import NOTHING, Example, answer, take
 
 SEEN_WITHIN_MS = 90 * DAY_MS

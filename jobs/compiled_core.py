@@ -17,10 +17,22 @@ FOLDER: Final = ROOT / "build" / "compiled"
 CORE: Final = ("schemas", "state")
 """What the tree holds: what is compiled, and what that knows types and constants of."""
 COMPILED: Final = (
+    "schemas/decode.py",
+    "schemas/money.py",
+    "schemas/profiles.py",
+    "schemas/writes.py",
+    "state/chunks.py",
     "state/customer/*.py",
+    "state/experiments/exposures.py",
+    "state/experiments/told.py",
+    "state/generations.py",
     "state/impressions/*.py",
+    "state/items/*.py",
     "state/packing.py",
+    "state/publications.py",
     "state/rules/membership.py",
+    "state/similar/*.py",
+    "state/versions.py",
 )
 """What takes an event its time. No `__init__.py`: a package that is compiled does not find its modules in another
 folder than the first one, and a job that starts again has its code in another one."""

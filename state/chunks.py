@@ -37,7 +37,7 @@ class Column(Generic[T]):
     """The entries [first, end) of one column, all of them in memory while the customer is."""
 
     __slots__ = ("chunk", "dirty", "dropped", "end", "first", "number", "saved", "sealed", "stored", "values")
-    values: Any  # a list, or an array of the same behaviour
+    values: Any  # a list, or an array of integers
 
     def __init__(self, number: int, chunk: int = CHUNK_ENTRIES) -> None:
         self.number = number << CHUNK_NUMBER_BITS
@@ -179,7 +179,6 @@ class Int64Column(Column[int]):
     """Integers, eight little-endian bytes each."""
 
     __slots__ = ()
-    values: "array[int]"
 
     def _empty(self) -> "array[int]":
         return array("q")
@@ -199,7 +198,6 @@ class RecordColumn(Column[Any]):
     """
 
     __slots__ = ("body", "body_end", "body_start")
-    values: list[Any]
 
     def __init__(self, number: int, chunk: int = CHUNK_ENTRIES) -> None:
         super().__init__(number, chunk)
@@ -256,16 +254,3 @@ def _array_header(length: int) -> bytes:
 
 
 _SHORT_HEADERS = [bytes([0x90 | length]) for length in range(16)]
-
-
-class DictChunkStore(dict[int, bytes]):
-    """A ChunkStore in memory, for tests, replays without an engine and benchmarks."""
-
-    def get_chunk(self, number: int) -> bytes | None:
-        return self.get(number)
-
-    def put_chunk(self, number: int, chunk: bytes) -> None:
-        self[number] = chunk
-
-    def drop_chunk(self, number: int) -> None:
-        self.pop(number, None)

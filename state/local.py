@@ -9,10 +9,10 @@ import heapq
 from collections.abc import Iterable, Iterator
 
 from state.channels import Channel, Output
-from state.chunks import DictChunkStore
 from state.control import ControlLogic
 from state.customer.counts import NEVER_MS
 from state.customer.logic import CustomerLogic
+from state.dict_chunks import DictChunkStore
 
 
 class DictStore(DictChunkStore):

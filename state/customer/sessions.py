@@ -131,7 +131,8 @@ class Sessions:
 
     def _length_from(self, head: int) -> int:
         at = head - self.starts.first
-        return sum(self.lasts.values[at:]) - sum(self.starts.values[at:])
+        length_ms: int = sum(self.lasts.values[at:]) - sum(self.starts.values[at:])
+        return length_ms
 
     def forget(self, before_ms: int) -> None:
         """Drop sessions that no window can ask for again and that cannot grow any more."""

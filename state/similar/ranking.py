@@ -14,7 +14,7 @@ Nothing is lost where a product gets too small for a float: then the score round
 """
 
 from collections.abc import Callable
-from math import inf, isnan, ldexp, nan, sqrt
+from math import isnan, ldexp, nan, sqrt
 from typing import Final, TypeAlias
 
 from state.similar.score import Candidates, Total, neighbours, score_millionths
@@ -28,6 +28,8 @@ Lookup: TypeAlias = Callable[[str], Total | None]
 _DOUBT: Final = 1e-6
 _LARGEST: Final = 1e8
 """In millionths; a score above 1 is rare, one above 100 odd."""
+_ABOVE_ALL: Final = 1 << 62
+"""Millionths that no score has."""
 _FAR: Final = 1_900
 """Exponents, on either side of the reference, whose square roots are within a float's range."""
 _SHARES: Final = 1_024
@@ -91,7 +93,7 @@ class Ranking:
             least = max(least, estimates[order[limit - 1]] - 1 - _DOUBT)
         items, supports = found.items, found.supports
         best: list[Listed] = []
-        last, last_item, sorted_by_now = inf, "", True
+        last, last_item, sorted_by_now = _ABOVE_ALL, "", True
         for at in order:
             estimate = estimates[at]
             if estimate < least:

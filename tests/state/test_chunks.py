@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.chunks import CHUNK_NUMBER_BITS, Column, DictChunkStore, Int64Column, RecordColumn
+from state.chunks import CHUNK_NUMBER_BITS, Column, Int64Column, RecordColumn
+from state.dict_chunks import DictChunkStore
 
 CHUNK = 4
 STEPS = st.lists(

@@ -22,10 +22,10 @@ from nasty_streams import SPICES, START_MS, nasty_stream
 
 from schemas.decode import Decoder
 from schemas.settings import DAY_MS, HOUR_MS, Settings
-from state.chunks import DictChunkStore
 from state.customer.calendar import Calendar
 from state.customer.customer import Customer
 from state.customer.publication import bought_ledger, viewed_ledger
+from state.dict_chunks import DictChunkStore
 from state.rules.ruleset import parse_rules
 
 FIXTURES = Path(__file__).parent / "fixtures"

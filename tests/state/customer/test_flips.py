@@ -11,11 +11,11 @@ from nasty_streams import SPICES, nasty_stream
 from schemas.decode import Decoder
 from schemas.facts import Kind
 from schemas.settings import DAY_MS, MINUTE_MS, Settings
-from state.chunks import DictChunkStore
 from state.customer.counts import NEVER_MS, WINDOWS_MS
 from state.customer.features import Reader, reader
 from state.customer.flips import NextFlip, next_flip_of
 from state.customer.fold import Fold
+from state.dict_chunks import DictChunkStore
 from state.packing import pack, unpack
 from state.rules.atoms import Atom, Bearing
 from state.rules.features import FEATURES

@@ -3,8 +3,8 @@
 import pytest
 
 from schemas.facts import Fact, Kind
-from state.chunks import DictChunkStore
 from state.customer.ghosts import Ghosts
+from state.dict_chunks import DictChunkStore
 from state.packing import pack, unpack
 
 

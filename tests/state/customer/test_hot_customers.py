@@ -12,11 +12,11 @@ from customer_runs import RULES, key_and_time, run, run_live, shuffled
 
 from schemas.facts import Fact, Kind
 from schemas.settings import DAY_MS, HOUR_MS, Settings
-from state.chunks import DictChunkStore
 from state.customer.calendar import Calendar
 from state.customer.customer import Customer
 from state.customer.fold import Fold
 from state.customer.orders import OrderBook
+from state.dict_chunks import DictChunkStore
 
 START_MS = 1_740_787_200_000
 SPAN_MS = 60 * DAY_MS  # within the longest window

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from schemas.facts import Fact, Kind
 from schemas.settings import DAY_MS
-from state.chunks import DictChunkStore
 from state.customer.journal import FACTS_PER_SNAPSHOT, SNAPSHOTS_MAX, Journal, pack_facts, unpack_facts
+from state.dict_chunks import DictChunkStore
 from state.packing import pack, unpack
 
 LATENESS_MS = 7 * DAY_MS

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from oracle.events import Event, Line
 from oracle.plain import DAY, features_at, orders_of
 
-from state.chunks import DictChunkStore
 from state.customer.counts import NEVER_MS, WINDOW_DAYS, WINDOWS_MS
 from state.customer.orders import OrderBook
+from state.dict_chunks import DictChunkStore
 from state.packing import pack, unpack
 
 FOREVER_MS = 1 << 60

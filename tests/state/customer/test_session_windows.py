@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.settings import DAY_MS, HOUR_MS, MINUTE_MS
-from state.chunks import DictChunkStore
 from state.customer.counts import WINDOWS_MS
 from state.customer.sessions import Sessions
+from state.dict_chunks import DictChunkStore
 
 GAP_MS, IDLE_MS = 30 * MINUTE_MS, DAY_MS
 PAUSES = (0, 1, MINUTE_MS, GAP_MS, GAP_MS + 1, 5 * HOUR_MS, DAY_MS - 1, DAY_MS, DAY_MS + 1, 7 * DAY_MS, 40 * DAY_MS)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.chunks import DictChunkStore
 from state.customer.counts import DAY_MS, NEVER_MS, WINDOWS_MS, SlidingCount
+from state.dict_chunks import DictChunkStore
 
 PAUSES = (0, 0, 1, 1_000, DAY_MS - 1, DAY_MS, DAY_MS + 1, 7 * DAY_MS, 30 * DAY_MS, 90 * DAY_MS)
 

@@ -12,11 +12,11 @@ from nasty_streams import SPICES, nasty_stream
 from schemas.facts import Fact, Kind
 from schemas.settings import DAY_MS, Settings
 from state.channels import Channel
-from state.chunks import DictChunkStore
 from state.customer.base import FACTS_MAX, split
 from state.customer.calendar import Calendar
 from state.customer.customer import Customer, StateVersionError
 from state.customer.logic import CustomerLogic
+from state.dict_chunks import DictChunkStore
 from state.local import LocalRun
 from state.rules.ruleset import parse_rules
 

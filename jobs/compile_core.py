@@ -19,6 +19,7 @@ import msgspec
 
 from jobs.compiled_core import (
     CORE,
+    EVERY_FEATURE,
     FOLDER,
     GROUP,
     ROOT,
@@ -30,6 +31,7 @@ from jobs.compiled_core import (
 )
 from jobs.runtime.children import start_child, stop_child
 from jobs.runtime.errors import RuntimeProblem
+from state.customer.features import module_that_reads_all
 
 _SETUP: Final = Path(__file__).with_name("compile_setup.py")
 _LEVEL: Final = "3"
@@ -57,6 +59,7 @@ def compile_core(folder: Path = FOLDER, root: Path = ROOT) -> bool:
             shutil.copyfile(path, copy)
         if present_stamp(part) != stamp:
             raise RuntimeProblem(f"{' or '.join(CORE)} changed while it was copied: try again")
+        _write_modules(part)
         _compile(part, GROUP + stamp.sources[:12], compiled_modules(part))
         (part / STAMP_NAME).write_bytes(msgspec.json.encode(stamp))
         shutil.rmtree(folder, ignore_errors=True)
@@ -64,6 +67,11 @@ def compile_core(folder: Path = FOLDER, root: Path = ROOT) -> bool:
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return True
+
+
+def _write_modules(tree: Path) -> None:
+    """Those that there is no plain one of."""
+    (tree / EVERY_FEATURE).write_text(module_that_reads_all(), encoding="utf-8")
 
 
 def missing_tool() -> str:

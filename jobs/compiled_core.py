@@ -36,6 +36,8 @@ COMPILED: Final = (
 )
 """What takes an event its time. No `__init__.py`: a package that is compiled does not find its modules in another
 folder than the first one, and a job that starts again has its code in another one."""
+EVERY_FEATURE: Final = "state/customer/every_feature.py"
+"""A module that is there compiled only: written from a table (`state.customer.features.module_that_reads_all`)."""
 GROUP: Final = "segmill_core_"
 """The name of the library that all of them share, before the digest: so that two releases never meet in one Python."""
 STAMP_NAME: Final = "stamp.json"

@@ -140,5 +140,6 @@ class Sample:
         if len(self._entries) > self.size:
             kept = sorted(self._entries)[: self.size]
             self._entries = {hashed: self._entries[hashed] for hashed in kept}
-        if len(self._entries) == self.size:
+            self._below = _ALL
+        if self._below == _ALL and len(self._entries) == self.size:  # else it is known: this comes with each question
             self._below = max(self._entries) + 1

@@ -51,6 +51,26 @@ class TestSample:
         sample.add(19, 6, (2.0,))
         assert [hashed for hashed, _ in sample.by_hash()] == [0, 1, 2, 4, 5, 6, 19]
 
+    @pytest.mark.parametrize("seed", range(20))
+    def test_who_is_wanted_as_they_come_and_go(self, seed: int) -> None:
+        """Whoever would be among the smallest; those who are in it and gone again made room for anybody."""
+        random, sample, known = Random(seed), Sample(7, 1), dict[int, tuple[int, tuple[float]]]()
+        for at_ms in range(200):
+            hashed = random.randrange(40)
+            if random.random() < 0.2:
+                sample.forget(hashed)
+                known.pop(hashed, None)
+            elif random.random() < 0.05:
+                sample.forget_before(at_ms - 20)
+                known = {one: entry for one, entry in known.items() if entry[0] >= at_ms - 20}
+            elif len(known) < 7 or hashed <= max(known):
+                known = dict(sorted({**known, hashed: (at_ms, (1.0,))}.items())[:7])
+                sample.add(hashed, at_ms, (1.0,))
+            assert dict(sample.by_hash()) == known
+            assert (sample.get(hashed) is None) is (hashed not in known)
+            wanted = [one for one in range(40) if sample.wants(one)]
+            assert wanted == [one for one in range(40) if len(known) < 7 or one <= max(known)]
+
     def test_whoever_was_not_seen_for_long_is_gone(self) -> None:
         sample = filled([(1, 10, 0), (2, 20, 0), (3, 30, 0)])
         sample.forget_before(20)

@@ -60,7 +60,7 @@ class DriftSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     habit_least: int = 100
     """Customers who came again, of whom there is one."""
     habit_ms: int = 7 * DAY_MS
-    """So far back the present reaches, of which any stretch is looked at."""
+    """So far back the present reaches, of which any stretch is looked at; 0: there is no such alarm."""
     hold_off_ms: int = DAY_MS
     """The least time between two alarms."""
     warm_up_ms: int = 28 * DAY_MS

@@ -93,7 +93,7 @@ class Habits:
                 if done is not None:
                     _count(total, move.before[at], done)
         self._batches.append((at_ms, sums))
-        while self._batches[0][0] <= at_ms - self._recent_ms:
+        while self._batches and self._batches[0][0] <= at_ms - self._recent_ms:
             self._settle(*self._batches.pop(0))
         return {name: fall for at, name in enumerate(self._names) if (fall := self._fall(at)) is not None}
 

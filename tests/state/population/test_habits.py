@@ -69,6 +69,14 @@ class TestAlarms:
         habits.start_anew()
         assert not any(habits.on_batch(*batch) for batch in days(shop, 7, 40))
 
+    def test_without_a_present_nothing_is_said(self) -> None:
+        """With `habit_ms = 0` all is of the time before: so this alarm is turned off."""
+        habits, shop = Habits(DEFAULT_AXES, doubt=4.5, least=100, recent_ms=0), Shop(1)
+        for batch in days(shop, 40):
+            assert not habits.on_batch(*batch)
+        shop.turn_round()
+        assert not any(habits.on_batch(*batch) for batch in days(shop, 7, 40))
+
     def test_the_correlations_are_those_of_numpy(self) -> None:
         """Two batches, eight days apart: the first is what was, as it was; the second what is."""
         habits, shop = made(least=10), Shop(2)

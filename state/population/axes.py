@@ -9,12 +9,13 @@ beyond +-1e18 units counts as that much.
 """
 
 from collections.abc import Mapping, Sequence
-from math import log1p
+from math import exp2, log1p
 from typing import Any, Final
 
 import msgspec
 
-from state.rules.features import FEATURES
+from state.customer.fold import ENGAGEMENT_HALF_LIFE_MS
+from state.rules.features import FEATURES, METRICS, WINDOW_DAYS, window_feature
 
 AXES_MAX: Final = 32
 LARGEST: Final = 1e18
@@ -24,6 +25,10 @@ DAY_MS: Final = 86_400_000.0
 
 AGES: Final = frozenset(("recency_ms", "since_last_seen_ms", "since_first_seen_ms"))
 """Features that grow with time alone."""
+_WINDOWS: Final = tuple(
+    (days * int(DAY_MS), tuple(window_feature(metric, days) for metric in METRICS)) for days in WINDOW_DAYS
+)
+"""By length, the shortest first: the features of windows."""
 
 RawPoint = tuple[float, ...]
 """A customer on all axes, not yet scaled."""
@@ -82,10 +87,22 @@ def slog(value: float) -> float:
 
 
 def aged(values: Mapping[str, Any], by_ms: int) -> Mapping[str, Any]:
-    """The values `by_ms` later, if nothing has happened: what is as old as something has grown older."""
+    """The values `by_ms` later, if nothing has happened.
+
+    Ages have grown, engagement has faded, and windows as long as the customer has been away are empty. What has left a
+    longer window meanwhile is not known: it counts as before.
+    """
     if by_ms <= 0:
         return values
-    return {**values, **{name: values[name] + by_ms for name in AGES if values.get(name) is not None}}
+    older = {**values, **{name: values[name] + by_ms for name in AGES if values.get(name) is not None}}
+    if older.get("engagement"):
+        older["engagement"] *= exp2(-by_ms / ENGAGEMENT_HALF_LIFE_MS)
+    away_ms = older.get("since_last_seen_ms") or 0
+    for length_ms, names in _WINDOWS:
+        if away_ms < length_ms:
+            break
+        older.update((name, 0) for name in names if name in older)
+    return older
 
 
 def read_point(axes: Sequence[Axis], values: Mapping[str, Any]) -> RawPoint:

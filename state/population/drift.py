@@ -239,6 +239,10 @@ class DriftAlarm:
             self._habits.start_anew()
         return self._said(Alarm(at_ms, "habits", habits=fallen) if fallen else None, at_ms)
 
+    def on_other_axes(self) -> None:
+        """Customers are compared by something else: the habits are learned anew."""
+        self._habits.start_anew()
+
     def on_distributions(
         self, bins: Iterable[Bins], sketches: Mapping[str, QuantileSketch], at_ms: int
     ) -> Alarm | None:

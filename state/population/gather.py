@@ -49,7 +49,11 @@ class Gathered(NamedTuple):
 
 
 def gathered(settings: ClusterSettings, messages: Iterable[Message]) -> Gathered:
-    """Put messages of one interval together; of a customer's places the newest counts."""
+    """Put messages of one interval together; of a customer's places the newest counts.
+
+    A place on more or fewer axes was told by a job with other settings, from whose savepoint this one goes on: it
+    leaves the customer where they are.
+    """
     deltas, intake = Deltas(), Intake(settings, None)
     examples: list[bytes] = []
     newest: dict[str, Message] = {}
@@ -62,7 +66,7 @@ def gathered(settings: ClusterSettings, messages: Iterable[Message]) -> Gathered
         if message.gone or message.point is not None:
             newest[message.customer_id] = message
     for message in newest.values():
-        if message.point is not None:
+        if message.point is not None and len(message.point) == len(settings.scaling.axes):
             intake.add_point(message.customer_id, message.as_of_ms, message.point)
     gone = tuple(sorted(message.customer_id for message in newest.values() if message.gone))
     news = {customer_hash(message.customer_id) for message in newest.values() if message.news}

@@ -79,17 +79,20 @@ class Intake:
 
     @classmethod
     def unpacked(cls, settings: ClusterSettings, model: ClusterModel | None, packed: bytes) -> "Intake":
-        """The intake again. Sums by another model than this one are kept, and nothing more is added to them.
+        """The intake again; of one with more or fewer axes nothing is kept, as of another learner's sample.
+
+        Sums by another model than this one are kept, and nothing more is added to them.
 
         Raises:
-            ClusterStateError: a newer program wrote it, or one with other axes.
+            ClusterStateError: a newer program wrote it.
         """
-        rest = unpack_versioned(packed, _VERSION, "an intake of snapshots", ClusterStateError)
-        intake = cls(settings, model)
-        intake.snapshots, intake.newest_ms, sample, partial = rest
-        intake.sample = Sample.unpacked(sample)
-        if intake.sample.axes != len(settings.scaling.axes):
-            raise ClusterStateError(f"an intake of snapshots has {intake.sample.axes} axes, the settings have others")
+        snapshots, newest_ms, packed_sample, partial = unpack_versioned(
+            packed, _VERSION, "an intake of snapshots", ClusterStateError
+        )
+        intake, sample = cls(settings, model), Sample.unpacked(packed_sample)
+        if sample.axes != len(settings.scaling.axes):
+            return intake
+        intake.snapshots, intake.newest_ms, intake.sample = snapshots, newest_ms, sample
         intake.partial = None if partial is None else Partial.unpacked(partial)
         if model is None or intake.partial is None or intake.partial.model_number != model.number:
             intake._scaling = None

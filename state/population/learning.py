@@ -53,6 +53,8 @@ class PopulationLearner:
         self._wished = False  # ... and found better ones, or will be believed if it does
         self._next_id, self._number, self._newest_ms = 1, 0, -1
         self._rows_from = 0  # the first version with the same rows in the same scaling as now
+        self.begins_anew = False
+        """Whether the one before had other axes: then snapshots that were read on them mean nothing, either."""
         self._algorithm: Algorithm | None = None
         self.model: ClusterModel | None = None
         """The newest version."""
@@ -114,7 +116,7 @@ class PopulationLearner:
         axes, self._next_id, self._number, self._newest_ms, self._intervals, self._rows_from, name, *parts = rest
         sample, model, state, *looked = parts
         if axes != self._axes():
-            self._intervals = 0
+            self._intervals, self.begins_anew = 0, True
             return
         self._sample.merge(Sample.unpacked(sample))
         self._looked_at, self._wished = looked or (len(self._sample), False)  # version 1 did not know

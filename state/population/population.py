@@ -84,6 +84,7 @@ class PopulationLogic:
         """
         self._settings, self._questions = settings, questions
         parts: list[Any] = [None] * 7
+        taken: bytes | None = None
         self._bins: list[Bins] = []
         self._shown: PopulationView | None = None
         self._intake: Intake | None = None  # what came since clusters learnt last, at `_learnt_ms`
@@ -92,13 +93,12 @@ class PopulationLogic:
         self._owed = Deltas()  # differences whose other half has not come yet
         if packed is not None:
             fields = unpack_versioned(packed, VERSION, "the population")
-            parts, (bins, shown, intake, learnt_ms, looked_ms, owed, *rest) = fields[:7], fields[7:]
+            parts, (bins, shown, taken, learnt_ms, looked_ms, owed, *rest) = fields[:7], fields[7:]
             self._learnt_ms, self._looked_ms, self._owed = learnt_ms, looked_ms, Deltas.unpacked(owed)
             self._began_ms, self._watching = rest or (learnt_ms, False)  # version 1 did not know
             known = (Bins.unpacked(one) for one in bins)
             self._bins = [one for one in known if one.feature in settings.drift.features]  # others are not counted now
             self._shown = None if shown is None else PopulationView.unpacked(shown)
-            self._intake = None if intake is None else Intake.unpacked(settings.clusters, None, intake)
         sketches, published, learner, scores, history, drift, number = parts
         self._number: int = number or 0
         self._sketches = FeatureSketches() if sketches is None else FeatureSketches.unpacked(sketches)
@@ -107,6 +107,10 @@ class PopulationLogic:
         self._scores = ScoreModel(settings.scores, scores)
         self._history = ScoreHistory(history)
         self._drift = DriftAlarm(settings.drift, drift, settings.clusters.scaling.axes)
+        if self._learner.begins_anew:
+            self._drift.on_other_axes()
+        elif taken is not None:
+            self._intake = Intake.unpacked(settings.clusters, None, taken)
 
     def ask(self, questions: Mapping[Key, Sequence[Number]]) -> None:
         """Answer these questions from the next interval on, and no others."""

@@ -3,6 +3,7 @@
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 from told_messages import CLUSTERS, Tellers
 
 from state.local_population import ListStore, Timers
@@ -10,6 +11,7 @@ from state.packing import pack
 from state.population.gather import gathered, merged
 from state.population.gathering import GatherLogic, Parcel
 from state.population.refusal import PopulationError
+from state.population.sample import customer_hash
 from state.population.snapshots import Message
 
 EVERY_MS = 600_000
@@ -56,6 +58,41 @@ class TestTogether:
             random.shuffle(ones)
             found = merged(one.opened(CLUSTERS) for one in ones)
             assert found.packed() == gathered(CLUSTERS, told[at_ms]).packed()
+
+
+class TestOtherAxes:
+    """A job goes on with more or fewer of them, and with what waited as it was stopped."""
+
+    def test_what_was_not_put_together_yet(self) -> None:
+        """Counts, outcomes and erasures are as they were; where the customers lie is not known any more."""
+        tellers = Tellers(Random(1), customers=None)
+        told = [tellers.message(START_MS + at) for at in range(40)]
+        odd = {one.customer_id for at, one in enumerate(told) if at % 3 == 0 and one.point is not None}
+        fewer = [one._replace(point=(1.0, 2.0)) if one.customer_id in odd else one for one in told]
+        logic, store = GatherLogic(CLUSTERS, EVERY_MS), ListStore()
+        for one in fewer:
+            logic.on_message(one.packed(), START_MS, store)
+        (packed,) = logic.on_time(START_MS + EVERY_MS, START_MS + EVERY_MS, store)
+        found = Parcel.unpacked(packed).opened(CLUSTERS)
+        whole = gathered(CLUSTERS, told)
+        assert found.deltas.packed() == whole.deltas.packed()
+        assert (found.examples, found.gone) == (whole.examples, whole.gone)
+        assert whole.gone
+        there = {customer_hash(one.customer_id) for one in told if one.point and one.customer_id not in odd}
+        assert {hashed for hashed, _ in found.intake.sample.by_hash()} == set(sorted(there)[: CLUSTERS.sample_size])
+        assert 0 < len(odd) < len(there)
+
+    def test_what_was(self) -> None:
+        """The same of a parcel: its places are let go of."""
+        tellers = Tellers(Random(1), customers=None)
+        whole = gathered(CLUSTERS, [tellers.message(START_MS + at) for at in range(40)])
+        other = replace(CLUSTERS, scaling=replace(CLUSTERS.scaling, axes=CLUSTERS.scaling.axes[:2]))
+        found = Parcel(START_MS, whole.packed()).opened(other)
+        assert found.deltas.packed() == whole.deltas.packed()
+        assert (found.examples, found.gone) == (whole.examples, whole.gone)
+        assert len(whole.intake.sample) == CLUSTERS.sample_size
+        assert len(found.intake.sample) == found.intake.snapshots == 0
+        assert merged([found, gathered(other, [])]).intake.sample.axes == 2
 
 
 class TestTime:

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from schemas.settings import DAY_MS, HOUR_MS
 from state.packing import pack
-from state.population.axes import read_point
+from state.population.axes import Axis, read_point
+from state.population.cluster_settings import ClusterSettings
 from state.population.contributions import contribute
 from state.population.drift import DriftSettings
 from state.population.gather import Gathered, gathered
@@ -54,7 +55,11 @@ class World:
         self.now: dict[str, dict[str, Any]] = {}
 
     def interval(
-        self, number: int, centres: tuple[tuple[int, ...], ...] = CENTRES, gone: frozenset[str] = frozenset()
+        self,
+        number: int,
+        centres: tuple[tuple[int, ...], ...] = CENTRES,
+        gone: frozenset[str] = frozenset(),
+        used: ClusterSettings = SETTINGS,
     ) -> Gathered:
         messages = []
         for at in range(CUSTOMERS):
@@ -67,11 +72,11 @@ class World:
                 features = self.now[name] = values(centres[kind_of(at, len(centres))], self.random)
             old = self.contributions.get(name)
             deltas, self.contributions[name] = contribute(old, features, as_of_ms, COUNTED)
-            point = None if features is None else read_point(AXES, features)
+            point = None if features is None else read_point(used.scaling.axes, features)
             if features is not None or old is not None:
                 examples = () if features is None else self.examples(name, as_of_ms, features)
                 messages.append(Message(name, as_of_ms, deltas.packed(), features is None, point, examples, 0))
-        return gathered(SETTINGS, messages)
+        return gathered(used, messages)
 
     def examples(self, name: str, as_of_ms: int, features: dict[str, Any]) -> tuple[bytes, ...]:
         """Of a while ago, as if nothing had changed since: who views much, buys."""
@@ -233,6 +238,30 @@ class TestState:
             assert restarted.packed() == steady.packed()
             restarted = new_logic(restarted.packed())
             assert restarted.packed() == steady.packed()
+
+    @pytest.mark.parametrize("axes", [AXES[:2], (*AXES[:2], replace(AXES[2], unit=10.0))])
+    def test_other_axes(self, axes: tuple[Axis, ...]) -> None:
+        """A job goes on with them: what was read on those of before is let go of, and no id comes twice."""
+        seldom = replace(USED, learn_every_ms=DAY_MS)
+        logic, world = new_logic(used=seldom), World()
+        first = next(lived(logic, world, range(1))).view
+        list(lived(logic, world, range(1, 3)))
+        clusters = replace(SETTINGS, scaling=replace(SETTINGS.scaling, axes=axes))
+        again = new_logic(logic.packed(), replace(seldom, clusters=clusters))
+        assert again._drift._habits._batches == []
+        told = world.interval(3, used=clusters)
+        view, events = again.on_interval(told, START_MS + 4 * HOUR_MS)
+        assert first is not None
+        assert first.clusters is not None
+        assert view is not None
+        assert view.clusters is not None
+        assert view.clusters.scaling.axes == axes
+        assert min(view.clusters.ids) > max(first.clusters.ids)
+        assert sum(one.size for one in view.clusters.clusters) == CUSTOMERS
+        raws = told.intake.sample.matrix()
+        assert again._learner._sample.matrix().tolist() == raws.tolist()
+        assert {one.kind for one in events} == {"born", "view"}
+        assert view.percentiles["views_30d", False].count == CUSTOMERS
 
     def test_newer_bytes_are_refused(self) -> None:
         """With a word about it."""

@@ -4,9 +4,12 @@ So a score is judged by what it said before anybody could know (prequential: Daw
 and customers have to carry no predictions around.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Final
 
+from schemas.settings import HOUR_MS
 from state.packing import pack
 from state.population.labels import HORIZONS_MS, Example
 from state.population.refusal import unpack_versioned
@@ -15,6 +18,9 @@ from state.population.score_version import ScoreVersion
 
 VERSION: Final = 1
 VERSIONS_MAX: Final = 256
+APART_MS: Final = 3 * HOUR_MS
+"""One that is in force so soon after another is not kept, however often there is a new view, or what an example of long
+ago asks for would be let go of: HORIZONS_MS hold 240."""
 
 
 class ScoreHistory:
@@ -36,19 +42,24 @@ class ScoreHistory:
         return pack([VERSION, [(from_ms, one) for from_ms, _, one in self._versions]])
 
     def add(self, version: ScoreVersion, from_ms: int) -> None:
-        """From `from_ms` on this version is in force; times go forward."""
+        """From `from_ms` on this version is in force; times go forward. What it says may be told by the one before."""
+        if self._versions and from_ms < self._versions[-1][0] + APART_MS:
+            return
         self._versions.append((from_ms, version, version.packed()))
         oldest_ms = from_ms - max(HORIZONS_MS)
         while len(self._versions) > 1 and (self._versions[1][0] <= oldest_ms or len(self._versions) > VERSIONS_MAX):
             del self._versions[0]
 
     def recalled(self, examples: Iterable[Example]) -> list[Example]:
-        """The examples with what was said of them; None where no version was in force, or it said nothing."""
+        """The examples with what was said of them, by the version in force or one that was at most APART_MS before.
+
+        None where there was none, or it said nothing.
+        """
         return [example._replace(said=self._said(example)) for example in examples]
 
     def _said(self, example: Example) -> float | None:
-        for from_ms, version, _ in reversed(self._versions):
-            if from_ms <= example.as_of_ms:
-                score = version.scores[example.target]
-                return None if score is None else score.probability(vectors.unpacked(example.inputs))
-        return None
+        at = bisect_right(self._versions, example.as_of_ms, key=itemgetter(0))
+        if not at:
+            return None
+        score = self._versions[at - 1][1].scores[example.target]
+        return None if score is None else score.probability(vectors.unpacked(example.inputs))

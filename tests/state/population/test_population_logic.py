@@ -22,7 +22,7 @@ from state.population.population import Interval, PopulationLogic
 from state.population.publishing import PublishSettings
 from state.population.questions import questions
 from state.population.refusal import PopulationError
-from state.population.score_history import VERSIONS_MAX, ScoreHistory
+from state.population.score_history import APART_MS, VERSIONS_MAX, ScoreHistory
 from state.population.score_inputs import score_inputs, vectors
 from state.population.score_settings import ScoreSettings
 from state.population.score_version import ScoreVersion
@@ -221,6 +221,30 @@ class TestScores:
             if buys.quality is not None:
                 assert buys.quality.auc > 0.95
 
+    def test_views_that_follow_one_another_fast(self) -> None:
+        """A view with each hour of thirteen days: what was said twelve days ago is known all the same."""
+        eager = PublishSettings(tolerance=0.0, rank_tolerance=0.0, interval_ms=1, least_count=5)
+        logic = new_logic(used=replace(USED, percentiles=eager, scores=ScoreSettings(examples_min=20, each_min=5)))
+        random, contributions, views = Random(1), dict[str, bytes | None](), []
+        for hour in range(13 * 24):
+            at_ms, messages = START_MS + hour * HOUR_MS, []
+            for number in range(6):
+                name, told_ms = f"c{number}", at_ms - 12 * DAY_MS
+                counts = {"views_30d": random.randint(0, 40), "orders_30d": random.randint(0, 3)}
+                deltas, contributions[name] = contribute(contributions.get(name), counts, at_ms, COUNTED)
+                inputs = vectors.packed(score_inputs(counts))
+                example = Example(told_ms, name, BUYS, counts["views_30d"] > 20, inputs, None).packed()
+                messages.append(Message(name, at_ms, deltas.packed(), False, None, (example,), 0))
+            view = logic.on_interval(gathered(SETTINGS, messages), at_ms + HOUR_MS).view
+            views += [] if view is None else [view]
+        assert len(views) > VERSIONS_MAX
+        scores = [view.scores for view in views if view.scores is not None]
+        buys = scores[-1].scores[BUYS]
+        assert buys is not None
+        assert buys.quality is not None
+        assert buys.quality.examples > 50
+        assert len({one.number for one in scores}) == len(scores)
+
 
 class TestState:
     """What is remembered."""
@@ -308,10 +332,24 @@ class TestHistory:
         version = self.version(1)
         history = ScoreHistory()
         for at in range(2 * VERSIONS_MAX):
-            history.add(version, at)
+            history.add(version, at * APART_MS)
         many = len(history.packed())
-        history.add(version, 2 * VERSIONS_MAX)
+        assert many > 200 * len(version.packed())
+        history.add(version, 2 * VERSIONS_MAX * APART_MS)
         assert len(history.packed()) <= many + 16
         history.add(version, 100 * DAY_MS)
         history.add(version, 200 * DAY_MS)
         assert len(history.packed()) < many / 50
+
+    def test_versions_that_follow_one_another_fast(self) -> None:
+        """Not all are kept: what was said is told by the newest of those that are, never by one of later."""
+        history = ScoreHistory()
+        versions = [self.version(at) for at in range(8)]
+        for at, version in enumerate(versions):
+            history.add(version, at * HOUR_MS)
+        inputs = score_inputs({"views_30d": 3, "orders_total": 1})
+        asked = [Example(at * HOUR_MS, "c", BUYS, True, vectors.packed(inputs), None) for at in range(8)]
+        for at, told in enumerate(history.recalled(asked)):
+            score = versions[at // 3 * 3].scores[BUYS]
+            assert score is not None
+            assert told.said == score.probability(vectors.unpacked(told.inputs))

@@ -27,6 +27,8 @@ class Happened(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of a drift of features: those that moved, with their PSI; None: nobody has the feature any longer."""
     habits: dict[str, tuple[float, float]] | None = None
     """Of a drift of habits: by axis the correlation of what customers do with what they did, before and now."""
+    kl: dict[str, float | None] | None = None
+    """Of a drift of features: of those that moved, the Kullback-Leibler divergence of now from before, in nats."""
 
 
 class Sizes(NamedTuple):
@@ -99,7 +101,7 @@ def history(models: Path) -> History:
         until_ms = max(until_ms, record.at_ms)
         if record.kind != "view":
             of = record.at_ms, record.kind, record.cluster_id, record.other_id, record.features, record.habits
-            happened.append(Happened(*of))
+            happened.append(Happened(*of, record.kl))
             continue
         shares = {one.id: one.share for one in record.clusters}
         names.update((one.id, one.name) for one in record.clusters)

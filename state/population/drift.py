@@ -24,7 +24,7 @@ from schemas.settings import DAY_MS
 from state.packing import pack
 from state.population.axes import Axis
 from state.population.detectors import Adwin, Detector, PageHinkley
-from state.population.divergence import Bins, psi, psi_by_chance
+from state.population.divergence import Bins, kl, psi, psi_by_chance
 from state.population.habits import Habits, Move
 from state.population.refusal import PopulationError, unpack_versioned
 from state.population.sketch import QuantileSketch
@@ -174,6 +174,8 @@ class Alarm(msgspec.Struct, frozen=True):
     """Of kind `features`: those that moved, with their index."""
     habits: dict[str, tuple[float, float]] = {}
     """Of kind `habits`: by axis the correlation of what customers do with what they did, before and now."""
+    kl: dict[str, float] = {}
+    """Of kind `features`: of those that moved, the Kullback-Leibler divergence of now from before, in nats."""
 
 
 class DriftAlarm:
@@ -249,8 +251,8 @@ class DriftAlarm:
         """The features' distributions now, beside those the model was made of; the alarm to raise now, if any.
 
         A feature has moved if its index is above `psi_threshold`, and above what chance makes of as many customers
-        (`psi_by_chance`), the probability being shared by all features. One that nobody has now, has moved too, and its
-        index is told as infinite.
+        (`psi_by_chance`), the probability being shared by all features. One that nobody has now, has moved too; index
+        and divergence are told as infinite.
 
         Args:
             bins: of the model in force.
@@ -258,25 +260,31 @@ class DriftAlarm:
             at_ms: now.
         """
         known = list(bins)
-        moved = {one.feature: index for one in known if (index := self._moved(one, len(known), sketches, at_ms))}
-        return self._said(Alarm(at_ms, "features", moved) if moved else None, at_ms)
+        looked_at = {one.feature: self._moved(one, len(known), sketches, at_ms) for one in known}
+        moved = {name: measures for name, measures in looked_at.items() if measures is not None}
+        if not moved:
+            return self._said(None, at_ms)
+        index, divergence = ({name: measures[at] for name, measures in moved.items()} for at in (0, 1))
+        return self._said(Alarm(at_ms, "features", index, kl=divergence), at_ms)
 
     def on_model(self) -> None:
         """There is a new model: what was held off is settled, and distances are learned anew."""
         self._held = None
         self._distances.start_anew()
 
-    def _moved(self, one: Bins, features: int, sketches: Mapping[str, QuantileSketch], at_ms: int) -> float:
-        """Its index if it is too large, else 0."""
+    def _moved(
+        self, one: Bins, features: int, sketches: Mapping[str, QuantileSketch], at_ms: int
+    ) -> tuple[float, float] | None:
+        """Its index and its divergence, if the index is too large."""
         sketch = sketches.get(one.feature)
         visits = visits_of(one.feature)
         counts = () if sketch is None else one.count(sketch, at_ms, sketches.get(visits) if visits else None)
         if not any(counts):
-            return float("inf")
+            return float("inf"), float("inf")
         index = psi(one.counts, counts)
         share = self._settings.false_alarms / features
         chance = psi_by_chance(len(one.counts), sum(one.counts), sum(counts), share)
-        return index if index > max(self._settings.psi_threshold, chance) else 0.0
+        return (index, kl(one.counts, counts)) if index > max(self._settings.psi_threshold, chance) else None
 
     def _said(self, seen: Alarm | None, at_ms: int) -> Alarm | None:
         """What to say of what is seen now, and of what was held off."""

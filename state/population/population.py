@@ -55,6 +55,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     habits: dict[str, tuple[float, float]] | None = None
     """Of a drift of habits: by axis the correlation of what customers do with what they did, before and now."""
     view: int | None = None
+    kl: dict[str, float] | None = None
+    """Of a drift of features: of those that moved, the Kullback-Leibler divergence of now from before, in nats."""
 
 
 class Interval(NamedTuple):
@@ -142,7 +144,8 @@ class PopulationLogic:
                 self._learner.look_again()
             learned = self._learned(at_ms)
         if alarm is not None:
-            events.append(Event(at_ms, "drift", features=alarm.features or None, habits=alarm.habits or None))
+            features, divergences, habits = alarm.features or None, alarm.kl or None, alarm.habits or None
+            events.append(Event(at_ms, "drift", features=features, kl=divergences, habits=habits))
         if learned is not None:
             events += [Event(at_ms, one.kind, one.cluster_id, one.other_id) for one in learned.events]
             if self._is_warm(at_ms) and (alarm is not None or learned.events or not self._watching):

@@ -30,6 +30,7 @@ from state.population.telling import event_record, model_writes
 from state.population.view import PopulationView
 
 NOW = T0 + 10 * DAY
+INF = float("inf")
 ODD = "big $pender$ [b]"
 """A name that means itself, and neither style nor formula."""
 LOOKERS, SPENDERS, GONE = 3, 12, 4
@@ -85,7 +86,7 @@ RECORDS: list[tuple[Event, PopulationView | None]] = [
     (Event(T0, "born", GONE), None),
     (Event(T0, "view", view=1), view(1, T0, OLD)),
     (Event(T0 + DAY, "view", view=2), view(2, T0 + DAY, OLD)),
-    (Event(NOW, "drift", features={"views_90d": 0.314, "device": float("inf")}), None),
+    (Event(NOW, "drift", features={"views_90d": 0.314, "device": INF}, kl={"views_90d": 0.16, "device": INF}), None),
     (Event(NOW, "drift"), None),
     (Event(NOW, "drift", habits={"spend": (0.4, 0.1), "carts per view": (0.512, 0.2449)}), None),
     (Event(NOW, "split", SPENDERS, LOOKERS), None),
@@ -261,6 +262,9 @@ class TestSources:
         assert "·" not in said.out
         told = call(capsys, "population", "--redis", url, "--models", folder / MODELS, "--json").json
         assert len(told["happened"]) == 7
+        (moved,) = [one for one in told["happened"] if "features" in one]
+        assert moved["features"] == {"views_90d": 0.314, "device": None}
+        assert moved["kl"] == {"views_90d": 0.16, "device": None}
         assert len(told["sizes"]) == 2
 
     def test_no_population(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from schemas.settings import DAY_MS, HOUR_MS
 from state.packing import pack, unpack
-from state.population.divergence import Bins
+from state.population.divergence import Bins, kl
 from state.population.drift import Alarm, DistanceDrift, DriftAlarm, DriftSettings, drawn, squashed
 from state.population.refusal import PopulationError
 from state.population.scales import scale_of
@@ -125,6 +125,17 @@ class TestDistributions:
         assert (alarm.kind, list(alarm.features)) == ("features", ["orders_total"])
         assert alarm.features["orders_total"] > 0.2
 
+    def test_it_says_both_measures(self) -> None:
+        """The index, and the divergence of now from before, which is one half of it: they differ by direction."""
+        now = [value + 150 for value in self.OLD]
+        alarm = self.said(now)
+        assert alarm is not None
+        before = bins_of("orders_total", self.OLD)
+        counts = before.count(sketch_of("orders_total", now), T0_MS)
+        assert alarm.kl == {"orders_total": kl(before.counts, counts)}
+        assert alarm.features["orders_total"] - alarm.kl["orders_total"] == pytest.approx(kl(counts, before.counts))
+        assert alarm.kl["orders_total"] != pytest.approx(kl(counts, before.counts), rel=0.01)
+
     def test_few_customers_have_to_move_farther(self) -> None:
         """An index that is chance in a sample of 25 is none in one of 1,000."""
         rng = Random(3)
@@ -134,7 +145,7 @@ class TestDistributions:
 
     def test_a_feature_that_nobody_has_any_more(self) -> None:
         alarm = DriftAlarm(DriftSettings()).on_distributions([bins_of("orders_total", self.OLD)], {}, T0_MS)
-        assert alarm == Alarm(T0_MS, "features", {"orders_total": inf})
+        assert alarm == Alarm(T0_MS, "features", {"orders_total": inf}, kl={"orders_total": inf})
 
     def test_only_those_that_moved_are_named(self) -> None:
         names = ("orders_total", "views_30d")

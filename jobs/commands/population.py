@@ -231,7 +231,7 @@ def _told(found: Found, past: History, currency: str, limit: int) -> dict[str, A
     """For machines; NaN and infinity become null."""
     clusters, scores = found.clusters or {}, found.scores or {}
     return {
-        "view": found.percentiles["version"],
+        "view": _view(found.percentiles),
         "as_of_ms": found.percentiles["as_of_ms"],
         "currency": currency,
         **{name: clusters.get(name) for name in ("clusters", "quality", "axes")},
@@ -242,13 +242,18 @@ def _told(found: Found, past: History, currency: str, limit: int) -> dict[str, A
     }
 
 
+def _view(percentiles: Mapping[str, Any]) -> int:
+    """The number of the view; what an earlier release wrote has it as its version."""
+    return int(percentiles.get("view", percentiles["version"]))
+
+
 def _newest(past: History, limit: int) -> list[Happened]:
     return sorted(past.happened, key=lambda one: one.at_ms)[: -limit - 1 : -1]
 
 
 def _show(found: Found, past: History, currency: str, limit: int) -> None:
     percentiles, clusters, scores = found
-    show(f"[bold]population[/]  view {percentiles['version']} as of {iso(percentiles['as_of_ms'])}")
+    show(f"[bold]population[/]  view {_view(percentiles)} as of {iso(percentiles['as_of_ms'])}")
     if clusters is None:
         show("\nno clusters yet")
     else:

@@ -10,6 +10,7 @@ from state.population.model import Cluster, ClusterModel
 from state.population.population import Event
 from state.population.score_version import ScoreVersion
 from state.population.view import PopulationView
+from state.versions import version_at
 
 CLUSTERS, PERCENTILES, SCORES = "clusters", "percentiles", "scores"
 """Names below `model:`."""
@@ -31,7 +32,10 @@ def event_record(event: Event, view: PopulationView | None) -> bytes:
 
 
 def model_writes(view: PopulationView) -> list[bytes]:
-    """The writes that bring Redis up to date with a view. Their version is the view's number."""
+    """The writes that bring Redis up to date with a view.
+
+    Their version goes by time: a job that begins anew, where one before has left what it knew, counts views from 1.
+    """
     bodies: dict[str, dict[str, Any]] = {PERCENTILES: {"features": _percentiles(view)}}
     if view.clusters is not None:
         bodies[CLUSTERS] = {
@@ -42,7 +46,8 @@ def model_writes(view: PopulationView) -> list[bytes]:
         }
     if view.scores is not None:
         bodies[SCORES] = {"scores": _scores(view.scores)}
-    return [model_write(name, view.number, view.at_ms, body) for name, body in sorted(bodies.items())]
+    version, number = version_at(view.at_ms, view.number), {"view": view.number}
+    return [model_write(name, version, view.at_ms, number | body) for name, body in sorted(bodies.items())]
 
 
 def _cluster(cluster: Cluster) -> dict[str, Any]:

@@ -120,7 +120,7 @@ class TestPopulation:
         client = redis.Redis.from_url(job.redis_url)
         kept = unpack_versioned(client.get(f"{job.prefix}model:clusters"))
         assert kept is not None
-        assert kept["version"] == views[-1]["view"]
+        assert kept["view"] == views[-1]["view"]
         assert kept["clusters"] == views[-1]["clusters"]
 
     def test_high_value(self, written: tuple[LiveJob, Path, int]) -> None:

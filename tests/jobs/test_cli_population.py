@@ -289,6 +289,19 @@ class TestSources:
             assert said.code == 1
             assert "the clusters cannot be drawn: " in said.err
 
+    def test_a_job_that_begins_anew(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Its views count from 1, and take the place of those that a job before has left; of a replay, in the end."""
+        with workspace() as folder, EmbeddedValkey(folder / "v") as valkey:
+            connection = RedisConnection(RedisTarget(valkey.url))
+            connection.send([meta_write(NOW, {"currency": "EUR"})])
+            for number, at_ms, shown in ((586, T0, 586), (1, T0 - DAY, 586), (2, T0 + DAY, 2), (3, T0 + DAY, 3)):
+                connection.send(model_writes(view(number, at_ms, OLD)))
+                told = call(capsys, "population", "--redis", valkey.url, "--json").json
+                assert told["view"] == shown
+            body = {"features": {}}
+            connection.send([model_write("percentiles", 2**62, NOW, body)])  # as an earlier release wrote it
+            assert call(capsys, "population", "--redis", valkey.url, "--json").json["view"] == 2**62
+
     def test_no_run(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Says where it looked."""
         said = call(capsys, "population", "--from", tmp_path)

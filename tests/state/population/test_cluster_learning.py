@@ -40,6 +40,18 @@ class TestLearning:
         _, learned = fed(settings(algorithm=algorithm, seed=seed), 2)
         assert likeness(learned.model, snapshots(240, 1)) == 1.0
 
+    @pytest.mark.parametrize("seed", range(1, 21))
+    def test_from_twenty_seeds_in_twenty_orders(self, seed: int) -> None:
+        """No seed and no order loses one of the kinds, or finds one more."""
+        used = settings(seed=seed)
+        learner, random, found = PopulationLearner(used), Random(seed), snapshots(240, 0)
+        for interval in range(3):
+            found = snapshots(240, interval)
+            learned = learner.learn(gathered(used, learner.model, random.sample(found, len(found))))
+        assert learned is not None
+        assert len(learned.model.clusters) == len(CENTRES)
+        assert likeness(learned.model, found) == 1.0
+
     @pytest.mark.parametrize("algorithm", ALGORITHMS)
     def test_a_kind_that_moves_is_followed(self, algorithm: AlgorithmName) -> None:
         """Under its id; a learner that forgets, half of it in an interval, is 99 % of the way after seven."""

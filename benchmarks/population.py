@@ -167,7 +167,10 @@ def peer_labels(python: str, points: Matrix, k: int) -> dict[str, Any]:
 
 
 def _unchanged(results: Results, population: Population) -> None:
-    """The last interval again and again, each time as of a day later and with a tenth of the customers in it."""
+    """The last interval, and then a tenth of its customers again and again, each time others and just as they were.
+
+    The sample does not change by that: what `sample` says of it is 1 unless it changes its mind without a reason.
+    """
     for algorithm in ALGORITHMS:
         settings = ClusterSettings(algorithm=algorithm)
         random = Random(1)

@@ -28,9 +28,9 @@ class PopulationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """Snapshots are put together so often, and counted for percentiles; of a customer the newest one stays. In a run
     that ends, every GATHER_BOUNDED_MS: nobody waits for it."""
     learn_every_ms: int = DAY_MS
-    """Clusters and scores learn at most so often ..."""
+    """Clusters learn at most so often, but for an alarm ... (Scores learn whenever snapshots are put together.)"""
     learn_share: float = 0.25
-    """... and clusters not before so many snapshots have come, as a share of the sample."""
+    """... and not before so many snapshots have come, as a share of the sample."""
     clusters: ClusterSettings = ClusterSettings()
     percentiles: PublishSettings = PublishSettings()
     scores: ScoreSettings = ScoreSettings()

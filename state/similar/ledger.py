@@ -14,7 +14,7 @@ what it leaves out.
 """
 
 from collections.abc import Sequence
-from typing import Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar
 
 from state.packing import pack, unpack
 from state.similar.errors import expect_version
@@ -44,9 +44,8 @@ def unpack_viewed(packed: bytes) -> tuple[Viewed, ...]:
     Raises:
         SimilarStateError: a newer program wrote it.
     """
-    version, deltas, keys, key_of, products = cast(
-        "tuple[int, list[int], list[int], list[int], list[str]]", unpack(packed)
-    )
+    fields: list[Any] = unpack(packed)
+    version, deltas, keys, key_of, products = fields
     expect_version(version, _VERSION, "a viewed ledger")
     return tuple(zip(_times(deltas), [keys[place] for place in key_of], products, strict=True))
 
@@ -64,9 +63,8 @@ def unpack_bought(packed: bytes) -> tuple[Bought, ...]:
     Raises:
         SimilarStateError: a newer program wrote it.
     """
-    version, deltas, keys, key_of, products, mask = cast(
-        "tuple[int, list[int], list[int], list[int], list[str], bytes]", unpack(packed)
-    )
+    fields: list[Any] = unpack(packed)
+    version, deltas, keys, key_of, products, mask = fields
     expect_version(version, _VERSION, "a bought ledger")
     live = int.from_bytes(mask, "little")
     lives = [bool(live >> place & 1) for place in range(len(products))]

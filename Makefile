@@ -28,7 +28,7 @@ shop: $(VENV)/.ready ## an example shop with all that is behind it, until Ctrl-C
 
 test: $(VENV)/.ready lint types ## lint, types and all tests but those of test-browser and test-cluster
 	@failed=0; $(BIN)/pytest -n 2 --dist loadfile || failed=1; \
-	$(BIN)/pytest -m "slow and not cluster and not browser" || failed=1; exit $$failed
+	$(BIN)/pytest -n 2 --dist loadfile -m "slow and not cluster and not browser" || failed=1; exit $$failed
 
 test-fast: $(VENV)/.ready ## the tests that start no Flink job, two at a time
 	@$(BIN)/pytest -n 2 --dist loadfile
@@ -37,7 +37,7 @@ test-browser: $(VENV)/.ready ## the example shop, and a stream, in headless Chro
 	@$(BIN)/pytest -v -m "browser and not cluster" --durations=5 tests/shop tests/serving
 
 test-cluster: $(VENV)/.ready connectors ## the tests with a real Kafka, Flink cluster and Redis; needs Maven and Chromium
-	@$(BIN)/pytest -v -m cluster --durations=12 tests/cluster
+	@$(BIN)/pytest -v -n 2 --dist loadfile -m cluster --durations=12 tests/cluster
 
 test-faults: $(VENV)/.ready connectors ## servers killed during a replay of 500,000 events, about 10 minutes
 	@SEGMILL_FAULT_EVENTS=500000 $(BIN)/pytest -s -m cluster tests/cluster/test_faults.py tests/cluster/test_broker_away.py

@@ -1,5 +1,6 @@
 """What every test needs."""
 
+import fcntl
 import signal
 import sys
 from pathlib import Path
@@ -34,7 +35,10 @@ def compiled_if_possible() -> Path | None:
     if missing_tool():
         return None
     folder = FOLDER.with_name("compiled-for-tests")
-    compile_core(folder)
+    FOLDER.parent.mkdir(exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:  # two processes of tests want it at the same time
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        compile_core(folder)
     return folder
 
 

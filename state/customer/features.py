@@ -5,6 +5,7 @@ The fold must have been advanced to the time that is asked about.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -49,10 +50,8 @@ def _tuple_of(names: Sequence[str]) -> str:
 
 FEATURE_NAMES = tuple(FEATURES)
 read_all: Reader = reader(FEATURE_NAMES)
-try:
+with suppress(ImportError):  # only the compiled core has it
     from state.customer.every_feature import read_all  # type: ignore[import-not-found,no-redef,unused-ignore]
-except ImportError:
-    pass  # only the compiled core has it
 Features: Any = msgspec.defstruct(
     "Features", [(name, Any, None) for name in FEATURE_NAMES], omit_defaults=True, gc=False
 )

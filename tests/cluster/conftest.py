@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,19 @@ from jobs.simulation.log import write_log
 from jobs.stack.stack import Stack
 from tests.cluster.ports import free_plan
 from tests.cluster.reported import REPORTS
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """One of several processes of tests hands over what was reported in it."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["reports"] = REPORTS
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """It is taken over."""
+    REPORTS.extend(getattr(node, "workeroutput", {}).get("reports", ()))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -7,11 +7,13 @@ come from, and for each run the number of outputs and of saved states, and a dig
 import hashlib
 import json
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from random import Random
 
 import msgspec
 from customer_runs import NOW_MS, PATIENT, RULES, SIMILAR, in_order, key_and_time, run, run_live, shuffled
+from item_stores import PendingStore, Shop
 from nasty_streams import SPICES, nasty_stream
 from ruled_runs import control, random_publications, run_ruled
 
@@ -19,7 +21,7 @@ import state.customer.fold
 from jobs.simulation import SimulationSettings, simulate
 from schemas.settings import DAY_MS, HOUR_MS, Settings
 from state import local
-from state.channels import Output
+from state.channels import Channel, Output
 from state.customer.logic import CustomerLogic
 from state.local import DictStore, LocalRun
 
@@ -118,6 +120,32 @@ def restarted(live: LocalRun, lines: list[bytes], publications: dict[int, str], 
         live.watermark_ms = max(live.watermark_ms, before_ms)
 
 
+class NotedPendingStore(PendingStore):
+    """State of an item that notes all that is put into it."""
+
+    def save(self, packed: bytes) -> None:
+        ledger.save(packed)
+        super().save(packed)
+
+    def append(self, message: bytes) -> None:
+        ledger.save(message)
+        super().append(message)
+
+
+def items(seed: int) -> None:
+    """What customers tell of items: sums, and lists in Redis and as records, live and at the end of a run."""
+    lines = list(simulate(msgspec.structs.replace(HARD, seed=seed)))
+    as_of_ms = max(known[1] for known in map(key_and_time, lines) if known)
+    for live in (True, False):
+        shop = Shop(live=live, as_of_ms=None if live else as_of_ms)
+        shop.item_stores, shop.publish_stores = defaultdict(NotedPendingStore), defaultdict(NotedPendingStore)
+        for channel, key, payload in (run_live if live else run)(lines, as_of_ms, settings=Settings()).outputs:
+            if channel == Channel.ITEM:
+                shop.tell(key, payload)
+        shop.end()
+        ledger.say([*shop.writes, *shop.records])
+
+
 def hot(seed: int) -> None:
     """A customer with thousands of events, sealed in chunks, read again at each event."""
     lines = list(simulate(HOT))
@@ -127,7 +155,13 @@ def hot(seed: int) -> None:
         ledger.say(run_live(shuffled(lines, DAY_MS, seed), as_of_ms, cached_customers=cached).outputs)
 
 
-RUNS: dict[str, Callable[[int], None]] = {"nasty": nasty, "ruled": ruled, "simulated": simulated, "hot": hot}
+RUNS: dict[str, Callable[[int], None]] = {
+    "nasty": nasty,
+    "ruled": ruled,
+    "simulated": simulated,
+    "items": items,
+    "hot": hot,
+}
 
 
 def digests(names: list[str]) -> Iterator[tuple[str, list[int | str]]]:

@@ -14,12 +14,12 @@ from jobs.compiled_core import library_suffix
 pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-RUNS = ("nasty:1", "nasty:2", "ruled:1", "ruled:2", "simulated:1", "hot:1")
+RUNS = ("nasty:1", "nasty:2", "ruled:1", "ruled:2", "simulated:1", "items:1", "hot:1")
 
 
 def said_and_saved(tree: Path) -> dict[str, Any]:
     """By a Python of its own, in which the modules of `tree` come first."""
-    path = os.pathsep.join(map(str, (tree, ROOT, HERE, ROOT / "tests")))
+    path = os.pathsep.join(map(str, (tree, ROOT, HERE, HERE.parent / "items", ROOT / "tests")))
     ran = subprocess.run(
         [sys.executable, "-P", HERE / "said_and_saved.py", *RUNS],
         env={**os.environ, "PYTHONPATH": path},

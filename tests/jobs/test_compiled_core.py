@@ -26,7 +26,13 @@ LIBRARY = f"state/packing{library_suffix()}"
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Sources of a small core."""
-    for name in ("schemas/facts.py", "state/packing.py", "state/customer/__init__.py", "state/customer/fold.py"):
+    for name in (
+        "schemas/facts.py",
+        "state/__init__.py",
+        "state/packing.py",
+        "state/customer/__init__.py",
+        "state/customer/fold.py",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("A = 1\n")
     return tmp_path

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 _JARS = {
-    "lib/flink-dist-*.jar": r"org/apache/flink/(\w+/)?(configuration|state/\w+|changelog/fs)/\w*Options\w*\.class",
+    "lib/flink-dist-*.jar": r"org/apache/flink/(configuration|kubernetes/configuration|state/\w+)/\w*Options\w*\.class",
     "opt/flink-python-*.jar": r".*/PythonOptions\.class",
     "plugins/metrics-prometheus/*.jar": r"org/apache/flink/metrics/prometheus/\w*PrometheusReporter\w*\.class",
 }

@@ -1,7 +1,7 @@
 """`said_and_saved.py RUN...`: digests of all that runs of the customer logic say and save, for one run after the other.
 
 A program of its own, so that the plain and the compiled modules can be asked for the same: it prints where the modules
-come from, and for each run the number of outputs and of saved states, and a digest of both.
+come from, what reads all features, and for each run the number of outputs and of saved states, and a digest of both.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ from jobs.simulation import SimulationSettings, simulate
 from schemas.settings import DAY_MS, HOUR_MS, Settings
 from state import local
 from state.channels import Channel, Output
+from state.customer.features import read_all
 from state.customer.logic import CustomerLogic
 from state.local import DictStore, LocalRun
 
@@ -176,4 +177,5 @@ def digests(names: list[str]) -> Iterator[tuple[str, list[int | str]]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"from": state.customer.fold.__file__, **dict(digests(sys.argv[1:]))}))
+    origins = {"from": state.customer.fold.__file__, "reader": read_all.__module__}
+    print(json.dumps({**origins, **dict(digests(sys.argv[1:]))}))

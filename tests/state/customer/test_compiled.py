@@ -37,6 +37,8 @@ def test_they_are_the_same(compiled_tree: Path) -> None:
     plain, compiled = said_and_saved(ROOT), said_and_saved(compiled_tree)
     assert plain.pop("from") == str(ROOT / "state/customer/fold.py")
     assert compiled.pop("from") == str(compiled_tree / f"state/customer/fold{library_suffix()}")
+    assert plain.pop("reader") is None  # a function without a module
+    assert compiled.pop("reader") == "state.customer.every_feature"
     assert list(plain) == list(RUNS)
     assert all(outputs > 1_000 and saves > 1_000 for outputs, saves, _, _ in plain.values())
     assert plain["hot:1"][2] > 100  # chunks

@@ -1,4 +1,4 @@
-"""One stack of real servers for all tests of a session."""
+"""One stack of real servers for all tests of a process, of which `make test-cluster` has two."""
 
 import os
 from collections.abc import Iterator

@@ -28,6 +28,8 @@ PART_S = 20
 PAUSED_S, SILENT_S, SLOW_S = 20, 15, 17
 LATE_S = 8
 """So long each answer of a slow Redis takes: not so long that the writers give it up."""
+EVENTS_SOURCE = "Source: KafkaSource-default_catalog.default_database.events"
+"""The task that reads the topic, as Flink names it."""
 FULL_MS = 3_000
 """So long who reads the topic has to have waited then, since queues were full."""
 SHOP = SimulationSettings(
@@ -83,7 +85,7 @@ def pause_redis(disturbed: Disturbed) -> None:
 def slow_redis(disturbed: Disturbed) -> None:
     """Every answer comes, but late: two batches of each writer take as long as thousands do. Queues fill up."""
     job = disturbed.job
-    held_up_ms = partial(job.cluster.held_up_ms, job.job_id, "Source: events")
+    held_up_ms = partial(job.cluster.held_up_ms, job.job_id, EVENTS_SOURCE)
     before_ms = held_up_ms()
     assert disturbed.door is not None
     disturbed.door.delay_s = LATE_S

@@ -81,17 +81,14 @@ class Cluster:
 
         Of an operator with several inputs, Flink tells that of one of them.
         """
-        vertices = self._ask(f"/jobs/{job_id}")["vertices"]
-        vertex = next(one["id"] for one in vertices if one["name"].startswith(operator))
+        vertex = self._task(job_id, operator)["id"]
         return [int(one["value"]) for one in self._ask(f"/jobs/{job_id}/vertices/{vertex}/watermarks")]
 
     def held_up_ms(self, job_id: str, operator: str) -> int:
         """How long the task whose name begins like this had to wait until others took what it gave, all subtasks
         together, since it was last started. (Flink calls it backpressure; what it tells is some seconds old.)
         """
-        vertices = self._ask(f"/jobs/{job_id}")["vertices"]
-        found = next(one["metrics"] for one in vertices if one["name"].startswith(operator))
-        return int(found["accumulated-backpressured-time"])
+        return int(self._task(job_id, operator)["metrics"]["accumulated-backpressured-time"])
 
     def restarts(self, job_id: str) -> int:
         """How often the job was started again after a failure."""
@@ -152,6 +149,11 @@ class Cluster:
                 "anew): give the path to --from-savepoint"
             )
         return max(found)[1]
+
+    def _task(self, job_id: str, operator: str) -> dict[str, Any]:
+        """What Flink tells of the task whose name begins like this."""
+        tasks: list[dict[str, Any]] = self._ask(f"/jobs/{job_id}")["vertices"]
+        return next(task for task in tasks if task["name"].startswith(operator))
 
     def _states(self, name: str) -> list[tuple[int, str]]:
         found: list[tuple[int, str]] = []
